@@ -1,0 +1,1 @@
+"""The three services, the composition root and the command line."""

@@ -1,0 +1,1 @@
+"""Takes responses from other systems, answers when they are durable, publishes them."""

@@ -1,0 +1,1 @@
+"""What was received: the facts, their categories and the score roll-ups."""

@@ -1,0 +1,1 @@
+"""What all three services stand on: plumbing, events, identity, text, statistics, web."""

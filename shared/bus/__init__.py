@@ -1,0 +1,1 @@
+"""The bus: topics with keys, consumers with positions; embedded in the database or Kafka."""

@@ -1,0 +1,1 @@
+"""Tables, transactions and the durable hand-over: outbox, inbox, dead letters, timers, leases."""

@@ -1,0 +1,175 @@
+"""Opening the database: SQLite with one writer, or PostgreSQL with a pool.
+
+SQLite runs in WAL mode with full sync (an answered request survives a power cut), every write
+begins immediately on the one writer connection, which is also the only one that checkpoints;
+readers have connections of their own that cannot write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.errors import Misconfigured, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+# PostgreSQL classes of trouble that time heals: connection, resources, operator, system.
+_TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same work may succeed a little later."""
+    if isinstance(error, PoolTimeoutError | InterfaceError | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state:
+            return state.startswith(_TRANSIENT_CLASSES) or state == "55P03"
+        return error.connection_invalidated or (
+            isinstance(error, OperationalError)
+            and any(
+                sign in str(error.orig)
+                for sign in ("locked", "disk is full", "disk I/O", "unable to open", "closed")
+            )
+        )
+    return isinstance(error, OSError)
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turn the driver's passing troubles into ``TryLater``; let the rest through."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        if is_transient(error):
+            message = "the database cannot answer right now"
+            raise TryLater(message, slug="database-unavailable") from error
+        raise
+
+
+class Engines:
+    """The pair of engines behind one database URL."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, lock: int | None) -> None:
+        self.writer = writer
+        self.reader = reader
+        self.dialect = writer.dialect.name
+        self._lock = lock
+
+    @classmethod
+    def open(cls, url: str, *, pool: int = 10) -> Engines:
+        """Open ``url``; on SQLite take the file for this process alone.
+
+        Raises ``Misconfigured`` when another process holds the SQLite file.
+        """
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return cls._open_sqlite(url, parsed.database or "")
+        if parsed.drivername != "postgresql+asyncpg":
+            message = (
+                "CLOSED_LOOP_DATABASE_URL must begin with sqlite+aiosqlite:/// or"
+                " postgresql+asyncpg://."
+            )
+            raise Misconfigured(message)
+        engine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "closed-loop",
+                    "idle_in_transaction_session_timeout": "30000",
+                    "timezone": "UTC",
+                    "jit": "off",
+                },
+            },
+        )
+        return cls(engine, engine, None)
+
+    @classmethod
+    def _open_sqlite(cls, url: str, database: str) -> Engines:
+        path = Path(database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _hold(path)
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
+        reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10)
+        for engine, begin, pragmas in (
+            (writer, "BEGIN IMMEDIATE", ("journal_mode=WAL", "wal_autocheckpoint=2000")),
+            (reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0")),
+        ):
+            _prepare(engine, begin, pragmas)
+        return cls(writer, reader, lock)
+
+    async def ping(self) -> None:
+        """Raise ``TryLater`` unless the database answers."""
+        async with translated(), self.reader.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection and let go of the file."""
+        await self.reader.dispose()
+        await self.writer.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _hold(path: Path) -> int:
+    """Lock a file beside the database for the life of this process."""
+    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        message = (
+            f"Another process is using {path.name}. Stop it first, or talk to it over HTTP"
+            " (for example: closed-loop import FILE --url … --key …)."
+        )
+        raise Misconfigured(message) from None
+    return handle
+
+
+def _prepare(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    """Take over transaction control from the driver and set the pragmas per connection."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: DBAPIConnection, _record: object) -> None:
+        raw: Any = connection
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        for pragma in (
+            "busy_timeout=5000",
+            *pragmas,
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's sync facade
+        connection.exec_driver_sql(begin)

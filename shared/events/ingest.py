@@ -1,0 +1,66 @@
+"""What ingest publishes: responses as they were accepted."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime, Field
+
+from shared.events import topics
+from shared.events.envelope import Event
+
+Metric = Literal["nps", "csat", "ces"]
+Measurement = Literal["transactional", "periodic", "unsolicited"]
+Sentiment = Literal["negative", "neutral", "positive"]
+
+
+class _Response(Event):
+    """The members that a new response and a revised one share; key = ``person_ref``."""
+
+    TOPIC: ClassVar[str] = topics.RESPONSES
+    OWNER: ClassVar[str] = "ingest"
+
+    response_id: str
+    revision: int = Field(ge=1)
+    source: str
+    external_id: str
+    measurement: Measurement
+    metric: Metric
+    score: int | None
+    sentiment: Sentiment | None = None
+    language: str | None = None
+    touchpoint: str | None = None
+    transaction_id: str | None = None
+    segment: str | None = None
+    product: str | None = None
+    channel: str | None = None
+    reason: str | None = None
+    emotion: str | None = None
+    question_version: str | None = None
+    answered_at: AwareDatetime
+    received_at: AwareDatetime
+    as_new: bool = Field(
+        default=False, description="an import that treats old answers as if given today"
+    )
+    person_ref: str = Field(description="pseudonym of the person, or the response's own id")
+    has_comment: bool = False
+    person: str | None = Field(
+        default=None,
+        description="sealed: customer block, comment and attributes; unreadable once erased",
+    )
+
+    def subject(self) -> str:
+        """Return the response's id."""
+        return self.response_id
+
+
+class ResponseReceived(_Response):
+    """A source posted a response for the first time under its natural key."""
+
+    TYPE: ClassVar[str] = "response.received.v1"
+
+
+class ResponseRevised(_Response):
+    """A source posted another meaning under a known natural key; this is the winner now."""
+
+    TYPE: ClassVar[str] = "response.revised.v1"

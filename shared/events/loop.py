@@ -1,0 +1,137 @@
+"""What loop publishes: what became of a response, and the life of a follow-up task."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.events import topics
+from shared.events.envelope import Event
+from shared.events.ingest import Metric
+
+TaskState = Literal[
+    "assigned",
+    "in_progress",
+    "waiting_customer",
+    "waiting_internal",
+    "resolved",
+    "confirmed",
+    "closed",
+]
+
+
+class OwnerRef(BaseModel):
+    """Who keeps the promise; names are looked up in identity, not carried."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    kind: Literal["person", "team"]
+
+
+class ResponseHandled(Event):
+    """Loop has taken a response in: one per response and revision, read by ingest."""
+
+    TYPE: ClassVar[str] = "response.handled.v1"
+    TOPIC: ClassVar[str] = topics.HANDLED
+    OWNER: ClassVar[str] = "loop"
+
+    response_id: str
+    revision: int
+    state: Literal["no_action", "task_open", "closed"]
+    reason: str | None = None
+    task_id: str | None = None
+    themes: list[str] = Field(default_factory=list)
+
+    def subject(self) -> str:
+        """Return the response's id."""
+        return self.response_id
+
+
+class _Task(Event):
+    """What every task event carries; key = ``person_ref``."""
+
+    TOPIC: ClassVar[str] = topics.TASKS
+    OWNER: ClassVar[str] = "loop"
+
+    task_id: str
+    response_id: str
+    version: int
+    state: TaskState
+    owner: OwnerRef
+    metric: Metric
+    score: int | None
+    touchpoint: str | None = None
+    segment: str | None = None
+    product: str | None = None
+    rule: str
+    scheme: str
+    opened_at: AwareDatetime
+    first_contact_due_at: AwareDatetime
+    due_at: AwareDatetime
+    person_ref: str
+    person: str | None = Field(default=None, description="sealed: customer block and comment")
+
+    def subject(self) -> str:
+        """Return the task's id."""
+        return self.task_id
+
+
+class TaskOpened(_Task):
+    """A response called for follow-up: an owner and two deadlines stand from now on."""
+
+    TYPE: ClassVar[str] = "task.opened.v1"
+
+
+class TaskAssigned(_Task):
+    """Somebody else owns the task now, by claim or by assignment."""
+
+    TYPE: ClassVar[str] = "task.assigned.v1"
+
+    former_owner: OwnerRef
+
+
+class TaskContacted(_Task):
+    """Staff tried to reach the customer; ``first`` stops the first-contact clock."""
+
+    TYPE: ClassVar[str] = "task.contacted.v1"
+
+    mode: Literal["phone", "email", "in_person", "message"]
+    result: Literal["reached", "no_answer", "left_message", "wrong_contact"]
+    contacted_at: AwareDatetime
+    first: bool
+
+
+class TaskDueSoon(_Task):
+    """The promise is close to breaking; sent once, never for a task that is done."""
+
+    TYPE: ClassVar[str] = "task.due-soon.v1"
+
+
+class TaskOverdue(_Task):
+    """The promise is broken; sent once, never for a task that is done."""
+
+    TYPE: ClassVar[str] = "task.overdue.v1"
+
+
+class TaskResolved(_Task):
+    """Staff documented outcome and cause; the customer has yet to confirm."""
+
+    TYPE: ClassVar[str] = "task.resolved.v1"
+
+    outcome: Literal["solved", "partly", "not_solved"]
+    cause_area: Literal["people", "process", "customer", "finance"]
+    content: Literal["yes", "no", "unknown"]
+    avoidable: Literal["yes", "no", "unknown"]
+    resolved_at: AwareDatetime
+    within_deadline: bool
+
+
+class TaskClosed(_Task):
+    """The task ended without a resolution, for a stated reason."""
+
+    TYPE: ClassVar[str] = "task.closed.v1"
+
+    reason: Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
+    closed_at: AwareDatetime

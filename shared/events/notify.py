@@ -1,0 +1,45 @@
+"""What notify publishes: whether an alert reached its recipient."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime
+
+from shared.events import topics
+from shared.events.envelope import Event
+
+
+class _Alert(Event):
+    """What both verdicts carry; key = the task's person reference or the delivery's id."""
+
+    TOPIC: ClassVar[str] = topics.ALERTS
+    OWNER: ClassVar[str] = "notify"
+
+    delivery_id: str
+    channel: Literal["email", "webhook"]
+    event_type: str
+    event_id: str
+    task_id: str | None = None
+    attempts: int
+    at: AwareDatetime
+
+    def subject(self) -> str:
+        """Return the delivery's id."""
+        return self.delivery_id
+
+
+class AlertDelivered(_Alert):
+    """The recipient's system took the alert over."""
+
+    TYPE: ClassVar[str] = "alert.delivered.v1"
+
+    possible_duplicate: bool = False
+
+
+class AlertUndeliverable(_Alert):
+    """No attempt will succeed any more; ``reason`` is a stable code."""
+
+    TYPE: ClassVar[str] = "alert.undeliverable.v1"
+
+    reason: str

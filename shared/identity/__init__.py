@@ -1,0 +1,1 @@
+"""People, rights and keys: the only data that all three services share (``shared_*``)."""

@@ -1,0 +1,72 @@
+"""One key per person: what seals their words, and what erasing them destroys."""
+
+from __future__ import annotations
+
+from os import urandom
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from shared.identity.tables import person_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from shared.db.transaction import Reading, Transaction
+    from shared.sealing import Keyring
+
+_PURPOSE = "person-keys"
+
+
+class PersonKeys:
+    """Makes, wraps and opens the keys of persons."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def ref(self, namespace: str, identifier: str) -> str:
+        """Return the pseudonym of ``(namespace, identifier)``: stable, tells nothing."""
+        return f"per_{self._keyring.mac('person-refs', namespace, identifier)[:32]}"
+
+    async def for_sealing(
+        self, tx: Transaction, refs: Sequence[str], *, now: datetime
+    ) -> dict[str, bytes]:
+        """Return the keys of these persons, making missing ones; an erased person has none."""
+        wanted = list(dict.fromkeys(refs))
+        found = await self._load(tx, wanted)
+        missing = [ref for ref in wanted if ref not in found]
+        if missing:
+            fresh = [
+                {
+                    "ref": ref,
+                    "wrapped_key": self._keyring.seal(_PURPOSE, urandom(32), context=ref),
+                    "created_at": now,
+                }
+                for ref in missing
+            ]
+            await tx.execute(tx.insert(person_keys).on_conflict_do_nothing(), fresh)
+            # Somebody else may have made one at the same moment: theirs is the key then.
+            found |= await self._load(tx, missing)
+        return {ref: key for ref, key in found.items() if key is not None}
+
+    async def for_reading(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes]:
+        """Return the keys of those of these persons who have not been erased."""
+        found = await self._load(view, list(dict.fromkeys(refs)))
+        return {ref: key for ref, key in found.items() if key is not None}
+
+    async def _load(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes | None]:
+        keys: dict[str, bytes | None] = {}
+        for start in range(0, len(refs), 500):
+            rows = await view.all(
+                select(person_keys.c.ref, person_keys.c.wrapped_key).where(
+                    person_keys.c.ref.in_(refs[start : start + 500])
+                )
+            )
+            for row in rows:
+                keys[row.ref] = (
+                    None
+                    if row.wrapped_key is None
+                    else self._keyring.open(_PURPOSE, row.wrapped_key, context=row.ref)
+                )
+        return keys

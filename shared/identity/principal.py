@@ -1,0 +1,79 @@
+"""Who is asking, and what each role may do: one table that every route consults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Scope(StrEnum):
+    """A right, named after what it touches."""
+
+    RESPONSES_WRITE = "responses:write"
+    RESPONSES_READ = "responses:read"
+    TASKS_READ = "tasks:read"
+    TASKS_WRITE = "tasks:write"
+    THEMES_READ = "themes:read"
+    TAXONOMY_WRITE = "taxonomy:write"
+    SCORES_READ = "scores:read"
+    WEBHOOKS = "webhooks:write"
+    DELIVERIES_READ = "deliveries:read"
+    DELIVERIES_WRITE = "deliveries:write"
+    MAIL_READ = "mail:read"
+    SETTINGS_READ = "settings:read"
+    SETTINGS_WRITE = "settings:write"
+
+
+class Role(StrEnum):
+    """What a member of staff is to the installation."""
+
+    STAFF = "staff"
+    LEAD = "lead"
+    HEAD = "head"
+    BOARD = "board"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    AUDITOR = "auditor"
+
+
+_READS = frozenset({Scope.TASKS_READ, Scope.THEMES_READ, Scope.SCORES_READ})
+ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.STAFF: _READS | {Scope.TASKS_WRITE},
+    Role.LEAD: _READS | {Scope.TASKS_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
+    Role.HEAD: _READS | {Scope.TASKS_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
+    Role.BOARD: frozenset({Scope.THEMES_READ, Scope.SCORES_READ}),
+    Role.ADMIN: frozenset(Scope) - {Scope.RESPONSES_WRITE},
+    Role.DEVELOPER: frozenset(
+        {
+            Scope.RESPONSES_READ,
+            Scope.WEBHOOKS,
+            Scope.DELIVERIES_READ,
+            Scope.DELIVERIES_WRITE,
+            Scope.SETTINGS_READ,
+            Scope.THEMES_READ,
+        }
+    ),
+    Role.AUDITOR: _READS | {Scope.RESPONSES_READ, Scope.SETTINGS_READ, Scope.DELIVERIES_READ},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """An authenticated caller: a member of staff by session, or a machine by API key."""
+
+    kind: Literal["staff", "key"]
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    role: Role | None = None
+    source: str | None = None
+    teams: frozenset[str] = frozenset()
+    department: str | None = None
+    email: str | None = None
+    language: str = "en"
+    time_zone: str = "UTC"
+
+    def may(self, scope: Scope) -> bool:
+        """Tell whether this caller holds the right."""
+        return scope in self.scopes

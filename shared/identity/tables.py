@@ -1,0 +1,122 @@
+"""The shared tables: people, teams, departments, keys, sessions, audit."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Date,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
+
+from shared.db.base import Json, UtcDateTime, metadata
+from shared.db.plumbing import Sequence
+
+departments = Table(
+    "shared_departments",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("head_id", String(40)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+teams = Table(
+    "shared_teams",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("email", String(254)),
+    Column("department_id", ForeignKey("shared_departments.id")),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+staff = Table(
+    "shared_staff",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("language", String(20), nullable=False),
+    Column("time_zone", String(60), nullable=False),
+    Column("department_id", ForeignKey("shared_departments.id")),
+    Column("password_hash", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("disabled_at", UtcDateTime),
+)
+
+team_members = Table(
+    "shared_team_members",
+    metadata,
+    Column("team_id", ForeignKey("shared_teams.id"), primary_key=True),
+    Column("staff_id", ForeignKey("shared_staff.id"), primary_key=True, index=True),
+)
+
+api_keys = Table(
+    "shared_api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("source", String(100), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(24), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_on", Date),
+)
+
+sessions = Table(
+    "shared_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("staff_id", ForeignKey("shared_staff.id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+sign_in_failures = Table(
+    "shared_sign_in_failures",
+    metadata,
+    Column("id", Sequence, primary_key=True, autoincrement=True),
+    Column("subject", String(64), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+person_keys = Table(
+    "shared_person_keys",
+    metadata,
+    Column("ref", String(40), primary_key=True),
+    Column("wrapped_key", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("erased_at", UtcDateTime),
+)
+"""The person's data key, wrapped; a row without a key is a person who was erased."""
+
+audit = Table(
+    "shared_audit",
+    metadata,
+    Column("n", Sequence, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor_kind", String(10), nullable=False),
+    Column("actor_id", String(40), nullable=False),
+    Column("action", String(80), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("detail", Json, nullable=False),
+)
+
+installation = Table(
+    "shared_installation",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+"""Facts about the installation that are no settings, such as a check value of its secret."""
+

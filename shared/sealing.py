@@ -1,0 +1,110 @@
+"""Sub-keys from the one secret, and sealing with AES-256-GCM.
+
+Personal words are sealed under a key of their own person; that key is wrapped under a sub-key
+of the installation's secret, which lies outside the database. Forgetting a person is forgetting
+that key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION = "s1"
+
+
+class CannotOpen(Exception):  # noqa: N818 - reads as what happened
+    """The key does not fit or the sealed text was changed."""
+
+
+def _subkey(secret: str, purpose: str) -> bytes:
+    """Derive 32 bytes for one purpose (HKDF, RFC 5869)."""
+    return HKDF(
+        algorithm=SHA256(), length=32, salt=None, info=f"closed-loop/{purpose}/v1".encode()
+    ).derive(secret.encode())
+
+
+class Keyring:
+    """The installation's secret, and what is derived from it per purpose."""
+
+    def __init__(self, secret: str, previous: str | None = None) -> None:
+        self._secrets = (secret, *([previous] if previous else []))
+        self._derived: dict[tuple[str, str], bytes] = {}
+
+    def subkey(self, purpose: str) -> bytes:
+        """Return the current 32-byte key for ``purpose``."""
+        return self.subkeys(purpose)[0]
+
+    def subkeys(self, purpose: str) -> tuple[bytes, ...]:
+        """Return the current key and, while the secret is being replaced, the former one."""
+        for secret in self._secrets:
+            if (secret, purpose) not in self._derived:
+                self._derived[secret, purpose] = _subkey(secret, purpose)
+        return tuple(self._derived[secret, purpose] for secret in self._secrets)
+
+    def mac(self, purpose: str, *parts: str) -> str:
+        """Return a keyed digest (HMAC-SHA-256, hex) that reveals nothing about its parts."""
+        message = "\x00".join(parts).encode("utf-8", "surrogatepass")
+        return hmac.new(self.subkey(purpose), message, sha256).hexdigest()
+
+    def seal(self, purpose: str, plain: bytes, *, context: str) -> bytes:
+        """Seal bytes under the installation's own key for ``purpose``."""
+        return seal(self.subkey(purpose), plain, context=context)
+
+    def open(self, purpose: str, sealed: bytes, *, context: str) -> bytes:
+        """Open what ``seal`` made, also while the secret is being replaced."""
+        for key in self.subkeys(purpose):
+            try:
+                return unseal(key, sealed, context=context)
+            except CannotOpen:
+                continue
+        message = f"sealed bytes of purpose {purpose} do not open"
+        raise CannotOpen(message)
+
+
+def seal(key: bytes, plain: bytes, *, context: str) -> bytes:
+    """Seal ``plain``; it opens only with the same key and the same ``context``."""
+    nonce = os.urandom(12)
+    return nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
+
+
+def unseal(key: bytes, sealed: bytes, *, context: str) -> bytes:
+    """Open what ``seal`` made; raise ``CannotOpen`` otherwise."""
+    try:
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
+    except (InvalidTag, ValueError):
+        message = "the key does not fit or the sealed text was changed"
+        raise CannotOpen(message) from None
+
+
+def seal_document(key: bytes, document: Mapping[str, Any], *, context: str) -> str:
+    """Seal a JSON document into the text form that events and tables carry."""
+    plain = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return f"{_VERSION}.{base64.urlsafe_b64encode(seal(key, plain, context=context)).decode()}"
+
+
+def open_document(key: bytes, token: str, *, context: str) -> dict[str, Any]:
+    """Open what ``seal_document`` made; raise ``CannotOpen`` otherwise."""
+    version, _, body = token.partition(".")
+    try:
+        sealed = base64.urlsafe_b64decode(body)
+    except (binascii.Error, ValueError):
+        version = ""
+    if version != _VERSION:
+        message = "not a sealed document of a known version"
+        raise CannotOpen(message)
+    document: dict[str, Any] = json.loads(unseal(key, sealed, context=context))
+    return document

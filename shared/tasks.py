@@ -1,0 +1,35 @@
+"""Background tasks that are never forgotten: the one place that creates them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+_alive: set[asyncio.Task[Any]] = set()
+
+
+def spawn(work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+    """Start ``work`` beside the caller; the task is held until it ends."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    _alive.add(task)
+    task.add_done_callback(_alive.discard)
+    return task
+
+
+async def unbroken(work: Coroutine[Any, Any, T], *, name: str) -> T:
+    """Await ``work`` to its end even if the caller is cancelled; then pass the cancel on.
+
+    A cancelled coroutine is no rollback: a commit that was cut off may still have happened.
+    """
+    task = spawn(work, name=name)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait({task})
+        raise

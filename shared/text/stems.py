@@ -1,0 +1,151 @@
+"""Stems of words per language, by the Snowball algorithms and a light rule for the rest.
+
+A stem is a key for comparing and never shown. Stemmers are made once per language and
+guarded by a lock (one of them must not be used by two threads at once); known words come
+from a bounded cache in front of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import Final
+
+import Stemmer
+
+from shared.text.tokens import bare, tokens
+
+# Languages whose nearest relative has an algorithm, where they have none themselves.
+_ALGORITHMS: Final = {
+    "ar": "arabic",
+    "bs": "serbian",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "eo": "esperanto",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hr": "serbian",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "no": "norwegian",
+    "pl": "polish",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sk": "czech",
+    "sr": "serbian",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
+}
+# Other codes in use for the same languages (ISO 639-2 in both forms, retired and close ones).
+_SAME: Final = {
+    "nb": "no", "nn": "no", "nor": "no", "iw": "he", "in": "id", "ji": "yi", "sh": "sr",
+    "eng": "en", "ger": "de", "deu": "de", "pol": "pl", "dan": "da", "cze": "cs", "ces": "cs",
+    "rus": "ru", "slo": "sk", "slk": "sk", "fre": "fr", "fra": "fr", "spa": "es", "ita": "it",
+    "dut": "nl", "nld": "nl", "swe": "sv", "fin": "fi", "hun": "hu", "ukr": "uk", "por": "pt",
+}  # fmt: skip
+# How umlauts and ligatures are spelled out where the keyboard has none.
+_SPELLED_OUT: Final = {
+    "de": str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}),
+    "da": str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"}),
+    "no": str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"}),
+    "sv": str.maketrans({"ä": "ae", "ö": "oe", "å": "aa"}),
+}
+_ELIDING: Final = frozenset({"fr", "it", "ca"})
+_VOWELS: Final = "aeiouyąęěéíáýóúůőűāēīōūăâîàèòùаеєиіїоуыэюяьйё"
+_LIGHT_MINIMUM: Final = 4
+_BARE_MARK: Final = "~"
+
+
+def primary(tag: str | None) -> str:
+    """Return the language of a BCP 47 *tag* in lower case, "" where there is none to tell."""
+    if not tag:
+        return ""
+    code = tag.strip().replace("_", "-").partition("-")[0].lower()
+    return "" if code in {"und", "mul", "zxx", "*"} else _SAME.get(code, code)
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str, language: str) -> str:
+    """Return the stem of a folded *word*; *language* is one that ``primary`` gave."""
+    if "'" in word and language in _ELIDING:
+        word = word.rpartition("'")[2]
+    if language == "ru":
+        word = word.replace("ё", "е")
+    algorithm = _ALGORITHMS.get(language)
+    if algorithm is None:
+        return _light(word)
+    with _lock:
+        root: str = _stemmer(algorithm).stemWord(word)
+    return root
+
+
+@lru_cache(maxsize=65_536)
+def keys(word: str, language: str) -> tuple[str, ...]:
+    """Return what a folded *word* of a text is looked up by.
+
+    That is its stem and, for a word in plain letters, the mark under which
+    ``accepted_keys`` files accented words as they are typed without accents.
+    """
+    root = stem(word, language)
+    return (root, _BARE_MARK + root) if word.isascii() else (root,)
+
+
+def accepted_keys(word: str, language: str) -> frozenset[str]:
+    """Return the keys by which a folded *word* of a word list accepts words of a text.
+
+    "čekání" accepts "cekani" and "før" accepts "foer", but "cekani" never accepts "čekání":
+    an accent may be missing in haste, nobody adds one.
+    """
+    root = stem(word, language)
+    typed = {bare(word), *_spelled_out(word, language)} - {word}
+    plain = {bare(root)} if typed else set()
+    return frozenset(
+        {root}
+        | {_BARE_MARK + stem(form, language) for form in typed if form.isascii()}
+        | {_BARE_MARK + form for form in plain if form.isascii()}
+    )
+
+
+def terms(text: str, language: str | None) -> frozenset[str]:
+    """Return the distinct stems of *text*: what a search index holds for it."""
+    known = primary(language)
+    return frozenset(stem(token.word, known) for token in tokens(text))
+
+
+def _spelled_out(word: str, language: str) -> set[str]:
+    table = _SPELLED_OUT.get(language)
+    return set() if table is None else {word.translate(table)}
+
+
+def _light(word: str) -> str:
+    """Drop up to two closing vowels: most endings of the languages nobody wrote rules for."""
+    shortest = max(_LIGHT_MINIMUM, len(word) - 2)
+    while len(word) > shortest and word[-1] in _VOWELS:
+        word = word[:-1]
+    return word
+
+
+@lru_cache(maxsize=None)
+def _stemmer(algorithm: str) -> Stemmer.Stemmer:
+    return Stemmer.Stemmer(algorithm, 0)  # our own cache is in front
+
+
+_lock = threading.Lock()

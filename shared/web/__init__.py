@@ -1,0 +1,1 @@
+"""What the services' pages and routes share: errors, authentication, templates, health."""
