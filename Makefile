@@ -1,0 +1,101 @@
+# The commands of this repository; `make` alone lists them.
+# CI calls these and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+SOURCES := $(wildcard services shared migrations tests scripts)
+
+##@ Use it
+
+.PHONY: help
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: .venv/.runtime ## Start everything in one process, with sample data (Ctrl-C stops it)
+	@# The shell becomes the program, so Ctrl-C reaches it; a clean end by Ctrl-C is no error.
+	@exec $(BIN)/closed-loop demo
+
+.PHONY: clean-demo
+clean-demo: ## Forget the demo's data
+	@rm -rf .demo
+
+##@ Work on it
+
+.PHONY: setup
+setup: .venv/.tests ## Make .venv with the locked dependencies and the test tools
+
+.PHONY: test
+test: .venv/.tests ## Everything: lint, types, import contracts, the whole suite
+	@scripts/install-infrastructure.sh
+	@$(MAKE) lint types contracts
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/.tests ## Formatting and lint
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+.PHONY: types
+types: .venv/.tests ## Types, strictly
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: .venv/.tests ## Who may import whom
+	$(BIN)/lint-imports
+
+.PHONY: fix
+fix: .venv/.tests ## Format, and mend what lint can mend
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: coverage
+coverage: .venv/.tests ## The suite with branch coverage, and a report
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+.PHONY: migration
+migration: .venv/.tests ## Draft a migration from the tables: make migration name=add_something
+	@test -n "$(name)" || { echo 'say what it does: make migration name=add_something' >&2; exit 2; }
+	$(BIN)/alembic revision --autogenerate -m "$(name)" --rev-id \
+	  "$$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py 2>/dev/null | wc -l) + 1)))"
+
+.PHONY: lock
+lock: ## Write requirements/*.txt from pyproject.toml (UPGRADE=1 takes newer releases)
+	@PYTHON=$(PYTHON) UPGRADE=$(UPGRADE) scripts/lock.sh
+
+.PHONY: clean
+clean: clean-demo ## Forget everything that these commands made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+	  .coverage .coverage.* build dist
+
+# The environment: one stamp a stage, older than what it was made from means stale. A stage is
+# stamped only when it is whole, so an interrupted one is done again.
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Closed Loop needs Python 3.11 or newer: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'making .venv' >&2
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runtime: .venv/.made requirements/base.txt requirements/build.txt pyproject.toml
+	@echo 'installing the locked dependencies' >&2
+	@$(PIP) install --require-hashes -r requirements/base.txt -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.tests: .venv/.runtime requirements/test.txt
+	@echo 'installing the test tools' >&2
+	@$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@

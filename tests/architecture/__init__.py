@@ -1,0 +1,1 @@
+"""Promises about the repository itself, held by a few lines each."""
