@@ -1,4 +1,4 @@
-"""What every test has: the real servers, the settings of hypothesis, and nothing from outside."""
+"""What every test has: the real servers, settings of hypothesis, nothing from outside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.infra.fixtures"]
+pytest_plugins = ["tests.infra.fixtures", "tests.plumbing"]
 
 # A failing example must fail again elsewhere, and a busy machine is no failure.
 settings.register_profile("ci", derandomize=True, deadline=None)

@@ -192,7 +192,7 @@ async def test_the_receiver_verifies_and_answers_as_told(receiver: Receiver) -> 
 
 def test_no_test_reaches_another_machine() -> None:
     """An address of the documentation range stands for the outside."""
-    with pytest.raises(Exception, match="192.0.2.1"):
+    with pytest.raises(Exception, match=r"192\.0\.2\.1"):
         urllib.request.urlopen("http://192.0.2.1/", timeout=5)
 
 

@@ -75,9 +75,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             count = skipped if outcome == "skipped" else ran
             if outcome == "skipped" or report.when == "call":
                 count.update(name for name in MISSING if name in report.keywords)
-    for name, count in skipped.items():
+    for name, number in skipped.items():
         reason = _missing(name) or "see above"
-        terminalreporter.write_line(f"skipped on {name}: {count} ({reason})", yellow=True)
+        terminalreporter.write_line(f"skipped on {name}: {number} ({reason})", yellow=True)
     terminalreporter.write_line(
         "ran on " + " · ".join(f"{name}: {ran[name]}" for name in MISSING)
     )

@@ -12,11 +12,11 @@ import hashlib
 import os
 import shutil
 import subprocess
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
-from base64 import urlsafe_b64encode
 
 from tests.infra import docker
 from tests.infra.processes import (

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Self
 
 from tests.infra.processes import Child, ServerDidNotStart, accepts, data_folder
 
@@ -72,7 +73,7 @@ class Nginx:
             self._child = None
         self._cleanup.close()
 
-    def __enter__(self) -> Nginx:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -37,7 +37,7 @@ class Received:
     answered: int
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever was posted
+    def json(self) -> Any:
         """The parsed body."""
         return json.loads(self.body)
 
@@ -99,7 +99,7 @@ class Receiver:
         )
 
     def _put(self, path: str, body: object) -> None:
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        request = urllib.request.Request(
             f"http://{LOOPBACK}:{self.port}{path}", json.dumps(body).encode(), method="PUT"
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
@@ -143,7 +143,7 @@ class Receiver:
         self._cleanup.close()
         self._log = None
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -168,9 +168,9 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _Server  # type: ignore[mutable-override] # http.server hands us ours
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         """Verify, write down, answer."""
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
                 log.write(json.dumps(line) + "\n")
         self._answer(code, server.extra_headers)
 
-    def do_PUT(self) -> None:  # noqa: N802 - http.server's name
+    def do_PUT(self) -> None:
         """Be told by the test."""
         told = json.loads(self._body())
         with self.server.lock:

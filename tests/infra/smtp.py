@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from aiosmtpd.controller import Controller
 
@@ -24,7 +24,7 @@ class Mail:
     @property
     def message(self) -> EmailMessage:
         """The parsed mail."""
-        return cast("EmailMessage", message_from_bytes(self.raw, policy=policy.default))
+        return message_from_bytes(self.raw, policy=policy.default)
 
 
 @dataclass
@@ -68,7 +68,7 @@ class MailServer:
         """Return the mails to one address, in the order of their arrival."""
         return [mail for mail in self.mails if address in mail.recipients]
 
-    def __enter__(self) -> MailServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -76,10 +76,10 @@ class MailServer:
         self.stop()
 
 
-class _OnFreePort(Controller):  # type: ignore[misc] # aiosmtpd ships no types
+class _OnFreePort(Controller):
     """A controller that may be given port 0 and then knows the port it got."""
 
-    def _create_server(self) -> Any:  # noqa: ANN401 - aiosmtpd's own shape
+    def _create_server(self) -> Any:
         coroutine = super()._create_server()
 
         async def listen() -> asyncio.Server:
