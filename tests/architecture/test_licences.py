@@ -43,7 +43,7 @@ SPELLINGS = {
 
 # Everything else, one reason each.
 ARGUED = {
-    "axe-playwright-python": "a test tool without the field; its LICENSE is MIT, axe is MPL-2.0",
+    "axe-playwright-python": "a test tool without the field; its LICENSE is MIT, axe MPL-2.0",
     "certifi": "MPL-2.0 binds its own files only; used unchanged, as data",
     "hypothesis": "MPL-2.0 binds its own files only; a test tool, never shipped",
     "pathspec": "MPL-2.0 binds its own files only; a build tool, never shipped",
