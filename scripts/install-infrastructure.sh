@@ -18,8 +18,7 @@ fi
 
 echo "installing ${missing[*]} for the tests" >&2
 export DEBIAN_FRONTEND=noninteractive
-# Debian starts what it installs, and makes a cluster that nobody asked for; the tests start
-# their own servers, so ask for neither.
+# Debian starts the servers that it installs; the tests start their own, so these stay off.
 if [ ! -e /usr/sbin/policy-rc.d ]; then
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
