@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from fastapi import APIRouter
 
@@ -50,6 +50,8 @@ class Service:
     routers: Sequence[APIRouter]
     workers: Sequence[Worker]
     resources: object = field(repr=False)
+    prepare: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
+    """Called once before serving, to install what must exist from the start."""
 
 
 @dataclass(frozen=True, kw_only=True)

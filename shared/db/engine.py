@@ -95,6 +95,7 @@ class Engines:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "timeout": 5,
                 "server_settings": {
@@ -112,8 +113,9 @@ class Engines:
         path = Path(database)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _hold(path)
-        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
-        reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=10)
+        quiet: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
+        writer = create_async_engine(url, pool_size=1, pool_timeout=30, **quiet)
+        reader = create_async_engine(url, pool_size=4, pool_timeout=10, **quiet)
         for engine, begin, pragmas in (
             (writer, "BEGIN IMMEDIATE", ("journal_mode=WAL", "wal_autocheckpoint=2000")),
             (reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0")),

@@ -1,0 +1,1 @@
+"""One linear history of the tables, for SQLite and PostgreSQL alike."""

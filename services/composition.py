@@ -1,0 +1,189 @@
+"""The composition root: the only place that knows all three services and builds things.
+
+Embedded and scaled-out are the same program composed differently; what differs is decided here,
+from the settings, once.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import services.ingest.service
+import services.ingest.tables
+import services.loop.service
+import services.loop.tables
+import services.notify.service
+import services.notify.tables
+from shared.bus.embedded import EmbeddedBus
+from shared.bus.kafka import KafkaBus
+from shared.clock import Clock, SystemClock
+from shared.db import schema
+from shared.db.engine import Engines
+from shared.db.transaction import Database
+from shared.errors import Misconfigured
+from shared.events import topics
+from shared.identity.people import ensure_defaults
+from shared.identity.person_keys import PersonKeys
+from shared.identity.secret import load_secret, verify_secret
+from shared.service import Kit, Service, Worker
+from shared.supervisor import Supervisor, settle
+from shared.web.access import Web
+from shared.web.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from fastapi import FastAPI
+
+    from shared.bus.ports import Bus
+    from shared.sealing import Keyring
+    from shared.settings import Settings
+
+Role = Literal["ingest", "loop", "notify"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_MODULES = {
+    "ingest": (services.ingest.service, services.ingest.tables),
+    "loop": (services.loop.service, services.loop.tables),
+    "notify": (services.notify.service, services.notify.tables),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """The composed program: what is served and what runs beside it."""
+
+    settings: Settings
+    clock: Clock
+    engines: Engines
+    bus: Bus
+    keyring: Keyring
+    services: Mapping[str, Service]
+    app: FastAPI
+    supervisor: Supervisor
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Return every worker of every composed service."""
+        return [worker for service in self.services.values() for worker in service.workers]
+
+    async def settle(self) -> int:
+        """Drive every worker until all is handled; not while the supervisor runs."""
+        return await settle(self.workers)
+
+
+def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
+    """Raise ``Misconfigured`` when the roles cannot be split on this footing."""
+    if len(roles) == len(ROLES):
+        return
+    if settings.is_sqlite:
+        message = (
+            "A single role cannot be served on SQLite: one process holds the file. Serve"
+            " --role all, or set CLOSED_LOOP_DATABASE_URL to postgresql+asyncpg://…"
+        )
+        raise Misconfigured(message)
+    if settings.is_embedded_bus:
+        message = (
+            "A single role cannot be served on the embedded bus: the roles could not hear each"
+            " other. Serve --role all, or set CLOSED_LOOP_BUS to kafka://host:port."
+        )
+        raise Misconfigured(message)
+
+
+def open_bus(settings: Settings, engines: Engines, clock: Clock) -> Bus:
+    """Return the bus that the settings name."""
+    if settings.is_embedded_bus:
+        return EmbeddedBus(Database(engines), clock)
+    scheme, _, servers = settings.bus.partition("://")
+    if scheme != "kafka" or not servers:
+        message = "CLOSED_LOOP_BUS must be embedded, or kafka://host:port[,host:port]."
+        raise Misconfigured(message)
+    return KafkaBus(servers, clock)
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings,
+    *,
+    roles: Sequence[Role] = ROLES,
+    clock: Clock | None = None,
+) -> AsyncIterator[System]:
+    """Open everything, hand out the composed program, close everything.
+
+    On SQLite the tables are brought up to date first; elsewhere they must be
+    (``closed-loop migrate``). Raises ``Misconfigured`` with a sentence that names the remedy.
+    """
+    check_footing(settings, roles)
+    clock = clock or SystemClock()
+    keyring = load_secret(settings)
+    async with AsyncExitStack() as stack:
+        engines = Engines.open(settings.database_url)
+        stack.push_async_callback(engines.close)
+        if settings.is_sqlite:
+            await schema.upgrade(engines)
+        await schema.require_current(engines)
+        common = Database(engines)
+        async with common.transaction() as tx:
+            await verify_secret(tx, keyring, clock.now())
+            await ensure_defaults(tx, settings, clock.now())
+        bus = open_bus(settings, engines, clock)
+        stack.push_async_callback(bus.close)
+        if settings.is_embedded_bus:
+            await bus.create_topics(topics.ALL)
+        person_keys = PersonKeys(keyring)
+        built = {
+            role: _build(role, settings, clock, engines, bus, keyring, person_keys)
+            for role in roles
+        }
+        for service in built.values():
+            if service.prepare is not None:
+                await service.prepare()
+        supervisor = Supervisor(
+            [worker for service in built.values() for worker in service.workers], clock=clock
+        )
+        web = Web(
+            settings=settings,
+            clock=clock,
+            database=common,
+            keyring=keyring,
+            person_keys=person_keys,
+        )
+        yield System(
+            settings=settings,
+            clock=clock,
+            engines=engines,
+            bus=bus,
+            keyring=keyring,
+            services=built,
+            app=create_app(
+                web=web,
+                services=list(built.values()),
+                checks={"database": engines.ping, "bus": bus.ping},
+            ),
+            supervisor=supervisor,
+        )
+
+
+def _build(
+    role: Role,
+    settings: Settings,
+    clock: Clock,
+    engines: Engines,
+    bus: Bus,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+) -> Service:
+    service, tables = _MODULES[role]
+    database = Database(engines, tables.PLUMBING)
+    kit = Kit(
+        settings=settings,
+        clock=clock,
+        database=database,
+        bus=bus,
+        keyring=keyring,
+        person_keys=person_keys,
+    )
+    built: Service = service.build(kit)
+    return built
