@@ -1,13 +1,11 @@
 """Stems of words per language, by the Snowball algorithms and a light rule for the rest.
 
-A stem is a key for comparing and never shown. Stemmers are made once per language and
-guarded by a lock (one of them must not be used by two threads at once); known words come
-from a bounded cache in front of it.
+A stem is a key for comparing and never shown. Stemmers are kept per language and lent to
+one thread at a time; words that were met before come from a bounded cache in front of them.
 """
 
 from __future__ import annotations
 
-import threading
 from functools import lru_cache
 from typing import Final
 
@@ -82,7 +80,7 @@ def primary(tag: str | None) -> str:
     return "" if code in {"und", "mul", "zxx", "*"} else _SAME.get(code, code)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=32_768)
 def stem(word: str, language: str) -> str:
     """Return the stem of a folded *word*; *language* is one that ``primary`` gave."""
     if "'" in word and language in _ELIDING:
@@ -92,12 +90,18 @@ def stem(word: str, language: str) -> str:
     algorithm = _ALGORITHMS.get(language)
     if algorithm is None:
         return _light(word)
-    with _lock:
-        root: str = _stemmer(algorithm).stemWord(word)
+    # Two threads must not share a stemmer. Taking one off a list and putting it back are
+    # single steps of the interpreter, so whoever finds none idle makes another.
+    try:
+        stemmer = _idle[algorithm].pop()
+    except IndexError:
+        stemmer = Stemmer.Stemmer(algorithm, 0)  # without its own cache: ours is in front
+    root: str = stemmer.stemWord(word)
+    _idle[algorithm].append(stemmer)
     return root
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=32_768)
 def keys(word: str, language: str) -> tuple[str, ...]:
     """Return what a folded *word* of a text is looked up by.
 
@@ -143,9 +147,5 @@ def _light(word: str) -> str:
     return word
 
 
-@lru_cache(maxsize=None)
-def _stemmer(algorithm: str) -> Stemmer.Stemmer:
-    return Stemmer.Stemmer(algorithm, 0)  # our own cache is in front
 
-
-_lock = threading.Lock()
+_idle: Final[dict[str, list[Stemmer.Stemmer]]] = {name: [] for name in _ALGORITHMS.values()}

@@ -1,0 +1,1 @@
+"""What customers talk about: the taxonomy of themes, and which verbatim touches which."""

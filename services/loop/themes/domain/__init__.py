@@ -1,0 +1,8 @@
+"""The pure part of themes: the taxonomy and its format, and how a text is classified."""
+
+from __future__ import annotations
+
+from services.loop.themes.domain.classifier import Classifier, Mention
+from services.loop.themes.domain.taxonomy import Taxonomy, Theme, parse_taxonomy
+
+__all__ = ["Classifier", "Mention", "Taxonomy", "Theme", "parse_taxonomy"]

@@ -1,0 +1,147 @@
+"""Which themes a verbatim touches, and the words that say so.
+
+Everything here is a function of the taxonomy and the one text: no other text, no order and no
+chance has a say. A theme is a topic and not a judgement: "no waiting" is about waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.loop.themes.domain.matching import Entry, Findings, Hit, Index, rules_of
+from services.loop.themes.domain.taxonomy import ANY_LANGUAGE, Taxonomy
+from shared.text.language import guess
+from shared.text.stems import primary
+from shared.text.tokens import PATTERN
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A verbatim touching a theme; ``evidence`` is the span of code points that decided."""
+
+    theme_id: str
+    score: float
+    evidence: tuple[int, int] | None
+
+
+class Classifier:
+    """A taxonomy made ready for classifying; build it once and share it among threads."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
+        rules = rules_of(_entries(taxonomy))
+        spoken = [
+            {language for language, words in theme.keywords.items() if words}
+            for theme in taxonomy.themes
+        ]
+        self._languages = tuple(sorted(set().union(*spoken) - {ANY_LANGUAGE}))
+        self._every = Index(rules)
+        # A theme without a word in some language listens there with the words it has.
+        self._of_language = {
+            language: Index(
+                rule
+                for rule in rules
+                if rule.language in {language, ""} or language not in spoken[rule.theme]
+            )
+            for language in self._languages
+        }
+
+    def classify(self, text: str, language: str | None = None) -> list[Mention]:
+        """Return the themes of *text*, the surest first, equally sure ones by their id.
+
+        *language* is a BCP 47 tag. Without one that the taxonomy speaks, the words of all its
+        languages are looked for, unless the text itself makes clear which one it is in.
+        """
+        # Lower case at once is faster than word by word; the few letters whose lower case is
+        # longer would shift the spans.
+        lowered = text.lower()
+        source = lowered if len(lowered) == len(text) else text
+        words = PATTERN.findall(source)
+        found = self._find(source, words, primary(language))
+        if found is None:
+            return []
+        mentions = []
+        for theme, hits in _by_theme(found):
+            score, span = _weigh(hits, found.spans)
+            mentions.append(Mention(self.taxonomy.themes[theme].id, score, span))
+        mentions.sort(key=lambda mention: (-mention.score, mention.theme_id))
+        return mentions[: self.taxonomy.max_themes]
+
+    def _find(self, text: str, words: list[str], language: str) -> Findings | None:
+        told = self._of_language.get(language)
+        if told is None:
+            guessed = "" if language else guess(words)
+            return self._of_language.get(guessed, self._every).find(text, words)
+        found = told.find(text, words)
+        if found is None:
+            # The language may be the form's and not the customer's.
+            meant = self._of_language.get(guess(words, self._languages), told)
+            if meant is not told:
+                found = meant.find(text, words)
+        return found
+
+
+def _entries(taxonomy: Taxonomy) -> Iterator[Entry]:
+    for number, theme in enumerate(taxonomy.themes):
+        for excludes, listed in ((False, theme.keywords), (True, theme.exclude)):
+            for language, words in listed.items():
+                for word in words:
+                    yield Entry(number, excludes, language, word)
+
+
+def _by_theme(found: Findings) -> Iterator[tuple[int, list[Hit]]]:
+    """Yield the themes whose keywords remain when the exclusions have had their say."""
+    wanted: dict[int, list[Hit]] = {}
+    unwanted: dict[int, list[Hit]] = {}
+    for hit in found.hits:
+        (unwanted if hit.rule.excludes else wanted).setdefault(hit.rule.theme, []).append(hit)
+    for theme, hits in wanted.items():
+        remaining = hits
+        if theme in unwanted:
+            remaining = _without(hits, unwanted[theme], found.sentence_of)
+        if remaining:
+            yield theme, remaining
+
+
+def _without(hits: list[Hit], exclusions: list[Hit], sentence_of: list[int]) -> list[Hit]:
+    """Return *hits* without those that an exclusion takes away.
+
+    An exclusion that lies on a hit takes that one away ("can't wait"); one that stands apart
+    takes away what its sentence says of the theme ("river", for the theme of banks).
+    """
+    keywords = {place for hit in hits for place in range(hit.first, hit.last + 1)}
+    covered: set[int] = set()
+    silenced: set[int] = set()
+    for exclusion in exclusions:
+        places = range(exclusion.first, exclusion.last + 1)
+        if keywords.isdisjoint(places):
+            silenced.update(sentence_of[place] for place in places)
+        else:
+            covered.update(places)
+    return [
+        hit
+        for hit in hits
+        if covered.isdisjoint(range(hit.first, hit.last + 1))
+        and sentence_of[hit.first] not in silenced
+    ]
+
+
+def _weigh(hits: list[Hit], spans: list[tuple[int, int]]) -> tuple[float, tuple[int, int]]:
+    """Return how sure *hits* make us together, and the span of the surest of them.
+
+    Hits count as independent witnesses, 1 - (1 - w1)(1 - w2)…, each word of the text and each
+    rule once, so that neither a repeated word nor a keyword inside a phrase counts double.
+    """
+    ranked = sorted(hits, key=lambda hit: (-hit.weight, hit.first, -hit.last))
+    doubt = 1.0
+    taken: set[int] = set()
+    heard: set[object] = set()
+    for hit in ranked:
+        places = range(hit.first, hit.last + 1)
+        if hit.rule.positions not in heard and taken.isdisjoint(places):
+            doubt *= 1.0 - hit.weight
+            heard.add(hit.rule.positions)
+            taken.update(places)
+    surest = ranked[0]
+    return round(1.0 - doubt, 4), (spans[surest.first][0], spans[surest.last][1])
