@@ -1,27 +1,23 @@
-"""A response as loop knows it, and the one function that says what its score means."""
+"""A response as loop knows it, and what single scores add up to.
+
+What happened stands in the clear, what is personal stays sealed. The sums can be moved when an
+answer is revised: what the former answer counted is taken out where the new one is put in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, date, datetime
+from typing import Any, Final, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+from shared.stats.categories import Category, Metric
 
-Metric = Literal["nps", "csat", "ces"]
+UNKNOWN: Final = "unknown"
+"""What stands for a touchpoint, segment, product or channel that the sender left out."""
 
-
-class Category(StrEnum):
-    """What a score says about the customer; the first three for NPS, the others else."""
-
-    DETRACTOR = "detractor"
-    PASSIVE = "passive"
-    PROMOTER = "promoter"
-    DISSATISFIED = "dissatisfied"
-    NEUTRAL = "neutral"
-    SATISFIED = "satisfied"
+_HIGH: Final = frozenset({Category.PROMOTER, Category.SATISFIED})
+_LOW: Final = frozenset({Category.DETRACTOR, Category.DISSATISFIED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +49,25 @@ class Response:
     has_comment: bool
     sealed_person: str | None = field(repr=False)
 
+    @property
+    def is_low(self) -> bool:
+        """Tell whether the customer is unhappy: by the score, or without one by sentiment."""
+        if self.category is not None:
+            return self.category in _LOW
+        return self.sentiment == "negative"
+
+    @property
+    def is_high(self) -> bool:
+        """Tell whether the customer is happy: by the score, or without one by sentiment."""
+        if self.category is not None:
+            return self.category in _HIGH
+        return self.sentiment == "positive"
+
+    @property
+    def day(self) -> date:
+        """Return the UTC day of the answer, by which everything is counted."""
+        return self.answered_at.astimezone(UTC).date()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Personal:
@@ -61,3 +76,75 @@ class Personal:
     comment: str | None = field(default=None, repr=False)
     customer: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Cell(NamedTuple):
+    """What one roll-up is about; scores of different metrics or measurements never meet."""
+
+    day: date
+    metric: Metric
+    measurement: str
+    touchpoint: str
+    segment: str
+    product: str
+    channel: str
+
+
+@dataclass(slots=True)
+class Sums:
+    """How many scores, in which bands, with their sum and their sum of squares."""
+
+    n: int = 0
+    high: int = 0
+    middle: int = 0
+    low: int = 0
+    total: int = 0
+    squares: int = 0
+
+    def count(self, response: Response, sign: int = 1) -> None:
+        """Count one scored response in, or with ``sign`` -1 out again."""
+        score = response.score or 0
+        self.n += sign
+        self.total += sign * score
+        self.squares += sign * score * score
+        if response.category in _HIGH:
+            self.high += sign
+        elif response.category in _LOW:
+            self.low += sign
+        else:
+            self.middle += sign
+
+    def merge(self, other: Sums) -> None:
+        """Take in what a neighbouring cell counted."""
+        self.n += other.n
+        self.high += other.high
+        self.middle += other.middle
+        self.low += other.low
+        self.total += other.total
+        self.squares += other.squares
+
+
+def cell_of(response: Response) -> Cell:
+    """Return the roll-up in which this response counts."""
+    return Cell(
+        response.day,
+        response.metric,
+        response.measurement,
+        response.touchpoint or UNKNOWN,
+        response.segment or UNKNOWN,
+        response.product or UNKNOWN,
+        response.channel or UNKNOWN,
+    )
+
+
+def moves(
+    counted: Iterable[Response], uncounted: Iterable[Response] = ()
+) -> Mapping[Cell, Sums]:
+    """Return by how much each roll-up changes; those that stay as they are do not appear."""
+    changes: dict[Cell, Sums] = {}
+    for sign, responses in ((1, counted), (-1, uncounted)):
+        for response in responses:
+            if response.score is not None:
+                changes.setdefault(cell_of(response), Sums()).count(response, sign)
+    nothing = Sums()
+    return {cell: change for cell, change in changes.items() if change != nothing}
