@@ -1,0 +1,1 @@
+"""What the commands do; ``services/cli.py`` only says how they are called."""
