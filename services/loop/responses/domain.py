@@ -50,6 +50,11 @@ class Response:
     sealed_person: str | None = field(repr=False)
 
     @property
+    def is_rated(self) -> bool:
+        """Tell whether it is known how the customer feels: by a score or by sentiment."""
+        return self.category is not None or self.sentiment is not None
+
+    @property
     def is_low(self) -> bool:
         """Tell whether the customer is unhappy: by the score, or without one by sentiment."""
         if self.category is not None:

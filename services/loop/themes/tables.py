@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Date,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Table,
-)
+from sqlalchemy import Boolean, Column, Date, Double, Index, Integer, String, Table
 
 from shared.db.base import Json, UtcDateTime, metadata
 
@@ -29,7 +19,7 @@ taxonomies = Table(
 mentions = Table(
     "loop_mentions",
     metadata,
-    Column("response_id", ForeignKey("loop_responses.id"), primary_key=True),
+    Column("response_id", String(40), primary_key=True),
     Column("theme_id", String(100), primary_key=True),
     Column("score", Double, nullable=False),
     Column("evidence_start", Integer),

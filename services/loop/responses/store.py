@@ -1,0 +1,160 @@
+"""Responses and score roll-ups in and out of the database, a whole poll at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from hashlib import blake2b
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Row, bindparam, func, select, update
+
+from services.loop.responses.domain import Cell, Response, Sums
+from services.loop.responses.tables import responses, score_rollups
+from shared.db.transaction import Reading, Transaction
+from shared.stats.categories import Category, Metric
+
+Dimension = Literal["touchpoint", "segment", "product", "channel"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+
+_MEMBERS = tuple(member.name for member in fields(Response))
+_SUMS = tuple(member.name for member in fields(Sums))
+_MOST_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFilter:
+    """Which roll-ups to add up: always one metric and one measurement."""
+
+    metric: Metric
+    measurement: str
+    first: date
+    last: date
+    of: Mapping[Dimension, str]
+
+
+async def find(view: Reading, response_id: str) -> Response | None:
+    """Return one response, or None."""
+    return (await find_all(view, [response_id])).get(response_id)
+
+
+async def find_all(view: Reading, ids: Sequence[str]) -> Mapping[str, Response]:
+    """Return those of these responses that there are, by id."""
+    return await _load(view, ids, to_change=False)
+
+
+async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Response]:
+    """Return those of these responses that there are; nobody else may change them meanwhile."""
+    return await _load(tx, ids, to_change=True)
+
+
+async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Response]:
+    """Return what one person has answered, the latest first."""
+    rows = await view.all(
+        select(responses)
+        .where(responses.c.person_ref == person_ref)
+        .order_by(responses.c.answered_at.desc(), responses.c.id.desc())
+        .limit(most)
+    )
+    return [_response(row) for row in rows]
+
+
+async def add_all(tx: Transaction, new: Sequence[Response]) -> None:
+    """Add responses that are not there yet."""
+    if new:
+        await tx.execute(responses.insert(), [_row(response) for response in new])
+
+
+async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
+    """Replace the facts of responses that are there."""
+    if revised:
+        await tx.execute(
+            update(responses)
+            .where(responses.c.id == bindparam("this_id"))
+            .values({name: bindparam(name) for name in _MEMBERS if name != "id"}),
+            [{**_row(response), "this_id": response.id} for response in revised],
+        )
+
+
+async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:
+    """Add these changes to the roll-ups, whichever of them exist."""
+    if not changes:
+        return
+    statement = tx.insert(score_rollups)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                name: score_rollups.c[name] + statement.excluded[name] for name in _SUMS
+            },
+        ),
+        # In one order everywhere, so that two workers never wait for each other.
+        sorted(
+            (
+                {
+                    "key": digest(cell),
+                    **cell._asdict(),
+                    **{name: getattr(change, name) for name in _SUMS},
+                }
+                for cell, change in changes.items()
+            ),
+            key=lambda row: row["key"],
+        ),
+    )
+
+
+async def sums_by(
+    view: Reading, wanted: ScoreFilter, group: Dimension | Literal["day"] | None
+) -> Mapping[Any, Sums]:
+    """Add up the roll-ups per value of ``group``; without one there is one sum, under None."""
+    columns = score_rollups.c
+    statement = select(*(func.sum(columns[name]).label(name) for name in _SUMS)).where(
+        columns.metric == wanted.metric,
+        columns.measurement == wanted.measurement,
+        columns.day.between(wanted.first, wanted.last),
+        *(columns[name] == value for name, value in wanted.of.items()),
+    )
+    if group is not None:
+        statement = statement.add_columns(columns[group].label("value")).group_by(
+            columns[group]
+        )
+    return {
+        (row.value if group is not None else None): Sums(
+            **{name: int(getattr(row, name) or 0) for name in _SUMS}
+        )
+        for row in await view.all(statement)
+    }
+
+
+def digest(parts: Sequence[object]) -> str:
+    """Return a short key for what tells one roll-up from another.
+
+    The members themselves may be longer than an index can hold.
+    """
+    text = "\x1f".join(map(str, parts))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[str, Response]:
+    found: dict[str, Response] = {}
+    for start in range(0, len(ids), _MOST_AT_ONCE):
+        statement = select(responses).where(
+            responses.c.id.in_(ids[start : start + _MOST_AT_ONCE])
+        )
+        if to_change:
+            statement = statement.with_for_update()
+        for row in await view.all(statement):
+            found[row.id] = _response(row)
+    return found
+
+
+def _row(response: Response) -> dict[str, Any]:
+    return {name: getattr(response, name) for name in _MEMBERS}
+
+
+def _response(row: Row[Any]) -> Response:
+    members = dict(row._mapping)  # noqa: SLF001 - the row's documented mapping
+    if members["category"] is not None:
+        members["category"] = Category(members["category"])
+    return Response(**members)

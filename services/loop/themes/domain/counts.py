@@ -1,0 +1,68 @@
+"""What mentions add up to per day, in sums that can be moved when an answer is revised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, NamedTuple
+
+from services.loop.responses.domain import UNKNOWN, Response
+
+EVERY_COMMENT: Final = ""
+"""Stands where a theme would, in the cell that counts comments with and without a theme."""
+
+
+class ThemeCell(NamedTuple):
+    """What one roll-up of mentions is about."""
+
+    day: date
+    theme_id: str
+    touchpoint: str
+    segment: str
+    product: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many mentions, how many of them rated, and by whom: the unhappy, the happy."""
+
+    mentions: int = 0
+    rated: int = 0
+    low: int = 0
+    high: int = 0
+
+    def count(self, response: Response, sign: int) -> None:
+        """Count one mention in, or with ``sign`` -1 out again."""
+        self.mentions += sign
+        if response.is_rated:
+            self.rated += sign
+        if response.is_low:
+            self.low += sign
+        elif response.is_high:
+            self.high += sign
+
+
+Mentioned = tuple[Response, Collection[str]]
+"""A response with the ids of the themes that it touches."""
+
+
+def moves(
+    counted: Iterable[Mentioned], uncounted: Iterable[Mentioned] = ()
+) -> Mapping[ThemeCell, Counts]:
+    """Return by how much each roll-up changes; those that stay as they are do not appear."""
+    changes: dict[ThemeCell, Counts] = {}
+    for sign, mentioned in ((1, counted), (-1, uncounted)):
+        for response, theme_ids in mentioned:
+            if not response.has_comment:
+                continue
+            where = (
+                response.touchpoint or UNKNOWN,
+                response.segment or UNKNOWN,
+                response.product or UNKNOWN,
+            )
+            for theme_id in (EVERY_COMMENT, *theme_ids):
+                cell = ThemeCell(response.day, theme_id, *where)
+                changes.setdefault(cell, Counts()).count(response, sign)
+    nothing = Counts()
+    return {cell: change for cell, change in changes.items() if change != nothing}
