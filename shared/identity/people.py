@@ -1,0 +1,649 @@
+"""Staff, teams and departments: who there is, who owns, and where a message reaches them.
+
+Every change is audited in its own transaction; a change of role or a disabled account ends
+the sessions of that person at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Row, delete, func, select, update
+
+from shared.errors import Conflict, Finding, Invalid, NotFound
+from shared.identity import audit
+from shared.identity.audit import SYSTEM
+from shared.identity.principal import Principal, Role
+from shared.identity.sessions import end_all_sessions
+from shared.identity.tables import departments, staff, team_members, teams
+from shared.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from shared.db.transaction import Reading, Transaction
+
+DEFAULT_TEAM = "team_customer_care"
+OwnerKind = Literal["person", "team"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staff:
+    """One member of staff."""
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    language: str
+    time_zone: str
+    department_id: str | None
+    created_at: datetime
+    disabled_at: datetime | None
+
+    @property
+    def active(self) -> bool:
+        """Tell whether this person may sign in and be given work."""
+        return self.disabled_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """A group of staff that can hold unclaimed work."""
+
+    id: str
+    name: str
+    email: str | None
+    department_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Department:
+    """A part of the organisation that answers digests."""
+
+    id: str
+    name: str
+    head_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Who keeps a promise: a person or a team."""
+
+    id: str
+    name: str
+    kind: OwnerKind
+    email: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """One mailbox, and how to write to it; a team's own mailbox has no ``staff_id``."""
+
+    email: str
+    language: str
+    time_zone: str
+    staff_id: str | None
+
+
+# ------------------------------------------------------------------ owners and addresses
+
+
+async def find_owner(view: Reading, owner_id: str, kind: OwnerKind) -> Owner | None:
+    """Return the owner, also one who was disabled meanwhile; None when there never was one."""
+    found = (await owners(view, [owner_id])).get(owner_id)
+    return found if found is not None and found.kind == kind else None
+
+
+async def owners(view: Reading, ids: Iterable[str]) -> Mapping[str, Owner]:
+    """Return the persons and teams behind these ids; unknown ids are absent."""
+    wanted = list(dict.fromkeys(ids))
+    found: dict[str, Owner] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        for row in await view.all(
+            select(staff.c.id, staff.c.name, staff.c.email).where(staff.c.id.in_(part))
+        ):
+            found[row.id] = Owner(id=row.id, name=row.name, kind="person", email=row.email)
+        for row in await view.all(
+            select(teams.c.id, teams.c.name, teams.c.email).where(teams.c.id.in_(part))
+        ):
+            found[row.id] = Owner(id=row.id, name=row.name, kind="team", email=row.email)
+    return found
+
+
+async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequence[Recipient]:
+    """Return where a message to this owner goes; empty only without any administrator.
+
+    A person: their address. A team: its own address, else its members'. When nobody is left
+    (disabled, empty, unknown) the first administrator, so that no promise is nobody's.
+    """
+    if kind == "person":
+        person = await staff_member(view, owner_id)
+        if person is not None and person.active:
+            return [_mailbox(person)]
+    else:
+        group = await team(view, owner_id)
+        if group is not None and group.email:
+            keeper = await find_staff(view, group.email)
+            return [
+                Recipient(
+                    email=group.email,
+                    language=keeper.language if keeper else "en",
+                    time_zone=keeper.time_zone if keeper else "UTC",
+                    staff_id=None,
+                )
+            ]
+        if crew := [m for m in await members(view, owner_id) if m.active]:
+            return [_mailbox(member) for member in crew]
+    first = await first_administrator(view)
+    return [_mailbox(first)] if first else []
+
+
+def _mailbox(person: Staff) -> Recipient:
+    return Recipient(
+        email=person.email,
+        language=person.language,
+        time_zone=person.time_zone,
+        staff_id=person.id,
+    )
+
+
+# ------------------------------------------------------------------ staff
+
+
+async def staff_member(view: Reading, staff_id: str) -> Staff | None:
+    """Return one member of staff, active or not."""
+    row = await view.first(_STAFF.where(staff.c.id == staff_id))
+    return _staff(row) if row else None
+
+
+async def find_staff(view: Reading, email: str) -> Staff | None:
+    """Return the member of staff with this address, whatever its case."""
+    row = await view.first(_STAFF.where(staff.c.email == plain_email(email)))
+    return _staff(row) if row else None
+
+
+async def list_staff(
+    view: Reading,
+    *,
+    limit: int = 200,
+    after: str | None = None,
+    with_disabled: bool = False,
+) -> Sequence[Staff]:
+    """Return staff in the order of their making, beginning behind the id ``after``."""
+    query = _STAFF.order_by(staff.c.id).limit(limit)
+    if after is not None:
+        query = query.where(staff.c.id > after)
+    if not with_disabled:
+        query = query.where(staff.c.disabled_at.is_(None))
+    return [_staff(row) for row in await view.all(query)]
+
+
+async def first_administrator(view: Reading) -> Staff | None:
+    """Return the administrator who has been here longest."""
+    row = await view.first(
+        _STAFF.where(staff.c.role == Role.ADMIN, staff.c.disabled_at.is_(None))
+        .order_by(staff.c.created_at, staff.c.id)
+        .limit(1)
+    )
+    return _staff(row) if row else None
+
+
+async def create_staff(
+    tx: Transaction,
+    *,
+    email: str,
+    name: str,
+    role: Role,
+    now: datetime,
+    language: str = "en",
+    time_zone: str = "UTC",
+    department_id: str | None = None,
+    team_ids: Sequence[str] = (),
+    password_hash: str | None = None,
+    by: Principal = SYSTEM,
+) -> Staff:
+    """Add a member of staff; raise ``Conflict`` when the address is taken.
+
+    ``password_hash`` comes from ``shared.identity.passwords``; without one the person cannot
+    sign in until a password is set.
+    """
+    person = Staff(
+        id=new_id("stf"),
+        email=_email(email),
+        name=_name(name),
+        role=role,
+        language=language,
+        time_zone=time_zone,
+        department_id=department_id,
+        created_at=now,
+        disabled_at=None,
+    )
+    made = await tx.execute(
+        tx.insert(staff)
+        .values(
+            id=person.id,
+            email=person.email,
+            name=person.name,
+            role=role.value,
+            language=language,
+            time_zone=time_zone,
+            department_id=department_id,
+            password_hash=password_hash,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    if made.rowcount == 0:
+        raise Conflict("Somebody with this address exists already.", slug="address-taken")
+    for team_id in dict.fromkeys(team_ids):
+        await add_member(tx, team_id, person.id, now=now, by=by)
+    await audit.record(tx, by, "staff.created", person.id, {"role": role.value}, now=now)
+    return person
+
+
+async def update_staff(
+    tx: Transaction,
+    staff_id: str,
+    *,
+    now: datetime,
+    by: Principal = SYSTEM,
+    email: str | None = None,
+    name: str | None = None,
+    role: Role | None = None,
+    language: str | None = None,
+    time_zone: str | None = None,
+    department_id: str | None = None,
+) -> Staff:
+    """Change what is given; a new role ends the person's sessions."""
+    person = await _wanted(tx, staff_id)
+    values: dict[str, Any] = {
+        "email": None if email is None else _email(email),
+        "name": None if name is None else _name(name),
+        "role": None if role is None else role.value,
+        "language": language,
+        "time_zone": time_zone,
+        "department_id": department_id,
+    }
+    values = {column: value for column, value in values.items() if value is not None}
+    if not values:
+        return person
+    if role is not None and role is not person.role:
+        if person.role is Role.ADMIN:
+            await _not_the_last_administrator(tx, person)
+        await end_all_sessions(tx, staff_id)
+    if "email" in values:
+        holder = await find_staff(tx, values["email"])
+        if holder is not None and holder.id != staff_id:
+            raise Conflict("Somebody with this address exists already.", slug="address-taken")
+    await tx.execute(update(staff).where(staff.c.id == staff_id).values(**values))
+    detail = {"changed": sorted(values), **({"role": role.value} if role else {})}
+    await audit.record(tx, by, "staff.changed", staff_id, detail, now=now)
+    return await _wanted(tx, staff_id)
+
+
+async def disable_staff(
+    tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
+) -> Staff:
+    """End the account: no sign-in, no new work, sessions end at once. Again is no change."""
+    person = await _wanted(tx, staff_id)
+    if not person.active:
+        return person
+    if person.role is Role.ADMIN:
+        await _not_the_last_administrator(tx, person)
+    await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=now))
+    await end_all_sessions(tx, staff_id)
+    await audit.record(tx, by, "staff.disabled", staff_id, now=now)
+    return await _wanted(tx, staff_id)
+
+
+async def enable_staff(
+    tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
+) -> Staff:
+    """Give a disabled account back. Again is no change."""
+    person = await _wanted(tx, staff_id)
+    if not person.active:
+        await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=None))
+        await audit.record(tx, by, "staff.enabled", staff_id, now=now)
+    return await _wanted(tx, staff_id)
+
+
+async def set_password(
+    tx: Transaction,
+    staff_id: str,
+    password_hash: str,
+    *,
+    now: datetime,
+    by: Principal = SYSTEM,
+) -> None:
+    """Replace the password and end every session of the person."""
+    await _wanted(tx, staff_id)
+    await tx.execute(
+        update(staff).where(staff.c.id == staff_id).values(password_hash=password_hash)
+    )
+    await end_all_sessions(tx, staff_id)
+    await audit.record(tx, by, "staff.password-set", staff_id, now=now)
+
+
+async def password_hash_of(view: Reading, email: str) -> tuple[Staff, str | None] | None:
+    """Return the person and what their password is checked against."""
+    row = await view.first(_STAFF.where(staff.c.email == plain_email(email)))
+    return (_staff(row), row.password_hash) if row else None
+
+
+async def _not_the_last_administrator(tx: Transaction, person: Staff) -> None:
+    others = await tx.scalar(
+        select(func.count())
+        .select_from(staff)
+        .where(
+            staff.c.role == Role.ADMIN, staff.c.disabled_at.is_(None), staff.c.id != person.id
+        )
+    )
+    if not others:
+        raise Conflict(
+            "This is the last administrator. Make somebody else an administrator first.",
+            slug="last-administrator",
+        )
+
+
+async def _wanted(view: Reading, staff_id: str) -> Staff:
+    person = await staff_member(view, staff_id)
+    if person is None:
+        raise NotFound("There is no such member of staff.")
+    return person
+
+
+# ------------------------------------------------------------------ teams
+
+
+async def team(view: Reading, team_id: str) -> Team | None:
+    """Return one team."""
+    row = await view.first(select(teams).where(teams.c.id == team_id))
+    return _team(row) if row else None
+
+
+async def list_teams(
+    view: Reading, *, limit: int = 200, after: str | None = None
+) -> Sequence[Team]:
+    """Return teams in the order of their ids, beginning behind the id ``after``."""
+    query = select(teams).order_by(teams.c.id).limit(limit)
+    if after is not None:
+        query = query.where(teams.c.id > after)
+    return [_team(row) for row in await view.all(query)]
+
+
+async def members(view: Reading, team_id: str) -> Sequence[Staff]:
+    """Return the active members of a team, by name."""
+    rows = await view.all(
+        _STAFF.join(team_members, team_members.c.staff_id == staff.c.id)
+        .where(team_members.c.team_id == team_id, staff.c.disabled_at.is_(None))
+        .order_by(staff.c.name, staff.c.id)
+    )
+    return [_staff(row) for row in rows]
+
+
+async def create_team(
+    tx: Transaction,
+    *,
+    name: str,
+    now: datetime,
+    email: str | None = None,
+    department_id: str | None = None,
+    by: Principal = SYSTEM,
+) -> Team:
+    """Add a team; raise ``Conflict`` when the name is taken."""
+    group = Team(
+        id=new_id("team"),
+        name=_name(name),
+        email=None if email is None else _email(email),
+        department_id=department_id,
+        created_at=now,
+    )
+    made = await tx.execute(
+        tx.insert(teams)
+        .values(
+            id=group.id,
+            name=group.name,
+            email=group.email,
+            department_id=department_id,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    if made.rowcount == 0:
+        raise Conflict("A team with this name exists already.", slug="name-taken")
+    await audit.record(tx, by, "team.created", group.id, now=now)
+    return group
+
+
+async def update_team(
+    tx: Transaction,
+    team_id: str,
+    *,
+    now: datetime,
+    by: Principal = SYSTEM,
+    name: str | None = None,
+    email: str | None = None,
+    department_id: str | None = None,
+) -> Team:
+    """Change what is given; an empty ``email`` takes the team's own address away."""
+    group = await team(tx, team_id)
+    if group is None:
+        raise NotFound("There is no such team.")
+    values: dict[str, Any] = {}
+    if name is not None and name != group.name:
+        values["name"] = _name(name)
+        if await tx.scalar(select(teams.c.id).where(teams.c.name == values["name"])):
+            raise Conflict("A team with this name exists already.", slug="name-taken")
+    if email is not None:
+        values["email"] = _email(email) if email else None
+    if department_id is not None:
+        values["department_id"] = department_id
+    if not values:
+        return group
+    await tx.execute(update(teams).where(teams.c.id == team_id).values(**values))
+    await audit.record(tx, by, "team.changed", team_id, {"changed": sorted(values)}, now=now)
+    changed = await team(tx, team_id)
+    return changed or group
+
+
+async def add_member(
+    tx: Transaction, team_id: str, staff_id: str, *, now: datetime, by: Principal = SYSTEM
+) -> None:
+    """Put a person into a team. Again is no change."""
+    await _wanted(tx, staff_id)
+    if await team(tx, team_id) is None:
+        raise NotFound("There is no such team.")
+    made = await tx.execute(
+        tx.insert(team_members)
+        .values(team_id=team_id, staff_id=staff_id)
+        .on_conflict_do_nothing()
+    )
+    if made.rowcount:
+        await audit.record(tx, by, "team.joined", team_id, {"staff": staff_id}, now=now)
+
+
+async def remove_member(
+    tx: Transaction, team_id: str, staff_id: str, *, now: datetime, by: Principal = SYSTEM
+) -> None:
+    """Take a person out of a team. Again is no change."""
+    gone = await tx.execute(
+        delete(team_members).where(
+            team_members.c.team_id == team_id, team_members.c.staff_id == staff_id
+        )
+    )
+    if gone.rowcount:
+        await audit.record(tx, by, "team.left", team_id, {"staff": staff_id}, now=now)
+
+
+# ------------------------------------------------------------------ departments
+
+
+async def department(view: Reading, department_id: str) -> Department | None:
+    """Return one department."""
+    row = await view.first(select(departments).where(departments.c.id == department_id))
+    return _department(row) if row else None
+
+
+async def list_departments(
+    view: Reading, *, limit: int = 200, after: str | None = None
+) -> Sequence[Department]:
+    """Return departments in the order of their ids, beginning behind the id ``after``."""
+    query = select(departments).order_by(departments.c.id).limit(limit)
+    if after is not None:
+        query = query.where(departments.c.id > after)
+    return [_department(row) for row in await view.all(query)]
+
+
+async def create_department(
+    tx: Transaction,
+    *,
+    name: str,
+    now: datetime,
+    head_id: str | None = None,
+    by: Principal = SYSTEM,
+) -> Department:
+    """Add a department; raise ``Conflict`` when the name is taken."""
+    if head_id is not None:
+        await _wanted(tx, head_id)
+    part = Department(id=new_id("dep"), name=_name(name), head_id=head_id, created_at=now)
+    made = await tx.execute(
+        tx.insert(departments)
+        .values(id=part.id, name=part.name, head_id=head_id, created_at=now)
+        .on_conflict_do_nothing()
+    )
+    if made.rowcount == 0:
+        raise Conflict("A department with this name exists already.", slug="name-taken")
+    await audit.record(tx, by, "department.created", part.id, now=now)
+    return part
+
+
+async def update_department(
+    tx: Transaction,
+    department_id: str,
+    *,
+    now: datetime,
+    by: Principal = SYSTEM,
+    name: str | None = None,
+    head_id: str | None = None,
+) -> Department:
+    """Change what is given."""
+    part = await department(tx, department_id)
+    if part is None:
+        raise NotFound("There is no such department.")
+    values: dict[str, Any] = {}
+    if name is not None and name != part.name:
+        values["name"] = _name(name)
+        if await tx.scalar(select(departments.c.id).where(departments.c.name == values["name"])):
+            raise Conflict("A department with this name exists already.", slug="name-taken")
+    if head_id is not None:
+        await _wanted(tx, head_id)
+        values["head_id"] = head_id
+    if not values:
+        return part
+    await tx.execute(
+        update(departments).where(departments.c.id == department_id).values(**values)
+    )
+    await audit.record(
+        tx, by, "department.changed", department_id, {"changed": sorted(values)}, now=now
+    )
+    changed = await department(tx, department_id)
+    return changed or part
+
+
+# ------------------------------------------------------------------ rows and rules
+
+_STAFF = select(
+    staff.c.id,
+    staff.c.email,
+    staff.c.name,
+    staff.c.role,
+    staff.c.language,
+    staff.c.time_zone,
+    staff.c.department_id,
+    staff.c.password_hash,
+    staff.c.created_at,
+    staff.c.disabled_at,
+)
+
+
+def _staff(row: Row[Any]) -> Staff:
+    return Staff(
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        language=row.language,
+        time_zone=row.time_zone,
+        department_id=row.department_id,
+        created_at=row.created_at,
+        disabled_at=row.disabled_at,
+    )
+
+
+def _team(row: Row[Any]) -> Team:
+    return Team(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        department_id=row.department_id,
+        created_at=row.created_at,
+    )
+
+
+def _department(row: Row[Any]) -> Department:
+    return Department(
+        id=row.id, name=row.name, head_id=row.head_id, created_at=row.created_at
+    )
+
+
+def plain_email(given: str) -> str:
+    """Return the form in which addresses are stored and compared."""
+    return given.strip().lower()
+
+
+def _email(given: str) -> str:
+    email = plain_email(given)
+    name, _, host = email.rpartition("@")
+    if (
+        not name
+        or not host
+        or len(email) > 254
+        or not email.isprintable()
+        or not set(email).isdisjoint(" ,;:<>()[]\\\"@".replace("@", ""))
+        or "@" in name
+    ):
+        raise Invalid(
+            "This is not an e-mail address.",
+            [
+                Finding(
+                    pointer="/email",
+                    code="not_an_address",
+                    detail="not usable as an e-mail address",
+                    fix="send one address such as name@example.org",
+                )
+            ],
+        )
+    return email
+
+
+def _name(given: str) -> str:
+    name = " ".join(given.split())
+    if not name or len(name) > 200 or not name.isprintable():
+        raise Invalid(
+            "This is not usable as a name.",
+            [
+                Finding(
+                    pointer="/name",
+                    code="not_a_name",
+                    detail="blank, too long or with control characters",
+                    fix="send 1 to 200 printable characters",
+                )
+            ],
+        )
+    return name

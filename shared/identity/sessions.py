@@ -1,0 +1,135 @@
+"""Sessions of staff: a random token in the browser, its digest and its limits in the database.
+
+A session ends after an hour without a request: a follow-up call may well last longer than half
+an hour and its note is written afterwards, and an hour is what NIST SP 800-63B-4 recommends at
+most for this kind of access. Whatever happens it ends after twelve hours, one working day.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from shared.errors import TryLater
+from shared.identity.principal import ROLE_SCOPES, Principal, Role
+from shared.identity.tables import sessions, staff, team_members
+from shared.ids import new_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.db.transaction import Database, Reading, Transaction
+
+IDLE = timedelta(minutes=60)
+ABSOLUTE = timedelta(hours=12)
+_TOUCH_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A signed-in member of staff."""
+
+    principal: Principal
+    digest: str
+    seen_at: datetime
+    expires_at: datetime
+
+
+async def start_session(tx: Transaction, staff_id: str, *, now: datetime) -> str:
+    """Open a new session and return its token, which is stored nowhere; sweep ended ones."""
+    await tx.execute(
+        delete(sessions).where(
+            or_(sessions.c.expires_at <= now, sessions.c.seen_at <= now - IDLE)
+        )
+    )
+    token = new_token(32)
+    await tx.execute(
+        insert(sessions).values(
+            digest=_digest(token),
+            staff_id=staff_id,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + ABSOLUTE,
+        )
+    )
+    return token
+
+
+async def find_session(view: Reading, token: str, *, now: datetime) -> Session | None:
+    """Return the session behind a token, if it is still one and its person may still act."""
+    if not 20 <= len(token) <= 100:
+        return None
+    row = await view.first(
+        select(
+            sessions.c.digest,
+            sessions.c.seen_at,
+            sessions.c.expires_at,
+            staff.c.id,
+            staff.c.name,
+            staff.c.email,
+            staff.c.role,
+            staff.c.language,
+            staff.c.time_zone,
+            staff.c.department_id,
+        )
+        .join(staff, staff.c.id == sessions.c.staff_id)
+        .where(
+            sessions.c.digest == _digest(token),
+            sessions.c.expires_at > now,
+            sessions.c.seen_at > now - IDLE,
+            staff.c.disabled_at.is_(None),
+        )
+    )
+    if row is None:
+        return None
+    in_teams = await view.all(
+        select(team_members.c.team_id).where(team_members.c.staff_id == row.id)
+    )
+    role = Role(row.role)
+    return Session(
+        principal=Principal(
+            kind="staff",
+            id=row.id,
+            name=row.name,
+            scopes=ROLE_SCOPES[role],
+            role=role,
+            teams=frozenset(team.team_id for team in in_teams),
+            department=row.department_id,
+            email=row.email,
+            language=row.language,
+            time_zone=row.time_zone,
+        ),
+        digest=row.digest,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+    )
+
+
+async def keep_alive(database: Database, session: Session, *, now: datetime) -> None:
+    """Note that the person is still there, at most once a minute; a miss costs nothing."""
+    if now - session.seen_at < _TOUCH_EVERY:
+        return
+    with suppress(TryLater):
+        async with database.transaction() as tx:
+            await tx.execute(
+                update(sessions).where(sessions.c.digest == session.digest).values(seen_at=now)
+            )
+
+
+async def end_session(tx: Transaction, token: str) -> None:
+    """Make a token worthless, wherever copies of it are."""
+    await tx.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
+
+
+async def end_all_sessions(tx: Transaction, staff_id: str) -> None:
+    """Sign a person out everywhere."""
+    await tx.execute(delete(sessions).where(sessions.c.staff_id == staff_id))
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

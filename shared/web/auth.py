@@ -1,0 +1,187 @@
+"""Who is asking, and whether they may: the dependency that stands in every route.
+
+Machines show an API key in the Authorization header, staff a session cookie. A request with an
+Authorization header is judged by that header alone, whatever cookies came along; that is what
+makes it safe to exempt it from the cross-origin check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+
+from shared.errors import Forbidden, TooMany, Unauthenticated, Unreadable
+from shared.identity.key_cache import KeyCache
+from shared.identity.limits import Allowance
+from shared.identity.principal import Principal, Scope
+from shared.identity.sessions import find_session, keep_alive
+from shared.web.access import Web, web
+from shared.web.problems import SignInFirst
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from shared.settings import Settings
+
+PUBLIC_ROUTES: dict[str, str] = {
+    "/healthz": "a watchdog has no key; it learns only that the process answers",
+    "/readyz": "the front door has no key; names of parts and states, no data",
+    "/metrics": "a scraper on the inside network; counts by route and status, no names",
+    "/openapi.json": "the description of the interface is no secret",
+    "/docs": "the same description, to read",
+    "/docs/{name}": "script and style of that page",
+    "/errors/{slug}": "explains a problem document to whoever got one, also for a bad key",
+    "/sign-in": "comes before any session",
+    "/sign-in/first": "makes the first administrator while there is none, from loopback only",
+    "/sign-out": "ends the session it is given, if it is one",
+}
+"""Every route without authentication, and why. A test holds this list to the routes."""
+
+WRONG_KEYS_A_MINUTE = 100
+_KEY_NAMES = frozenset({"key", "api_key", "apikey", "access_token"})
+
+Guard = "Callable[[Request], Awaitable[Principal]]"
+_needed: dict[Any, frozenset[Scope]] = {}
+
+
+class Gate:
+    """What one application remembers about those who come in."""
+
+    def __init__(self, web: Web) -> None:
+        self.keys = KeyCache(web.database, web.clock)
+        self.wrong = Allowance(WRONG_KEYS_A_MINUTE)
+        per_key = web.settings.rate_per_key
+        self.rate = Allowance(per_key) if per_key else None
+
+
+def requires(*scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in a caller who holds all of these scopes.
+
+    Without a scope any known caller will do. On pages whoever is not signed in is sent to the
+    sign-in; on ``/v1`` the answer is a problem document.
+    """
+
+    async def guard(request: Request) -> Principal:
+        principal = await authenticate(request)
+        _refuse_unless(principal, all(map(principal.may, scopes)), scopes)
+        return principal
+
+    _needed[guard] = frozenset(scopes)
+    return guard
+
+
+def requires_any(*scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in a caller who holds at least one of these scopes."""
+
+    async def guard(request: Request) -> Principal:
+        principal = await authenticate(request)
+        _refuse_unless(principal, any(map(principal.may, scopes)), scopes)
+        return principal
+
+    _needed[guard] = frozenset(scopes)
+    return guard
+
+
+def requires_page(*scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in signed-in staff; keys have no pages."""
+
+    async def guard(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.kind != "staff":
+            raise Forbidden("Pages are for staff. Use the same data under /v1 with this key.")
+        _refuse_unless(principal, all(map(principal.may, scopes)), scopes)
+        return principal
+
+    _needed[guard] = frozenset(scopes)
+    return guard
+
+
+def needed_by(dependency: object) -> frozenset[Scope] | None:
+    """Return the scopes of a dependency made here, None for any other: for tests and docs."""
+    return _needed.get(dependency)
+
+
+def own_source(principal: Principal) -> str | None:
+    """Return the one source whose responses this caller may see; None for all of them.
+
+    A key that posts sees its own source only, unless it is an administrative one.
+    """
+    posts = principal.kind == "key" and principal.may(Scope.RESPONSES_WRITE)
+    return principal.source if posts and not principal.may(Scope.SETTINGS_READ) else None
+
+
+def session_cookie(settings: Settings) -> str:
+    """Return the cookie's name; the prefix binds it to https and to this host."""
+    return "__Host-session" if settings.public_url.startswith("https://") else "session"
+
+
+def client_address(request: Request) -> str:
+    """Return the peer's address, as the server (and its trusted proxy) tells it."""
+    return request.client.host if request.client else "unknown"
+
+
+async def authenticate(request: Request) -> Principal:
+    """Return who is asking; raise ``Unauthenticated`` or, for a page, ``SignInFirst``."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is None:
+        known = await _identify(request)
+        request.state.principal = known
+    return known
+
+
+async def _identify(request: Request) -> Principal:
+    if request.scope.get("query_string") and not _KEY_NAMES.isdisjoint(request.query_params):
+        raise Unreadable(
+            "Never put a key into an address: it ends up in logs. Send it in the header"
+            " “Authorization: Bearer …”, and replace the key you have just shown.",
+            slug="key-in-query",
+        )
+    shown = request.headers.getlist("authorization")
+    if shown:
+        return await _by_key(request, shown)
+    here = web(request)
+    token = request.cookies.get(session_cookie(here.settings))
+    if token:
+        now = here.clock.now()
+        async with here.database.reading() as view:
+            session = await find_session(view, token, now=now)
+        if session is not None:
+            await keep_alive(here.database, session, now=now)
+            return session.principal
+    if request.url.path.startswith("/v1/"):
+        raise Unauthenticated("Send an API key as “Authorization: Bearer …”, or sign in.")
+    raise SignInFirst("Sign in first.")
+
+
+async def _by_key(request: Request, shown: list[str]) -> Principal:
+    if len(shown) > 1:
+        raise Unreadable("The header Authorization stands there twice. Send it once.")
+    scheme, _, text = shown[0].partition(" ")
+    text = text.strip()
+    if scheme.lower() != "bearer" or not text:
+        raise Unauthenticated("Send an API key as “Authorization: Bearer …”.")
+    gate: Gate = request.app.state.gate
+    clock = web(request).clock
+    address = client_address(request)
+    wait = gate.wrong.wait(address, at=clock.monotonic())
+    if wait and not gate.keys.has_met(text):
+        raise TooMany("Too many wrong keys came from this address.", retry_after=wait)
+    principal = await gate.keys.principal(text)
+    if principal is None:
+        gate.wrong.take(address, at=clock.monotonic())
+        raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
+    if gate.rate is not None and (
+        wait := gate.rate.take(principal.id, at=clock.monotonic())
+    ):
+        raise TooMany("This key has used up its requests for now.", retry_after=wait)
+    return principal
+
+
+def _refuse_unless(principal: Principal, allowed: bool, scopes: tuple[Scope, ...]) -> None:  # noqa: FBT001 - a guard's verdict
+    if allowed:
+        return
+    names = ", ".join(scope.value for scope in scopes)
+    if principal.kind == "key":
+        raise Forbidden(f"This key lacks the scope {names}.")
+    raise Forbidden(f"Your role does not include the right {names}. Ask an administrator.")
