@@ -1,0 +1,157 @@
+"""Pages: a template, a typed context, and the frame that every page has around it.
+
+A module with pages makes one ``Pages`` for its package and renders frozen dataclasses, whose
+members are what the template may name; nothing else is there, and a missing name is an error.
+Beside them stand ``frame`` (who is signed in, where one can go), ``reader`` (dates and numbers
+in the reader's language and time zone) and gettext.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from shared.i18n import SOURCE, Reader, accepted, marked, supported, translations
+from shared.identity.principal import Principal, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _typeshed import DataclassInstance
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """A part of the product in the header: its name, where it is, who may go there."""
+
+    name: str
+    path: str
+    scope: Scope
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a page belongs to this area."""
+        if self.path == "/":
+            return path == "/" or path.startswith("/tasks/")
+        return path == self.path or path.startswith(f"{self.path}/")
+
+
+AREAS: Final = (
+    Area(name=marked("My queue"), path="/", scope=Scope.TASKS_READ),
+    Area(name=marked("Themes"), path="/themes", scope=Scope.THEMES_READ),
+    Area(name=marked("Mail"), path="/mail", scope=Scope.MAIL_READ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What stands around every page."""
+
+    person: Principal | None
+    areas: Sequence[Area]
+    path: str
+    stylesheet: str
+
+
+def reader_of(request: Request) -> Reader:
+    """Return the language and time zone to speak in: the person's, else the browser's."""
+    person = person_of(request)
+    if person is not None:
+        return Reader(
+            language=person.language if supported(person.language) else SOURCE,
+            time_zone=person.time_zone,
+        )
+    return Reader(language=accepted(request.headers.get("accept-language")))
+
+
+def person_of(request: Request) -> Principal | None:
+    """Return who is signed in, as far as the route has asked for it."""
+    person = getattr(request.state, "principal", None)
+    return person if isinstance(person, Principal) else None
+
+
+class Pages:
+    """Renders the templates of one package, and those that all packages share."""
+
+    def __init__(self, package: str | None = None, folder: str = "templates") -> None:
+        self._package = package
+        self._folder = folder
+
+    @cached_property
+    def loader(self) -> BaseLoader:
+        """Return where templates are looked for: the package first, then the shared ones."""
+        shared = PackageLoader("shared.web", "templates")
+        if self._package is None:
+            return shared
+        return ChoiceLoader([PackageLoader(self._package, self._folder), shared])
+
+    def render(
+        self,
+        request: Request,
+        name: str,
+        context: DataclassInstance,
+        *,
+        status: int = 200,
+    ) -> HTMLResponse:
+        """Return the page ``name`` with the members of ``context``.
+
+        It is never stored by the browser or on the way: most pages show customers' words.
+        """
+        reader = reader_of(request)
+        person = person_of(request)
+        frame = Frame(
+            person=person,
+            areas=[area for area in AREAS if person is not None and person.may(area.scope)],
+            path=request.url.path,
+            stylesheet=stylesheet(),
+        )
+        template = _environment(self, reader.catalogue).get_template(name)
+        return HTMLResponse(
+            template.render(**members_of(context), frame=frame, reader=reader),
+            status_code=status,
+            headers={
+                "Cache-Control": "no-store",
+                "Content-Language": reader.catalogue,
+                "Vary": "Cookie, Accept-Language",
+            },
+        )
+
+
+def members_of(context: DataclassInstance) -> dict[str, Any]:
+    """Return the members of a context by name, each as it is."""
+    return {member.name: getattr(context, member.name) for member in fields(context)}
+
+
+@cache
+def _environment(pages: Pages, language: str) -> Environment:
+    environment = Environment(
+        loader=pages.loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(  # type: ignore[attr-defined]
+        translations(language), newstyle=True
+    )
+    return environment
+
+
+@cache
+def stylesheet() -> str:
+    """Return the address of the stylesheet; it changes with its content."""
+    content = (files("shared.web") / "static" / "app.css").read_bytes()
+    return f"/static/app.css?v={sha256(content).hexdigest()[:12]}"
+
+
+render = Pages().render
+"""Renders the templates that all packages share: signing in, errors."""
