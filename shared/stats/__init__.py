@@ -1,1 +1,4 @@
-"""Statistics as pure functions, with formulas and sources."""
+"""Intervals for scores and shares: pure functions of counts and sums, with their sources.
+
+They take what roll-ups hold, so that a page costs the same with ten answers and ten million.
+"""

@@ -70,6 +70,7 @@ _ELIDING: Final = frozenset({"fr", "it", "ca"})
 _VOWELS: Final = "aeiouyąęěéíáýóúůőűāēīōūăâîàèòùаеєиіїоуыэюяьйё"
 _LIGHT_MINIMUM: Final = 4
 _BARE_MARK: Final = "~"
+_EXACT_MARK: Final = "="
 
 
 def primary(tag: str | None) -> str:
@@ -105,11 +106,11 @@ def stem(word: str, language: str) -> str:
 def keys(word: str, language: str) -> tuple[str, ...]:
     """Return what a folded *word* of a text is looked up by.
 
-    That is its stem and, for a word in plain letters, the mark under which
+    That is its stem, its very form and, for a word in plain letters, the mark under which
     ``accepted_keys`` files accented words as they are typed without accents.
     """
-    root = stem(word, language)
-    return (root, _BARE_MARK + root) if word.isascii() else (root,)
+    root, form = stem(word, language), _EXACT_MARK + word
+    return (root, form, _BARE_MARK + root) if word.isascii() else (root, form)
 
 
 def accepted_keys(word: str, language: str) -> frozenset[str]:
@@ -126,6 +127,14 @@ def accepted_keys(word: str, language: str) -> frozenset[str]:
         | {_BARE_MARK + stem(form, language) for form in typed if form.isascii()}
         | {_BARE_MARK + form for form in plain if form.isascii()}
     )
+
+
+def accepted_forms(word: str) -> frozenset[str]:
+    """Return the keys by which a folded *word* accepts itself only, with accents or without.
+
+    For words whose stem means something else: "caring" is praise, "care" is everywhere.
+    """
+    return frozenset({_EXACT_MARK + word, _EXACT_MARK + bare(word)})
 
 
 def terms(text: str, language: str | None) -> frozenset[str]:

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from services.loop.themes.domain.classifier import Classifier, Mention
+from services.loop.themes.domain.lines import BadLine, classify_lines
+from services.loop.themes.domain.starter import starter_taxonomy
 from services.loop.themes.domain.taxonomy import Taxonomy, Theme, parse_taxonomy
 
-__all__ = ["Classifier", "Mention", "Taxonomy", "Theme", "parse_taxonomy"]
+__all__ = [
+    "BadLine",
+    "Classifier",
+    "Mention",
+    "Taxonomy",
+    "Theme",
+    "classify_lines",
+    "parse_taxonomy",
+    "starter_taxonomy",
+]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from services.loop.themes.domain.taxonomy import ANY_LANGUAGE
 from shared.text.background import rarity
-from shared.text.stems import accepted_keys, keys
+from shared.text.stems import accepted_forms, accepted_keys, keys
 from shared.text.tokens import PATTERN, fold
 
 _REMEMBERED: Final = 20_000
@@ -123,6 +123,8 @@ def _rules(entry: Entry) -> Iterator[Rule]:
 
 def _rule(entry: Entry, words: list[str], *, crosses_sentences: bool) -> Rule:
     language = "" if entry.language == ANY_LANGUAGE else entry.language
+    # In quotes a word is meant as it stands: "caring" and not every form of "care".
+    exact = len(entry.text) > 1 and entry.text[0] == entry.text[-1] == '"'
     fillers = _FILLERS.get(language, frozenset())
     telling = [word for word in words if word not in fillers]
     if len(telling) > 1:
@@ -136,7 +138,9 @@ def _rule(entry: Entry, words: list[str], *, crosses_sentences: bool) -> Rule:
         theme=entry.theme,
         excludes=entry.excludes,
         language=language,
-        positions=tuple(accepted_keys(word, language) for word in words),
+        positions=tuple(
+            accepted_forms(word) if exact else accepted_keys(word, language) for word in words
+        ),
         anchor=anchor,
         weight=max(weights) * (_WEIGHT_OF_A_PHRASE if len(words) > 1 else _WEIGHT_OF_A_WORD),
         crosses_sentences=crosses_sentences,
