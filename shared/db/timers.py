@@ -65,6 +65,17 @@ async def cancel(tx: Transaction, subjects: Sequence[str], *, now: datetime) -> 
         )
 
 
+async def wake(tx: Transaction, subjects: Sequence[str]) -> None:
+    """Take back the silence of ``cancel``; what has rung once stays rung."""
+    if subjects:
+        table = tx.plumbing.timers
+        await tx.execute(
+            update(table)
+            .where(table.c.subject.in_(subjects), table.c.outcome == "cancelled")
+            .values(done_at=None, outcome=None, token=None, lease_until=None)
+        )
+
+
 async def claim_due(
     tx: Transaction, *, now: datetime, lasting: timedelta, limit: int = 200
 ) -> Sequence[DueTimer]:
@@ -115,6 +126,16 @@ async def settle(
         .values(done_at=now, outcome=outcome)
     )
     return result.rowcount == 1
+
+
+async def put_off(tx: Transaction, timer: DueTimer, *, by: timedelta) -> None:
+    """Keep a claimed timer that cannot ring out of the way of the others for a while."""
+    table = tx.plumbing.timers
+    await tx.execute(
+        update(table)
+        .where(table.c.id == timer.id, table.c.token == timer.token)
+        .values(lease_until=epoch_now() + by.total_seconds())
+    )
 
 
 async def next_due(view: Reading, table: Table) -> datetime | None:

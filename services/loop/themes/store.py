@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 
 from services.loop.responses.store import digest
 from services.loop.themes.domain import Mention
@@ -133,6 +133,11 @@ async def themes_of(
         for row in rows:
             found[row.response_id].append(_mention(row))
     return found
+
+
+def responses_touching(theme_id: str) -> Select[tuple[str]]:
+    """Return the query of the responses that touch a theme, as a condition for other rooms."""
+    return select(mentions.c.response_id).where(mentions.c.theme_id == theme_id)
 
 
 async def latest_mentions(

@@ -1,0 +1,185 @@
+"""What may be done with a task, as values, and from which states.
+
+``playbook.carry_out`` says what each act leads to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from services.loop.journey.domain import OwnerRef
+from services.loop.tasks.domain.task import (
+    ENDED,
+    OPEN,
+    WAITING,
+    CauseArea,
+    CloseReason,
+    ContactMode,
+    ContactResult,
+    HowItEnded,
+    Step,
+    TaskState,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Take a task that a team holds; the first one wins."""
+
+    NAME: ClassVar[str] = "claim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assign:
+    """Give a task to a person or a team."""
+
+    NAME: ClassVar[str] = "assign"
+    owner: OwnerRef
+    reason: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogContact:
+    """Record a try to reach the customer."""
+
+    NAME: ClassVar[str] = "contacts"
+    mode: ContactMode
+    result: ContactResult
+    note: str | None = field(default=None, repr=False)
+    next_contact_at: datetime | None = None
+    emotion_before: str | None = None
+    emotion_after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeStep:
+    """Record a step of RESOLVED; the last one, document, is the resolution itself."""
+
+    NAME: ClassVar[str] = "steps"
+    step: Step
+    note: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agree:
+    """Record what the customer asked for and what was agreed: the step verify."""
+
+    NAME: ClassVar[str] = "agreement"
+    agreed: str = field(repr=False)
+    asked_for: str | None = field(default=None, repr=False)
+    agreed_with: str | None = field(default=None, repr=False)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromiseAction:
+    """Record something promised to the customer, with its own owner and due time."""
+
+    NAME: ClassVar[str] = "actions"
+    what: str = field(repr=False)
+    owner: OwnerRef
+    due_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishAction:
+    """Record that a promised action has been carried out."""
+
+    NAME: ClassVar[str] = "actions/done"
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Say that the next move is the customer's or another department's."""
+
+    NAME: ClassVar[str] = "wait"
+    waiting_for: Literal["customer", "internal"]
+    until: datetime | None = None
+    note: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on after waiting."""
+
+    NAME: ClassVar[str] = "resume"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddNote:
+    """Keep a note for colleagues."""
+
+    NAME: ClassVar[str] = "notes"
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolve:
+    """Document outcome and root cause: the step document, and the end of the work."""
+
+    NAME: ClassVar[str] = "resolve"
+    outcome: HowItEnded
+    cause_area: CauseArea
+    cause: str = field(repr=False)
+    content: Verdict
+    avoidable: Verdict
+    lesson: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close:
+    """End a task without a resolution, for a stated reason."""
+
+    NAME: ClassVar[str] = "close"
+    reason: CloseReason
+    note: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reopen:
+    """Open an ended task again; its clock never stopped."""
+
+    NAME: ClassVar[str] = "reopen"
+    reason: str = field(repr=False)
+
+
+Act = (
+    Claim
+    | Assign
+    | LogContact
+    | TakeStep
+    | Agree
+    | PromiseAction
+    | FinishAction
+    | Wait
+    | Resume
+    | AddNote
+    | Resolve
+    | Close
+    | Reopen
+)
+
+ALLOWED_FROM: dict[str, frozenset[TaskState]] = {
+    kind.NAME: OPEN
+    for kind in (
+        Claim,
+        Assign,
+        LogContact,
+        TakeStep,
+        Agree,
+        PromiseAction,
+        FinishAction,
+        AddNote,
+        Resolve,
+        Close,
+    )
+} | {
+    Wait.NAME: frozenset({TaskState.ASSIGNED, TaskState.IN_PROGRESS}),
+    Resume.NAME: WAITING,
+    Reopen.NAME: ENDED,
+}
+"""The states from which each act is allowed."""

@@ -1,0 +1,115 @@
+"""Which response calls for follow-up: rules as data, first match wins.
+
+Why a response opens no task is part of the answer, as one of three stable reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from services.loop.responses.domain import Response
+from shared.stats.categories import Metric
+
+Reason = Literal["too_old", "periodic", "no_rule"]
+"""``too_old``: answered so long before it arrived that a call would only surprise.
+``periodic``: a rule would match, but not for this kind of measurement.
+``no_rule``: nothing in it calls for follow-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpeningRule:
+    """A response that matches this opens a task under ``scheme``."""
+
+    id: str
+    name: str
+    measurements: frozenset[str]
+    scores: Mapping[Metric, tuple[int, int]]
+    """Per metric the lowest and the highest score that match."""
+    unscored: frozenset[str]
+    """The sentiments that match where there is no score."""
+    scheme: str
+
+    def matches(self, response: Response) -> bool:
+        """Tell whether score or sentiment call for follow-up, whatever the measurement."""
+        if response.score is None:
+            return response.sentiment in self.unscored
+        lowest, highest = self.scores.get(response.metric, (1, 0))
+        return lowest <= response.score <= highest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleBook:
+    """All rules of one version, in their order."""
+
+    version: int
+    too_old_after: timedelta
+    rules: tuple[OpeningRule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenTask:
+    """This response calls for follow-up, by this rule."""
+
+    rule: OpeningRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoAction:
+    """This response calls for nothing."""
+
+    reason: Reason
+
+
+DEFAULT_RULES: Mapping[str, Any] = {
+    "version": 1,
+    "too_old_after_days": 30,
+    "rules": [
+        {
+            "id": "unhappy-customer",
+            "name": "Unhappy customer",
+            "measurements": ["transactional", "unsolicited"],
+            "scores": {"nps": [0, 6], "csat": [1, 2], "ces": [1, 3]},
+            "unscored": ["negative"],
+            "scheme": "standard",
+        }
+    ],
+}
+"""The rules that apply until somebody publishes others."""
+
+
+def rules_from(document: Mapping[str, Any]) -> RuleBook:
+    """Read a rule book from its JSON form."""
+    return RuleBook(
+        version=document["version"],
+        too_old_after=timedelta(days=document["too_old_after_days"]),
+        rules=tuple(
+            OpeningRule(
+                id=rule["id"],
+                name=rule["name"],
+                measurements=frozenset(rule["measurements"]),
+                scores={metric: (low, high) for metric, (low, high) in rule["scores"].items()},
+                unscored=frozenset(rule["unscored"]),
+                scheme=rule["scheme"],
+            )
+            for rule in document["rules"]
+        ),
+    )
+
+
+def decide(response: Response, book: RuleBook) -> OpenTask | NoAction:
+    """Return the first rule that opens a task for ``response``, or why none does.
+
+    Age is what passed between answer and arrival, so that the same response gets the same
+    decision whenever it is looked at; a response taken in as new has none.
+    """
+    age = response.received_at - response.answered_at
+    if age > book.too_old_after and not response.as_new:
+        return NoAction(reason="too_old")
+    matching = [rule for rule in book.rules if rule.matches(response)]
+    for rule in matching:
+        if response.measurement in rule.measurements:
+            return OpenTask(rule=rule)
+    return NoAction(reason="periodic" if matching else "no_rule")

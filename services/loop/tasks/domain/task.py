@@ -1,0 +1,388 @@
+"""The follow-up task: the promise to contact one customer, and the record of keeping it.
+
+It holds no customer's and no colleague's words: those stand in the entries of its history,
+sealed, and the records here point to their entry by its version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from services.loop.journey.domain import OwnerRef
+from services.loop.responses.domain import Response
+from services.loop.tasks.domain.rules import OpeningRule
+from services.loop.tasks.domain.schemes import RecoveryScheme, SchemeRef
+from shared.stats.categories import Metric
+
+ContactMode = Literal["phone", "email", "in_person", "message"]
+ContactResult = Literal["reached", "no_answer", "left_message", "wrong_contact"]
+HowItEnded = Literal["solved", "partly", "not_solved"]
+CauseArea = Literal["people", "process", "customer", "finance"]
+Verdict = Literal["yes", "no", "unknown"]
+CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
+
+
+class TaskState(StrEnum):
+    """Where a task stands; overdue and the like are flags, not states."""
+
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in_progress"
+    WAITING_CUSTOMER = "waiting_customer"
+    WAITING_INTERNAL = "waiting_internal"
+    RESOLVED = "resolved"
+    CONFIRMED = "confirmed"
+    CLOSED = "closed"
+
+
+WAITING = frozenset({TaskState.WAITING_CUSTOMER, TaskState.WAITING_INTERNAL})
+OPEN = WAITING | {TaskState.ASSIGNED, TaskState.IN_PROGRESS}
+ENDED = frozenset(TaskState) - OPEN
+
+
+class Step(StrEnum):
+    """RESOLVED: the first five in any order, then V, E and D in theirs."""
+
+    RESPOND = "respond"
+    EMPATHISE = "empathise"
+    SEEK = "seek"
+    OPEN = "open"
+    LISTEN = "listen"
+    VERIFY = "verify"
+    ELIMINATE = "eliminate"
+    DOCUMENT = "document"
+
+    @property
+    def letter(self) -> str:
+        """Return the step's letter in RESOLVED."""
+        return self.value[0].upper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who did something: staff, a machine under its key's name, or the program itself."""
+
+    id: str
+    name: str
+    kind: Literal["staff", "key", "system"]
+
+
+SYSTEM = Actor(id="system", name="Closed Loop", kind="system")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """That something was done: by whom, when, and in which entry of the history."""
+
+    entry: int
+    at: datetime
+    by: Actor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactAttempt(Done):
+    """One try to reach the customer, successful or not."""
+
+    mode: ContactMode
+    result: ContactResult
+    next_contact_at: datetime | None = None
+    emotion_before: str | None = None
+    emotion_after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone(Done):
+    """One step of RESOLVED was taken."""
+
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement(Done):
+    """Customer and staff agreed on a solution at ``agreed_at``."""
+
+    agreed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreedAction(Done):
+    """Something promised to the customer, with an owner and a due time of its own."""
+
+    n: int
+    round: int
+    owner: OwnerRef
+    due_at: datetime
+    finished: Done | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution(Done):
+    """How it ended, as staff see it."""
+
+    outcome: HowItEnded
+    cause_area: CauseArea
+    content: Verdict
+    avoidable: Verdict
+    within_deadline: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closure(Done):
+    """The task ended without a resolution."""
+
+    reason: CloseReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What has been done so far; ``round`` counts up when a task is reopened."""
+
+    round: int = 1
+    attempts: tuple[ContactAttempt, ...] = ()
+    steps: tuple[StepDone, ...] = ()
+    agreement: Agreement | None = None
+    actions: tuple[AgreedAction, ...] = ()
+    resolution: Resolution | None = None
+    closure: Closure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUpTask:
+    """The promise to contact one customer: always with an owner and two deadlines."""
+
+    id: str
+    version: int
+    response_id: str
+    response_revision: int
+    person_ref: str
+    state: TaskState
+    owner: OwnerRef
+    opened_at: datetime
+    first_contact_due_at: datetime
+    due_at: datetime
+    waiting_since: datetime
+    """Since when the customer has waited; the customer's clock, the deadlines are ours."""
+    rule: str
+    rule_name: str
+    scheme: SchemeRef
+    metric: Metric
+    score: int | None
+    touchpoint: str | None
+    segment: str | None
+    product: str | None
+    sealed_person: str | None = field(repr=False)
+    first_contact_at: datetime | None = None
+    next_contact_at: datetime | None = None
+    waiting_until: datetime | None = None
+    ended_at: datetime | None = None
+    record: Record = Record()
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether somebody still has to do something."""
+        return self.state in OPEN
+
+    @property
+    def is_claimed(self) -> bool:
+        """Tell whether one person, and not a team, keeps the promise."""
+        return self.owner.kind == "person"
+
+    @property
+    def next_due_at(self) -> datetime:
+        """Return which promise breaks next: the first contact, then the resolution."""
+        if self.first_contact_at is None:
+            return min(self.first_contact_due_at, self.due_at)
+        return self.due_at
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether the promise to resolve is broken."""
+        return self.is_open and now > self.due_at
+
+    def is_first_contact_late(self, now: datetime) -> bool:
+        """Tell whether nobody has tried to reach the customer in time."""
+        return (
+            self.is_open and self.first_contact_at is None and (now > self.first_contact_due_at)
+        )
+
+    def has_step(self, step: Step) -> bool:
+        """Tell whether a step of RESOLVED was taken."""
+        return any(done.step is step for done in self.record.steps)
+
+    @property
+    def letters(self) -> str:
+        """Return the letters of the steps taken, in the order of RESOLVED."""
+        taken = {done.step for done in self.record.steps}
+        return "".join(step.letter if step in taken else "." for step in Step)
+
+    @property
+    def tries(self) -> int:
+        """Return how often staff tried to reach the customer."""
+        return len(self.record.attempts)
+
+    @property
+    def failed_tries(self) -> int:
+        """Return how many tries did not reach the customer."""
+        return sum(attempt.result != "reached" for attempt in self.record.attempts)
+
+    def missing_to_resolve(self) -> tuple[str, ...]:
+        """Name what has to be recorded before this task can be resolved."""
+        record = self.record
+        agreed = [action for action in record.actions if action.round == record.round]
+        waiting = [action for action in record.actions if action.finished is None]
+        missing = []
+        if not any(attempt.result == "reached" for attempt in record.attempts):
+            missing.append("reached_contact")
+        if not self.has_step(Step.VERIFY):
+            missing.append("verify")
+        if not (self.has_step(Step.ELIMINATE) or (agreed and not waiting)):
+            missing.append("eliminate")
+        missing += [f"actions/{action.n}" for action in waiting]
+        return tuple(missing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of a task's history: what was done, and what was said (sealed when kept)."""
+
+    version: int
+    act: str
+    at: datetime
+    by: Actor
+    detail: Mapping[str, object] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assigned:
+    """Somebody else owns the task now."""
+
+    former_owner: OwnerRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contacted:
+    """Staff tried to reach the customer."""
+
+    attempt: ContactAttempt
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """Staff documented outcome and cause."""
+
+    resolution: Resolution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """The task ended without a resolution."""
+
+    closure: Closure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reopened:
+    """A task that had ended is open again."""
+
+    former_state: TaskState
+
+
+Fact = Assigned | Contacted | Resolved | Closed | Reopened
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acted:
+    """What an act leads to: the task after it, its line of history, the fact to announce."""
+
+    task: FollowUpTask
+    entry: Entry
+    fact: Fact | None = None
+
+
+def opened(
+    response: Response,
+    *,
+    task_id: str,
+    rule: OpeningRule,
+    scheme: RecoveryScheme,
+    owner: OwnerRef,
+    now: datetime,
+) -> Acted:
+    """Open the task for a response; owner and deadlines stand from the first second."""
+    deadlines = scheme.deadlines(now)
+    task = FollowUpTask(
+        id=task_id,
+        version=1,
+        response_id=response.id,
+        response_revision=response.revision,
+        person_ref=response.person_ref,
+        state=TaskState.ASSIGNED,
+        owner=owner,
+        opened_at=now,
+        first_contact_due_at=deadlines.first_contact_due_at,
+        due_at=deadlines.due_at,
+        # History taken in as new waits since it came; nobody waits since the future.
+        waiting_since=(
+            response.received_at
+            if response.as_new
+            else min(response.answered_at, response.received_at)
+        ),
+        rule=rule.id,
+        rule_name=rule.name,
+        scheme=scheme.ref,
+        metric=response.metric,
+        score=response.score,
+        touchpoint=response.touchpoint,
+        segment=response.segment,
+        product=response.product,
+        sealed_person=response.sealed_person,
+    )
+    entry = Entry(
+        version=1,
+        act="open",
+        at=now,
+        by=SYSTEM,
+        detail={"rule": rule.id, "scheme": scheme.id, "owner": owner.id},
+    )
+    return Acted(task=task, entry=entry)
+
+
+def revised(
+    task: FollowUpTask, response: Response, *, still_calls: bool, now: datetime
+) -> Acted | None:
+    """Follow the customer's later answer; None when the task knows it already.
+
+    The task stays as it is, open or ended: staff decide whether a better answer makes the call
+    unnecessary, and the history says that one came.
+    """
+    if response.revision <= task.response_revision:
+        return None
+    version = task.version + 1
+    changed = replace(
+        task,
+        version=version,
+        response_revision=response.revision,
+        metric=response.metric,
+        score=response.score,
+        touchpoint=response.touchpoint,
+        segment=response.segment,
+        product=response.product,
+        sealed_person=response.sealed_person,
+    )
+    entry = Entry(
+        version=version,
+        act="revise",
+        at=now,
+        by=SYSTEM,
+        detail={
+            "revision": response.revision,
+            "score_before": task.score,
+            "score": response.score,
+            "calls_for_follow_up": still_calls,
+        },
+    )
+    return Acted(task=changed, entry=entry)

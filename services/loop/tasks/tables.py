@@ -1,0 +1,112 @@
+"""The follow-up tasks, their history, and the rules and schemes that open them.
+
+What was said stands sealed in the history, one row an act, and is never rewritten; the task's
+own row holds where it stands, so that a queue is one scan of one index.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from shared.db.base import Json, UtcDateTime, metadata
+from shared.db.plumbing import Sequence
+
+tasks = Table(
+    "loop_tasks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    # One task per response, whatever is delivered twice.
+    Column("response_id", String(40), nullable=False, unique=True),
+    Column("response_revision", Integer, nullable=False),
+    Column("person_ref", String(40), nullable=False, index=True),
+    Column("state", String(20), nullable=False),
+    # No promise is nobody's: neither owner nor deadline can be missing.
+    Column("owner_id", String(40), nullable=False),
+    Column("owner_kind", String(10), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("first_contact_due_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("next_due_at", UtcDateTime, nullable=False),
+    Column("waiting_since", UtcDateTime, nullable=False),
+    Column("first_contact_at", UtcDateTime),
+    Column("next_contact_at", UtcDateTime),
+    Column("waiting_until", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("rule", String(80), nullable=False),
+    Column("rule_name", String(200), nullable=False),
+    Column("scheme", Json, nullable=False),
+    Column("metric", String(8), nullable=False),
+    Column("score", Integer),
+    Column("touchpoint", String(200)),
+    Column("segment", String(200)),
+    Column("product", String(200)),
+    # The response's token, unchanged: customer block and comment under the person's key.
+    Column("sealed_person", Text),
+    Column("record", Json, nullable=False),
+    Index(
+        "ix_loop_tasks_open_by_owner",
+        "owner_id",
+        "next_due_at",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_loop_tasks_open_by_due",
+        "next_due_at",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("ix_loop_tasks_by_due", "next_due_at", "id"),
+    Index("ix_loop_tasks_ended_by_owner", "owner_id", "ended_at", "id"),
+)
+
+task_history = Table(
+    "loop_task_history",
+    metadata,
+    Column("n", Sequence, primary_key=True, autoincrement=True),
+    Column("task_id", ForeignKey("loop_tasks.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("act", String(20), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by_id", String(40), nullable=False),
+    Column("by_name", String(200), nullable=False),
+    Column("by_kind", String(10), nullable=False),
+    Column("detail", Json, nullable=False),
+    # Notes, agreements and causes under the customer's key, since they speak of the customer.
+    Column("sealed_words", Text),
+    Index("ix_loop_task_history_of_task", "task_id", "n"),
+)
+"""Rows are added and never changed."""
+
+rules = Table(
+    "loop_rules",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("published_by", String(40), nullable=False),
+)
+"""The rule books, by version; the highest one applies."""
+
+schemes = Table(
+    "loop_schemes",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("published_by", String(40), nullable=False),
+)
+"""The recovery schemes, by version; of each the highest one applies to new tasks."""
