@@ -24,7 +24,7 @@ from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Misconfigured
 from shared.events import topics
-from shared.identity.people import ensure_defaults
+from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
 from shared.identity.secret import load_secret, verify_secret
 from shared.service import Kit, Service, Worker
@@ -58,6 +58,7 @@ class System:
     settings: Settings
     clock: Clock
     engines: Engines
+    database: Database
     bus: Bus
     keyring: Keyring
     services: Mapping[str, Service]
@@ -154,6 +155,7 @@ async def compose(
             settings=settings,
             clock=clock,
             engines=engines,
+            database=common,
             bus=bus,
             keyring=keyring,
             services=built,

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         values = {
             name: given[PREFIX + name.upper()]
             for name in cls.model_fields
-            if PREFIX + name.upper() in given
+            if given.get(PREFIX + name.upper())  # set to nothing is not set
         }
         try:
             return cls.model_validate({**values, **overrides})

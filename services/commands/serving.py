@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from shared.logs import get_logger
+from services.composition import ROLES, System, compose
+from shared.errors import Misconfigured
+from shared.logs import get_logger, set_up
+from shared.settings import Settings
 from shared.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from fastapi import FastAPI
-
-    from shared.supervisor import Supervisor
+    from collections.abc import Awaitable, Callable, Iterator
 
 log = get_logger(__name__)
 
@@ -31,40 +31,51 @@ class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: one place here decides when to stop."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def capture_signals(self) -> Iterator[None]:
         """Leave the signals to ``serve``."""
         yield
 
 
+async def serve_role(role: str, *, host: str | None, port: int | None) -> int:
+    """Serve one role or all of them, from the settings, until a signal."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value}
+    settings = Settings.load(**given)
+    set_up(form=settings.log_format, level=settings.log_level)
+    roles = [known for known in ROLES if role in (known, "all")]
+    if not roles:
+        message = f"There is no role {role!r}; --role takes all, {', '.join(ROLES)}."
+        raise Misconfigured(message)
+    async with compose(settings, roles=roles) as system:
+        await serve(system)
+    return 0
+
+
 async def serve(
-    app: FastAPI,
-    supervisor: Supervisor,
-    *,
-    host: str,
-    port: int,
-    when_up: Callable[[], Awaitable[None]] | None = None,
+    system: System, *, when_up: Callable[[], Awaitable[None]] | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends at once.
 
     ``when_up`` runs beside the server once it accepts connections. Nothing here is needed for
     correctness: whatever is cut off is taken up again at the next start.
     """
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http="h11",
-        h11_max_incomplete_event_size=16_384,
-        limit_concurrency=1_000,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=_DRAIN,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        lifespan="off",
+    listening = _listen(system.settings)
+    server = _Server(
+        uvicorn.Config(
+            system.app,
+            http="h11",
+            h11_max_incomplete_event_size=16_384,
+            limit_concurrency=1_000,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=_DRAIN,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            ws="none",
+        )
     )
-    server = _Server(config)
     stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if stopping.is_set():
@@ -72,18 +83,14 @@ async def serve(
         stopping.set()
         server.should_exit = True
         # Whatever hangs, the process ends: a broker that is gone must not hold us.
-        asyncio.get_running_loop().call_later(_HARD_END, os._exit, 0)
+        loop.call_later(_HARD_END, end_process, 0)
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-
-    supervisor.start()
-    serving = spawn(server.serve(), name="http")
+    system.supervisor.start()
+    serving = spawn(server.serve(sockets=[listening]), name="http")
     try:
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.02)
-        if server.started and when_up is not None:
+        if when_up is not None:
             beside = spawn(when_up(), name="when-up")
             await asyncio.wait({beside, serving}, return_when=asyncio.FIRST_COMPLETED)
             if beside.done():
@@ -92,13 +99,28 @@ async def serve(
                 beside.cancel()
         await serving
     finally:
-        stop_quietly(server)
-        await supervisor.stop()
+        server.should_exit = True
+        await system.supervisor.stop()
+        log.info("serving.stopped")
 
 
-def stop_quietly(server: uvicorn.Server) -> None:
-    """Tell the server to end, whether or not it ever began."""
-    server.should_exit = True
+def _listen(settings: Settings) -> socket.socket:
+    """Bind the port before anything else, so that a taken one is a sentence, not a trace."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.close()
+        message = (
+            f"Port {settings.port} on {settings.host} cannot be used: something else listens"
+            " there, or the address is not ours. Set CLOSED_LOOP_PORT to a free port."
+        )
+        raise Misconfigured(message) from None
+    listening.listen(2048)
+    listening.setblocking(False)
+    return listening
 
 
 def end_process(code: int) -> None:

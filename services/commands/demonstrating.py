@@ -1,0 +1,153 @@
+"""``closed-loop demo``: everything in one process, with sample data that went the whole way.
+
+The data lie in ``.demo`` below the working folder; a second start finds them there. Nothing
+leaves the machine: mail is captured, the server listens on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from services.commands.output import say
+from services.commands.serving import serve
+from services.composition import compose
+from services.demo.player import TOUCHPOINTS, Player
+from shared.clock import SystemClock
+from shared.identity import keys, passwords, people
+from shared.identity.principal import Role, Scope
+from shared.ids import new_token
+from shared.logs import set_up
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from services.composition import System
+    from shared.db.transaction import Transaction
+
+FOLDER = Path(".demo")
+
+_CAST = (
+    ("ada@example.org", "Ada Fontaine", Role.ADMIN, "en"),
+    ("ana@example.org", "Ana Ruiz", Role.STAFF, "en"),
+    ("ole@example.org", "Ole Berg", Role.STAFF, "de"),
+    ("mia@example.org", "Mia Lind", Role.HEAD, "en"),
+)
+_OWNERS = {"doorstep": "ada@example.org", "support-call": "ole@example.org"}
+
+
+class _Notes:
+    """What the demo remembers beside its database: how to sign in, and when it began."""
+
+    def __init__(self) -> None:
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        self._path = FOLDER / "notes.json"
+        self.values: dict[str, Any] = (
+            json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        )
+
+    def save(self, **values: object) -> None:
+        """Remember values; readable by this user alone, complete or not at all."""
+        self.values |= values
+        _write_private(self._path, json.dumps(self.values, indent=2))
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+async def demonstrate() -> int:
+    """Serve the demo until a signal."""
+    given = Settings.load()
+    set_up(form=given.log_format, level="warning" if sys.stderr.isatty() else given.log_level)
+    notes = _Notes()
+    settings = given.model_copy(
+        update={
+            "database_url": f"sqlite+aiosqlite:///{FOLDER}/closed-loop.db",
+            "bus": "embedded",
+            "public_url": f"http://{given.host}:{given.port}",
+            "secret": None,
+        }
+    )
+    async with compose(settings) as system:
+        await _set_the_stage(system, notes)
+        await serve(system, when_up=lambda: _play(system, notes))
+    return 0
+
+
+async def _set_the_stage(system: System, notes: _Notes) -> None:
+    """Make the cast and the key, once."""
+    if "api_key" in notes.values:
+        return
+    password = new_token(9)
+    hashed = await passwords.hash_password(password)
+    now = SystemClock().now()
+    async with system.database.transaction() as tx:
+        for email, name, role, language in _CAST:
+            await _cast(tx, email, name, role, language, hashed, now)
+        _, plain = await keys.create_key(
+            tx, source="demo-shop", name="Demo", scopes=list(Scope), now=now
+        )
+    notes.save(email=_CAST[0][0], password=password, api_key=plain, began=now.isoformat())
+    _write_private(FOLDER / "api-key", plain)
+
+
+async def _cast(
+    tx: Transaction,
+    email: str,
+    name: str,
+    role: Role,
+    language: str,
+    hashed: str,
+    now: datetime,
+) -> None:
+    if await people.find_staff(tx, email) is None:
+        await people.create_staff(
+            tx,
+            email=email,
+            name=name,
+            role=role,
+            language=language,
+            time_zone="Europe/Berlin",
+            team_ids=[people.DEFAULT_TEAM] if role is not Role.HEAD else [],
+            password_hash=hashed,
+            now=now,
+        )
+
+
+async def _play(system: System, notes: _Notes) -> None:
+    """Post the sample unless it has been, then say that all is ready."""
+    address = f"http://{system.settings.host}:{system.settings.port}"
+    if not notes.values.get("played"):
+        say("Posting half a year of sample responses through the API …")
+        player = Player(base_url=address, key=notes.values["api_key"])
+        async with system.database.reading() as view:
+            found = [
+                (code, name, await people.find_staff(view, _OWNERS.get(code, "")))
+                for code, name in TOUCHPOINTS.items()
+            ]
+        await player.name_touchpoints(
+            [(code, name, person.id if person else None) for code, name, person in found]
+        )
+        began = datetime.fromisoformat(notes.values["began"]).astimezone(UTC)
+        accepted = await player.play(began)
+        notes.save(played=True)
+        say(f"{accepted} responses have gone the whole way. The company is invented.")
+    key, email, password = (notes.values[name] for name in ("api_key", "email", "password"))
+    sys.stdout.write(
+        f"closed-loop is ready at {address}\n"
+        f"sign in as {email} with {password}\n"
+        "post a response of your own, then reload the page:\n"
+        f"curl -sS {address}/v1/responses -H 'Authorization: Bearer {key}'"
+        " -H 'Content-Type: application/json'"
+        ' -d \'{"external_id": "hello-1", "score": 2, "touchpoint": "support-call",'
+        ' "comment": "Waited forty minutes and nobody called back",'
+        ' "customer": {"id": "C-1", "name": "Sam Taylor", "phone": "+44 20 7946 0001"}}\'\n'
+    )
+    sys.stdout.flush()

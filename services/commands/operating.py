@@ -1,0 +1,170 @@
+"""``closed-loop migrate``, ``check`` and ``openapi``."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, text
+
+from services.commands.output import data_json, rows, say
+from services.composition import compose, open_bus
+from shared.clock import SystemClock
+from shared.db import schema
+from shared.db.base import epoch_now
+from shared.db.engine import Engines
+from shared.errors import ClosedLoopError, Invalid, Misconfigured
+from shared.events import topics
+from shared.identity.secret import load_secret
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_CLOCKS_APART = 5.0
+_ROLES = ("ingest", "loop", "notify")
+
+
+async def bring_up_to_date(*, grant: str | None, partitions: int) -> int:
+    """Migrate the tables, create the topics, grant the roles' users their rights."""
+    settings = Settings.load()
+    users = _users(grant)
+    engines = Engines.open(settings.database_url)
+    try:
+        before, after = await schema.upgrade(engines)
+        say(f"tables: {before or 'none'} -> {after}")
+        if users:
+            await schema.grant(engines, users)
+            say("rights: " + ", ".join(f"{role} to {user}" for role, user in users.items()))
+        bus = open_bus(settings, engines, SystemClock())
+        try:
+            await bus.create_topics(topics.ALL, partitions=partitions)
+            say(f"topics: {len(topics.ALL)} exist")
+        finally:
+            await bus.close()
+    finally:
+        await engines.close()
+    say("Next: closed-loop serve")
+    return 0
+
+
+def _users(grant: str | None) -> dict[str, str]:
+    users: dict[str, str] = {}
+    for pair in (grant or "").split(","):
+        if not pair.strip():
+            continue
+        role, _, user = pair.strip().partition("=")
+        if role not in _ROLES or not user:
+            message = "--grant takes ROLE=USER pairs, for example ingest=cl_ingest,loop=cl_loop."
+            raise Invalid(message)
+        users[role] = user
+    return users
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finding:
+    what: str
+    state: str
+    detail: str
+
+
+async def check_installation(*, deep: bool, as_json: bool) -> int:
+    """Look at every part; one line each; 1 when one of them failed."""
+    findings: list[_Finding] = []
+
+    async def look(what: str, at: Callable[[], Awaitable[str]]) -> None:
+        try:
+            findings.append(_Finding(what=what, state="ok", detail=await at()))
+        except ClosedLoopError as error:
+            findings.append(_Finding(what=what, state="failed", detail=str(error)))
+
+    settings = Settings.load()
+
+    async def secret() -> str:
+        load_secret(settings)
+        return "present" + (", a former one too" if settings.secret_previous else "")
+
+    await look("secret", secret)
+    try:
+        engines = Engines.open(settings.database_url)
+    except Misconfigured as error:
+        findings.append(_Finding(what="database", state="failed", detail=str(error)))
+    else:
+        try:
+            for what, at in _parts(settings, engines, deep=deep):
+                await look(what, at)
+        finally:
+            await engines.close()
+    if settings.bootstrap_api_key is not None:
+        findings.append(
+            _Finding(
+                what="bootstrap key",
+                state="note",
+                detail="a key with every scope is set; revoke it when the real keys exist",
+            )
+        )
+    rows(
+        ("what", "state", "detail"),
+        [(found.what, found.state, found.detail) for found in findings],
+        as_json=as_json,
+    )
+    return 1 if any(found.state == "failed" for found in findings) else 0
+
+
+def _parts(
+    settings: Settings, engines: Engines, *, deep: bool
+) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+    async def database() -> str:
+        await engines.ping()
+        await schema.require_current(engines)
+        return f"{engines.dialect}, tables of version {schema.head()}"
+
+    async def clock() -> str:
+        async with engines.reader.connect() as connection:
+            theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
+        apart = abs(theirs - time.time())  # noqa: TID251 - compares the two clocks themselves
+        if apart > _CLOCKS_APART:
+            message = f"the database's clock is {apart:.0f} s away from ours; set both by NTP"
+            raise Misconfigured(message)
+        return f"{apart:.2f} s apart from the database's"
+
+    async def bus() -> str:
+        opened = open_bus(settings, engines, SystemClock())
+        try:
+            await opened.ping()
+        finally:
+            await opened.close()
+        return "embedded" if settings.is_embedded_bus else "Kafka answers, every topic exists"
+
+    async def disk() -> str:
+        path = settings.sqlite_path
+        free = shutil.disk_usage(path.parent if path else ".").free
+        if free < 512_000_000:
+            message = f"only {free // 1_000_000} MB are free; make room before the disk is full"
+            raise Misconfigured(message)
+        return f"{free // 1_000_000_000} GB free"
+
+    async def whole() -> str:
+        async with engines.reader.connect() as connection:
+            if engines.dialect != "sqlite":
+                return "PostgreSQL checks its own pages"
+            verdict = (await connection.execute(text("PRAGMA integrity_check"))).scalar_one()
+        if verdict != "ok":
+            message = f"the database file is damaged: {verdict}. Restore the last backup."
+            raise Misconfigured(message)
+        return "every page of the database file is sound"
+
+    parts = [("database", database), ("clock", clock), ("bus", bus), ("disk", disk)]
+    return [*parts, ("whole database", whole)] if deep else parts
+
+
+async def print_openapi() -> int:
+    """Print the OpenAPI document of all roles."""
+    settings = Settings.load(
+        database_url="sqlite+aiosqlite:///:memory:", bus="embedded", secret="-" * 32
+    )
+    async with compose(settings) as system:
+        data_json(system.app.openapi())
+    return 0

@@ -1,0 +1,42 @@
+"""How commands speak: tables or JSON on standard output, sentences on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def say(sentence: str) -> None:
+    """Talk to the person; never part of the data."""
+    sys.stderr.write(sentence + "\n")
+
+
+def data(text: str) -> None:
+    """Print a line of data."""
+    sys.stdout.write(text + "\n")
+
+
+def data_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Print one JSON document."""
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def rows(columns: Sequence[str], lines: Sequence[Sequence[object]], *, as_json: bool) -> None:
+    """Print rows as a table, or as a JSON list of objects."""
+    if as_json:
+        data_json([dict(zip(columns, line, strict=True)) for line in lines])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for line in lines:
+        table.add_row(*("" if cell is None else str(cell) for cell in line))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200).print(table)
