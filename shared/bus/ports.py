@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from shared.events.envelope import MAX_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
@@ -39,8 +41,26 @@ class Received(Record):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-class RecordRefused(Exception):  # noqa: N818 - reads as what happened
-    """The bus will never take this record (too large, not authorised, not encodable)."""
+class RecordRefused(Exception):
+    """The bus will never take this record: too large, or not to be written down at all.
+
+    A missing topic or a missing right is not the record's fault: it is held and sent later.
+    """
+
+
+TOPIC_MISSING = "topic-missing"
+"""The slug of a ``TryLater`` about a topic that nobody has created."""
+
+MAX_KEY = 80
+
+
+def refusal(record: Record) -> RecordRefused | None:
+    """Say why no bus of ours takes this record, or None; both adapters ask here first."""
+    if record.value is not None and len(record.value) > MAX_BYTES:
+        return RecordRefused(f"the record is longer than {MAX_BYTES} bytes")
+    if not 0 < len(record.key) <= MAX_KEY or not record.key.isprintable():
+        return RecordRefused(f"the key is not 1 to {MAX_KEY} printable characters")
+    return None
 
 
 class Publisher(Protocol):
@@ -50,7 +70,9 @@ class Publisher(Protocol):
         """Append records; return per record None (durable) or what went wrong.
 
         An error other than ``RecordRefused`` means unknown: it may or may not be in the log.
-        Never takes longer than the adapter's own deadline.
+        Never raises for a bus that is away, and never takes longer than the adapter's own
+        deadline. Records of one call may be appended in any order between keys; whoever needs
+        the order of a key to survive a failure has one record of it on its way at a time.
         """
         ...
 
@@ -63,13 +85,17 @@ class Subscription(Protocol):
     """One member of a consumer group."""
 
     async def poll(self, *, most: int, wait: timedelta) -> Sequence[Received]:
-        """Return up to ``most`` records after the position, waiting up to ``wait``."""
+        """Return up to ``most`` records after the position, waiting up to ``wait``.
+
+        Raises ``TryLater`` when the bus does not answer or a topic is missing.
+        """
         ...
 
     async def commit(self, records: Sequence[Received]) -> None:
-        """Make the position durable behind these records (a whole poll).
+        """Make the position durable behind these records: a whole poll, or its beginning.
 
-        A lost partition is no error: its new owner reads the records again.
+        A lost partition is no error: its new owner reads the records again. Raises
+        ``TryLater`` when the bus does not answer; committing the same records again is right.
         """
         ...
 
@@ -78,7 +104,10 @@ class Subscription(Protocol):
         ...
 
     async def lag(self) -> int:
-        """Return how many records wait behind the position; raise ``TryLater`` if unknown."""
+        """Return how many records lie behind the last commit; raise ``TryLater`` if unknown.
+
+        Counts the part of the topics that this member reads.
+        """
         ...
 
     async def close(self) -> None:
@@ -94,7 +123,10 @@ class Bus(Protocol):
         ...
 
     async def subscribe(self, *, group: str, topics: Sequence[str]) -> Subscription:
-        """Join the consumer group ``group`` on these topics, from the earliest record on."""
+        """Join the consumer group ``group`` on these topics, from the earliest record on.
+
+        Returns at once and connects with the first poll.
+        """
         ...
 
     async def create_topics(self, topics: Sequence[str]) -> None:

@@ -62,7 +62,8 @@ def plumbing(owner: str) -> Plumbing:
         f"{owner}_inbox",
         metadata,
         Column("consumer", String(40), primary_key=True),
-        Column("event_id", String(40), primary_key=True),
+        # As long as an envelope lets an id be: other programs may publish to our topics too.
+        Column("event_id", String(80), primary_key=True),
         Column("handled_at", UtcDateTime, nullable=False),
     )
     dead_letters = Table(
@@ -126,7 +127,7 @@ log = Table(
     Column("topic", String(80), primary_key=True),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("key", String(80), nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", LargeBinary),
     Column("headers", Json, nullable=False),
     Column("appended_at", UtcDateTime, nullable=False),
 )
