@@ -19,9 +19,7 @@ async def owners_of(
     wanted = sorted(set(codes))
     seen = await store.look_up(tx, wanted)
 
-    await store.add_unmapped(
-        tx, [code for code in wanted if code not in seen.codes], now=now
-    )
+    await store.add_unmapped(tx, [code for code in wanted if code not in seen.codes], now=now)
     return seen.owners
 
 

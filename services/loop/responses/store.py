@@ -85,9 +85,7 @@ async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:
     await tx.execute(
         statement.on_conflict_do_update(
             index_elements=["key"],
-            set_={
-                name: score_rollups.c[name] + statement.excluded[name] for name in _SUMS
-            },
+            set_={name: score_rollups.c[name] + statement.excluded[name] for name in _SUMS},
         ),
         # In one order everywhere, so that two workers never wait for each other.
         sorted(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from services.loop.responses.domain import Response
 from services.loop.themes import store
@@ -18,8 +16,9 @@ from services.loop.themes.domain import (
     Taxonomy,
     Theme,
     parse_taxonomy,
+    starter_taxonomy,
 )
-from services.loop.themes.domain.counts import EVERY_COMMENT, Counts, moves
+from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts, moves
 from services.loop.themes.store import Dimension, MentionRow, TaxonomyRow
 from shared.db.transaction import Reading, Transaction
 from shared.errors import NotFound, Stale
@@ -39,21 +38,6 @@ class ThemeSummary:
     former: Counts
     former_comments: int
 
-    @property
-    def share(self) -> float | None:
-        """Return which part of all comments touches this theme; None without comments."""
-        return self.counts.mentions / self.comments if self.comments else None
-
-    @property
-    def former_share(self) -> float | None:
-        """Return the same of the period before."""
-        return self.former.mentions / self.former_comments if self.former_comments else None
-
-    @property
-    def low_share(self) -> float | None:
-        """Return which part of the rated mentions comes from unhappy customers."""
-        return self.counts.low / self.counts.rated if self.counts.rated else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class ThemeList:
@@ -63,6 +47,9 @@ class ThemeList:
     last: date
     comments: int
     former_comments: int
+    without: int
+    """Comments that touch no theme."""
+    former_without: int
     themes: Sequence[ThemeSummary]
 
 
@@ -79,7 +66,7 @@ class Classifiers:
             return 0, Classifier(Taxonomy())
         if self._held is None or self._held[0] != version:
             taxonomy = await current_taxonomy(view)
-            # Compiling thousands of words takes a while, and the event loop has others to serve.
+            # Compiling thousands of words takes a while; the event loop has others to serve.
             built = await asyncio.to_thread(Classifier, taxonomy.taxonomy)
             self._held = (taxonomy.version, built)
         return self._held
@@ -93,18 +80,14 @@ class CurrentTaxonomy:
     taxonomy: Taxonomy
 
 
-def starter_taxonomy() -> dict[str, Any]:
-    """Return the shipped taxonomy as its JSON document."""
-    text = files("services.loop.themes").joinpath("starter_taxonomy.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
 async def install_starter(tx: Transaction, *, now: datetime) -> None:
     """Put the shipped taxonomy into use where there is none yet."""
     if await store.current_version(tx) is None:
         first = TaxonomyRow(
-            version=1, document=starter_taxonomy(), created_at=now, created_by=None
+            version=1,
+            document=starter_taxonomy().as_document(),
+            created_at=now,
+            created_by=None,
         )
         await store.add_taxonomy(tx, first)
 
@@ -136,7 +119,7 @@ async def find_mentions(
         for r in responses
     }
 
-    await store.remove_mentions(tx, [response_id for response_id in was if response_id in comments])
+    await store.remove_mentions(tx, [r.id for r in former.values() if r.id in comments])
     await store.add_mentions(
         tx, found, answered_at={r.id: r.answered_at for r in responses}, version=version
     )
@@ -241,6 +224,8 @@ async def list_themes(
         last=last,
         comments=comments,
         former_comments=former_comments,
+        without=now.get(NO_THEME, Counts()).mentions,
+        former_without=then.get(NO_THEME, Counts()).mentions,
         themes=summaries,
     )
 
@@ -278,7 +263,7 @@ async def themes_of(
 def _themes(taxonomy: Taxonomy, counted: set[str]) -> Iterable[tuple[Theme, bool]]:
     known = {theme.id for theme in taxonomy.themes}
     yield from ((theme, True) for theme in taxonomy.themes)
-    for theme_id in sorted(counted - known - {EVERY_COMMENT}):
+    for theme_id in sorted(counted - known - {EVERY_COMMENT, NO_THEME}):
         yield Theme(id=theme_id, name=theme_id), False
 
 

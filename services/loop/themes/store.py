@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, delete, func, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 
 from services.loop.responses.store import digest
 from services.loop.themes.domain import Mention
@@ -170,9 +170,7 @@ async def move_rollups(tx: Transaction, changes: Mapping[ThemeCell, Counts]) -> 
     await tx.execute(
         statement.on_conflict_do_update(
             index_elements=["key"],
-            set_={
-                name: theme_rollups.c[name] + statement.excluded[name] for name in _COUNTS
-            },
+            set_={name: theme_rollups.c[name] + statement.excluded[name] for name in _COUNTS},
         ),
         # In one order everywhere, so that two workers never wait for each other.
         sorted(
@@ -211,7 +209,25 @@ async def counts_by_theme(
     }
 
 
-def _mention(row: Any) -> MentionRow:  # noqa: ANN401 - a row of any statement over the table
+async def mentions_by_day(
+    view: Reading, *, first: date, last: date, of: Mapping[Dimension, str]
+) -> Mapping[str, Mapping[date, int]]:
+    """Return the mentions of every theme per day, days without any left out."""
+    columns = theme_rollups.c
+    found: dict[str, dict[date, int]] = {}
+    for row in await view.all(
+        select(columns.theme_id, columns.day, func.sum(columns.mentions).label("mentions"))
+        .where(
+            columns.day.between(first, last),
+            *(columns[name] == value for name, value in of.items()),
+        )
+        .group_by(columns.theme_id, columns.day)
+    ):
+        found.setdefault(row.theme_id, {})[row.day] = int(row.mentions)
+    return found
+
+
+def _mention(row: Row[Any]) -> MentionRow:
     return MentionRow(
         response_id=row.response_id,
         theme_id=row.theme_id,

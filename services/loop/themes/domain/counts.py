@@ -12,6 +12,9 @@ from services.loop.responses.domain import UNKNOWN, Response
 EVERY_COMMENT: Final = ""
 """Stands where a theme would, in the cell that counts comments with and without a theme."""
 
+NO_THEME: Final = " "
+"""Stands where a theme would, in the cell that counts comments that touch none."""
+
 
 class ThemeCell(NamedTuple):
     """What one roll-up of mentions is about."""
@@ -61,7 +64,7 @@ def moves(
                 response.segment or UNKNOWN,
                 response.product or UNKNOWN,
             )
-            for theme_id in (EVERY_COMMENT, *theme_ids):
+            for theme_id in (EVERY_COMMENT, *(theme_ids or (NO_THEME,))):
                 cell = ThemeCell(response.day, theme_id, *where)
                 changes.setdefault(cell, Counts()).count(response, sign)
     nothing = Counts()

@@ -1,0 +1,185 @@
+"""A poll of responses, taken in: the only file that knows the order of the rooms.
+
+Everything a poll leads to is written in the one transaction it arrives in: facts, sums,
+mentions, tasks, announcements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.bus.consumer import Arrived
+
+from services.loop.journey.handlers import owners_of
+from services.loop.resources import Loop
+from services.loop.responses.domain import Response
+from services.loop.responses.handlers import (
+    Stored,
+    keys_of,
+    open_person,
+    store_responses,
+)
+from services.loop.tasks.domain.rules import NoAction
+from services.loop.tasks.handlers import Opened, open_tasks
+from services.loop.themes.handlers import Classifiers, find_mentions, themes_of
+from shared.db.transaction import Transaction
+from shared.events.ingest import ResponseReceived, ResponseRevised
+from shared.events.loop import ResponseHandled
+from shared.faults import fault_point
+from shared.stats.categories import category_of
+
+
+async def take_in(
+    tx: Transaction,
+    arrived: Sequence[Arrived],
+    *,
+    loop: Loop,
+    classifiers: Classifiers,
+    now: datetime,
+) -> None:
+    """Take a whole poll in; revisions of one response are taken in one after the other."""
+    for each_once in _rounds(arrived):
+        await _take_in(tx, each_once, loop=loop, classifiers=classifiers, now=now)
+    fault_point("loop.taken_in")
+
+
+async def _take_in(
+    tx: Transaction,
+    arrived: Mapping[str, Arrived],
+    *,
+    loop: Loop,
+    classifiers: Classifiers,
+    now: datetime,
+) -> None:
+    responses = [_response(one) for one in arrived.values()]
+
+    keys = await keys_of(tx, loop.person_keys, responses)
+    owners = await owners_of(tx, [r.touchpoint for r in responses if r.touchpoint], now=now)
+    stored = await store_responses(tx, responses)
+    themes = await find_mentions(
+        tx,
+        stored.current,
+        former=stored.former,
+        comments=_comments(stored.current, keys),
+        classifiers=classifiers,
+    )
+    outcomes = await open_tasks(
+        tx,
+        [r for r in stored.standing.values() if not _nobody_to_call(r, stored, keys)],
+        owners=owners,
+        causes={response_id: one.envelope for response_id, one in arrived.items()},
+        now=now,
+    )
+
+    if overtaken := [i for i in arrived if i not in themes]:
+        found = await themes_of(tx, overtaken)
+        themes = {**themes, **{i: [m.theme_id for m in found[i]] for i in overtaken}}
+    for response in responses:
+        tx.announce(
+            _handled(response, outcomes.get(response.id), themes[response.id]),
+            key=response.person_ref,
+            at=now,
+            cause=arrived[response.id].envelope,
+        )
+
+
+def _handled(
+    response: Response, outcome: Opened | NoAction | None, themes: Sequence[str]
+) -> ResponseHandled:
+    became: dict[str, Any]
+    match outcome:
+        case Opened():
+            became = {
+                "state": "task_open" if outcome.is_open else "closed",
+                "task_id": outcome.task_id,
+            }
+        case NoAction():
+            became = {"state": "no_action", "reason": outcome.reason}
+        case None:
+            became = {"state": "no_action", "reason": "erased"}
+    return ResponseHandled(
+        response_id=response.id,
+        revision=response.revision,
+        themes=list(themes),
+        **became,
+    )
+
+
+def _comments(
+    responses: Sequence[Response], keys: Mapping[str, bytes]
+) -> Mapping[str, str | None]:
+    """Return the customers' words by response; those of erased persons are missing."""
+    comments: dict[str, str | None] = {}
+    for response in responses:
+        if not response.has_comment:
+            comments[response.id] = None
+        elif (person := open_person(response, keys)) is not None:
+            comments[response.id] = person.comment
+    return comments
+
+
+def _nobody_to_call(response: Response, stored: Stored, keys: Mapping[str, bytes]) -> bool:
+    """Tell whether the person was erased before anything was promised to them."""
+    return (
+        response.sealed_person is not None
+        and response.person_ref not in keys
+        and response.id not in stored.former
+    )
+
+
+def _rounds(arrived: Sequence[Arrived]) -> Iterator[Mapping[str, Arrived]]:
+    """Deal the events out so that none of a round's responses appears twice, in order.
+
+    Nearly always this is one round: only a response that is revised within the same poll
+    needs another.
+    """
+    rounds: list[dict[str, Arrived]] = []
+    seen: dict[str, int] = {}
+    for one in arrived:
+        response_id = _event(one).response_id
+        turn = seen.get(response_id, 0)
+        seen[response_id] = turn + 1
+        if turn == len(rounds):
+            rounds.append({})
+        rounds[turn][response_id] = one
+    yield from rounds
+
+
+def _event(arrived: Arrived) -> ResponseReceived | ResponseRevised:
+    event = arrived.event
+    if not isinstance(event, ResponseReceived | ResponseRevised):
+        raise TypeError(f"{event.TYPE} is no response")
+    return event
+
+
+def _response(arrived: Arrived) -> Response:
+    """Leave the wire behind."""
+    event = _event(arrived)
+    return Response(
+        id=event.response_id,
+        revision=event.revision,
+        source=event.source,
+        external_id=event.external_id,
+        measurement=event.measurement,
+        metric=event.metric,
+        score=event.score,
+        category=category_of(event.metric, event.score),
+        sentiment=event.sentiment,
+        language=event.language,
+        touchpoint=event.touchpoint,
+        transaction_id=event.transaction_id,
+        segment=event.segment,
+        product=event.product,
+        channel=event.channel,
+        reason=event.reason,
+        emotion=event.emotion,
+        question_version=event.question_version,
+        answered_at=event.answered_at,
+        received_at=event.received_at,
+        as_new=event.as_new,
+        person_ref=event.person_ref,
+        has_comment=event.has_comment,
+        sealed_person=event.person,
+    )

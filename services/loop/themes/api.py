@@ -1,0 +1,202 @@
+"""``/v1/themes`` and ``/v1/taxonomy``: what customers talk about, in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+
+from services.loop.resources import Loop
+from services.loop.responses.domain import Personal, Response
+from services.loop.responses.handlers import open_persons
+from services.loop.responses.store import find_all
+from services.loop.themes.domain import parse_taxonomy
+from services.loop.themes.handlers import (
+    CurrentTaxonomy,
+    change_taxonomy,
+    current_taxonomy,
+    find_theme,
+    latest_mentions,
+    list_themes,
+)
+from services.loop.themes.schemas import (
+    TaxonomyOut,
+    ThemeDetail,
+    ThemeList,
+    shown,
+    shown_mention,
+)
+from services.loop.themes.store import Dimension
+from shared.db.transaction import Reading
+from shared.identity import audit
+from shared.identity.principal import Principal, Scope
+from shared.web.access import resources
+from shared.web.auth import requires
+from shared.web.bodies import read_json
+from shared.web.paging import Paged, listed
+from shared.web.query import EachOnce, Period
+from shared.web.versions import etag, expected_version
+
+router = APIRouter(tags=["themes"], dependencies=[EachOnce])
+
+_Reader = Annotated[Principal, Depends(requires(Scope.THEMES_READ))]
+_Writer = Annotated[Principal, Depends(requires(Scope.TAXONOMY_WRITE))]
+_Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
+_TAXONOMY_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": TaxonomyOut.model_json_schema()}},
+    }
+}
+
+
+def _of(
+    touchpoint: _Filter = None, segment: _Filter = None, product: _Filter = None
+) -> dict[Dimension, str]:
+    given: dict[Dimension, str | None] = {
+        "touchpoint": touchpoint,
+        "segment": segment,
+        "product": product,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+_Of = Annotated[dict[Dimension, str], Depends(_of)]
+
+
+@router.get("/v1/themes", response_model=ThemeList)
+async def get_themes(
+    request: Request,
+    caller: _Reader,
+    page: Paged,
+    days: Period,
+    *,
+    of: _Of,
+    department: _Filter = None,
+) -> dict[str, object]:
+    """List themes, the most mentioned first, beside the period of equal length before.
+
+    Days are UTC; the default is the last twelve weeks. What a sender left out is “unknown”.
+    """
+    loop = resources(request, Loop)
+    first, last = days
+    name = f"themes?{first}&{last}&{department}&{sorted(of.items())}"
+    after = page.after(loop.keyring, of=name)
+    async with loop.database.reading() as view:
+        found = await list_themes(view, first=first, last=last, of=of, department=department)
+    rows = found.themes
+    if after is not None:
+        behind = (-after[0], after[1])
+        rows = [row for row in rows if (-row.counts.mentions, row.theme.id) > behind]
+    return {
+        "from": found.first,
+        "to": found.last,
+        "comments": found.comments,
+        **listed(
+            rows,
+            page,
+            show=lambda row: shown(row, caller.language),
+            key=lambda row: [row.counts.mentions, row.theme.id],
+            keyring=loop.keyring,
+            of=name,
+        ),
+    }
+
+
+@router.get("/v1/themes/{theme_id}", response_model=ThemeDetail)
+async def get_theme(
+    request: Request,
+    theme_id: str,
+    caller: _Reader,
+    *,
+    page: Paged,
+    days: Period,
+    of: _Of,
+) -> dict[str, object]:
+    """Return one theme in a period, and the latest responses that touch it, of any time.
+
+    The customers' words are there for callers who may read tasks.
+    """
+    loop = resources(request, Loop)
+    first, last = days
+    name = f"mentions?{theme_id}"
+    after = page.after(loop.keyring, of=name)
+    async with loop.database.reading() as view:
+        summary = await find_theme(view, theme_id, first=first, last=last, of=of)
+        mentions = await latest_mentions(
+            view,
+            theme_id,
+            before=(_moment(after[0]), after[1]) if after else None,
+            most=page.limit + 1,
+        )
+        responses = await find_all(view, [mention.response_id for mention in mentions])
+        readable = caller.may(Scope.TASKS_READ)
+        persons = await _persons(view, loop, list(responses.values()), readable=readable)
+    part = listed(
+        mentions,
+        page,
+        show=lambda mention: shown_mention(
+            mention,
+            responses[mention.response_id],
+            persons.get(mention.response_id),
+            readable=readable,
+        ),
+        key=lambda mention: [mention.answered_at.isoformat(), mention.response_id],
+        keyring=loop.keyring,
+        of=name,
+    )
+    return {
+        "from": first,
+        "to": last,
+        **shown(summary, caller.language),
+        "latest": part.pop("data"),
+        **part,
+    }
+
+
+@router.get("/v1/taxonomy", response_model=TaxonomyOut)
+async def get_taxonomy(request: Request, _caller: _Reader) -> JSONResponse:
+    """Return the taxonomy in use; its version is the ETag."""
+    async with resources(request, Loop).database.reading() as view:
+        return _answer(await current_taxonomy(view))
+
+
+@router.put("/v1/taxonomy", response_model=TaxonomyOut, openapi_extra=_TAXONOMY_BODY)
+async def put_taxonomy(request: Request, caller: _Writer) -> JSONResponse:
+    """Put another taxonomy into use; what was found before stays as it was found."""
+    expected = expected_version(request)
+    taxonomy = parse_taxonomy(await read_json(request))
+    loop = resources(request, Loop)
+    now = loop.clock.now()
+    async with loop.database.transaction() as tx:
+        changed = await change_taxonomy(tx, taxonomy, expected=expected, by=caller.id, now=now)
+        await audit.record(
+            tx,
+            caller,
+            "taxonomy.changed",
+            f"taxonomy/{changed.version}",
+            {"themes": len(taxonomy.themes)},
+            now=now,
+        )
+    return _answer(changed)
+
+
+def _answer(current: CurrentTaxonomy) -> JSONResponse:
+    return JSONResponse(current.taxonomy.as_document(), headers={"ETag": etag(current.version)})
+
+
+async def _persons(
+    view: Reading, loop: Loop, responses: Sequence[Response], *, readable: bool
+) -> Mapping[str, Personal]:
+    """Open what may be read; for others it is enough to know that there is something."""
+    if not readable:
+        return {response.id: Personal() for response in responses}
+    return await open_persons(view, loop.person_keys, responses)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
