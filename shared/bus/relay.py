@@ -267,7 +267,7 @@ class Relay:
 
     def _hold(self, row: Row[Any], error: Exception, tally: _Tally) -> None:
         if isinstance(error, TryLater) and error.slug == TOPIC_MISSING:
-            # Looking for a topic takes seconds; the other topics need not wait for it each time.
+            # Looking for a topic takes seconds; others need not wait for it each time.
             self._absent[row.topic] = self._clock.monotonic() + _LOOK_AGAIN_AFTER
         else:
             tally.error = error
