@@ -57,6 +57,7 @@ class Frame:
     areas: Sequence[Area]
     path: str
     stylesheet: str
+    icon: str
 
 
 def reader_of(request: Request) -> Reader:
@@ -109,7 +110,8 @@ class Pages:
             person=person,
             areas=[area for area in AREAS if person is not None and person.may(area.scope)],
             path=request.url.path,
-            stylesheet=stylesheet(),
+            stylesheet=static("app.css"),
+            icon=static("icon.svg"),
         )
         template = _environment(self, reader.catalogue).get_template(name)
         return HTMLResponse(
@@ -147,10 +149,10 @@ def _environment(pages: Pages, language: str) -> Environment:
 
 
 @cache
-def stylesheet() -> str:
-    """Return the address of the stylesheet; it changes with its content."""
-    content = (files("shared.web") / "static" / "app.css").read_bytes()
-    return f"/static/app.css?v={sha256(content).hexdigest()[:12]}"
+def static(name: str) -> str:
+    """Return the address of a file of ours; it changes with the file's content."""
+    content = (files("shared.web") / "static" / name).read_bytes()
+    return f"/static/{name}?v={sha256(content).hexdigest()[:12]}"
 
 
 render = Pages().render
