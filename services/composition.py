@@ -31,6 +31,7 @@ from shared.service import Kit, Service, Worker
 from shared.supervisor import Supervisor, settle
 from shared.web.access import Web
 from shared.web.app import create_app
+from shared.web.health import tolerated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -93,15 +94,17 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
         raise Misconfigured(message)
 
 
-def open_bus(settings: Settings, engines: Engines, clock: Clock) -> Bus:
-    """Return the bus that the settings name."""
+def open_bus(
+    settings: Settings, engines: Engines, clock: Clock, *, partitions: int = 6
+) -> Bus:
+    """Return the bus that the settings name; ``partitions`` is for topics yet to be made."""
     if settings.is_embedded_bus:
         return EmbeddedBus(Database(engines), clock)
     scheme, _, servers = settings.bus.partition("://")
     if scheme != "kafka" or not servers:
         message = "CLOSED_LOOP_BUS must be embedded, or kafka://host:port[,host:port]."
         raise Misconfigured(message)
-    return KafkaBus(servers, clock)
+    return KafkaBus(servers, clock, partitions=partitions)
 
 
 @asynccontextmanager
@@ -162,7 +165,7 @@ async def compose(
             app=create_app(
                 web=web,
                 services=list(built.values()),
-                checks={"database": engines.ping, "bus": bus.ping},
+                checks={"database": engines.ping, "bus": tolerated(bus.ping)},
             ),
             supervisor=supervisor,
         )

@@ -72,7 +72,14 @@ async def create_key(
     """Make a key; the text returned beside it exists nowhere else and is shown once."""
     plain = _new_text()
     return await _store(
-        tx, plain, source=source, name=name, scopes=scopes, now=now, expires_at=expires_at, by=by
+        tx,
+        plain,
+        source=source,
+        name=name,
+        scopes=scopes,
+        now=now,
+        expires_at=expires_at,
+        by=by,
     ), plain
 
 

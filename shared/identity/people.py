@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, insert, select, update
 
 from shared.errors import Conflict, Finding, Invalid, NotFound
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
 from shared.identity.principal import Principal, Role
-from shared.identity.sessions import end_all_sessions
+from shared.identity.sessions import end_all
 from shared.identity.tables import departments, staff, team_members, teams
 from shared.ids import new_id
 
@@ -215,8 +215,8 @@ async def create_staff(
     """
     person = Staff(
         id=new_id("stf"),
-        email=_email(email),
-        name=_name(name),
+        email=checked_email(email),
+        name=checked_name(name),
         role=role,
         language=language,
         time_zone=time_zone,
@@ -241,9 +241,13 @@ async def create_staff(
     )
     if made.rowcount == 0:
         raise Conflict("Somebody with this address exists already.", slug="address-taken")
-    for team_id in dict.fromkeys(team_ids):
-        await add_member(tx, team_id, person.id, now=now, by=by)
-    await audit.record(tx, by, "staff.created", person.id, {"role": role.value}, now=now)
+    in_teams = list(dict.fromkeys(team_ids))
+    for team_id in in_teams:
+        if await team(tx, team_id) is None:
+            raise NotFound("There is no such team.")
+        await tx.execute(insert(team_members).values(team_id=team_id, staff_id=person.id))
+    detail = {"role": role.value, "teams": in_teams}
+    await audit.record(tx, by, "staff.created", person.id, detail, now=now)
     return person
 
 
@@ -261,10 +265,10 @@ async def update_staff(
     department_id: str | None = None,
 ) -> Staff:
     """Change what is given; a new role ends the person's sessions."""
-    person = await _wanted(tx, staff_id)
+    person = await wanted(tx, staff_id)
     values: dict[str, Any] = {
-        "email": None if email is None else _email(email),
-        "name": None if name is None else _name(name),
+        "email": None if email is None else checked_email(email),
+        "name": None if name is None else checked_name(name),
         "role": None if role is None else role.value,
         "language": language,
         "time_zone": time_zone,
@@ -276,7 +280,7 @@ async def update_staff(
     if role is not None and role is not person.role:
         if person.role is Role.ADMIN:
             await _not_the_last_administrator(tx, person)
-        await end_all_sessions(tx, staff_id)
+        await end_all(tx, staff_id)
     if "email" in values:
         holder = await find_staff(tx, values["email"])
         if holder is not None and holder.id != staff_id:
@@ -284,33 +288,33 @@ async def update_staff(
     await tx.execute(update(staff).where(staff.c.id == staff_id).values(**values))
     detail = {"changed": sorted(values), **({"role": role.value} if role else {})}
     await audit.record(tx, by, "staff.changed", staff_id, detail, now=now)
-    return await _wanted(tx, staff_id)
+    return await wanted(tx, staff_id)
 
 
 async def disable_staff(
     tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
 ) -> Staff:
     """End the account: no sign-in, no new work, sessions end at once. Again is no change."""
-    person = await _wanted(tx, staff_id)
+    person = await wanted(tx, staff_id)
     if not person.active:
         return person
     if person.role is Role.ADMIN:
         await _not_the_last_administrator(tx, person)
     await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=now))
-    await end_all_sessions(tx, staff_id)
+    await end_all(tx, staff_id)
     await audit.record(tx, by, "staff.disabled", staff_id, now=now)
-    return await _wanted(tx, staff_id)
+    return await wanted(tx, staff_id)
 
 
 async def enable_staff(
     tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
 ) -> Staff:
     """Give a disabled account back. Again is no change."""
-    person = await _wanted(tx, staff_id)
+    person = await wanted(tx, staff_id)
     if not person.active:
         await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=None))
         await audit.record(tx, by, "staff.enabled", staff_id, now=now)
-    return await _wanted(tx, staff_id)
+    return await wanted(tx, staff_id)
 
 
 async def set_password(
@@ -322,11 +326,11 @@ async def set_password(
     by: Principal = SYSTEM,
 ) -> None:
     """Replace the password and end every session of the person."""
-    await _wanted(tx, staff_id)
+    await wanted(tx, staff_id)
     await tx.execute(
         update(staff).where(staff.c.id == staff_id).values(password_hash=password_hash)
     )
-    await end_all_sessions(tx, staff_id)
+    await end_all(tx, staff_id)
     await audit.record(tx, by, "staff.password-set", staff_id, now=now)
 
 
@@ -337,13 +341,13 @@ async def password_hash_of(view: Reading, email: str) -> tuple[Staff, str | None
 
 
 async def _not_the_last_administrator(tx: Transaction, person: Staff) -> None:
-    others = await tx.scalar(
-        select(func.count())
-        .select_from(staff)
-        .where(
-            staff.c.role == Role.ADMIN, staff.c.disabled_at.is_(None), staff.c.id != person.id
-        )
+    # Locked where rows can be: two administrators must not demote each other at once.
+    rows = await tx.all(
+        select(staff.c.id)
+        .where(staff.c.role == Role.ADMIN, staff.c.disabled_at.is_(None))
+        .with_for_update()
     )
+    others = [row.id for row in rows if row.id != person.id]
     if not others:
         raise Conflict(
             "This is the last administrator. Make somebody else an administrator first.",
@@ -351,14 +355,15 @@ async def _not_the_last_administrator(tx: Transaction, person: Staff) -> None:
         )
 
 
-async def _wanted(view: Reading, staff_id: str) -> Staff:
+async def wanted(view: Reading, staff_id: str) -> Staff:
+    """Return one member of staff, or raise ``NotFound``."""
     person = await staff_member(view, staff_id)
     if person is None:
         raise NotFound("There is no such member of staff.")
     return person
 
 
-# ------------------------------------------------------------------ teams
+# ------------------------------------------------------------------ teams and departments
 
 
 async def team(view: Reading, team_id: str) -> Team | None:
@@ -387,103 +392,6 @@ async def members(view: Reading, team_id: str) -> Sequence[Staff]:
     return [_staff(row) for row in rows]
 
 
-async def create_team(
-    tx: Transaction,
-    *,
-    name: str,
-    now: datetime,
-    email: str | None = None,
-    department_id: str | None = None,
-    by: Principal = SYSTEM,
-) -> Team:
-    """Add a team; raise ``Conflict`` when the name is taken."""
-    group = Team(
-        id=new_id("team"),
-        name=_name(name),
-        email=None if email is None else _email(email),
-        department_id=department_id,
-        created_at=now,
-    )
-    made = await tx.execute(
-        tx.insert(teams)
-        .values(
-            id=group.id,
-            name=group.name,
-            email=group.email,
-            department_id=department_id,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
-    if made.rowcount == 0:
-        raise Conflict("A team with this name exists already.", slug="name-taken")
-    await audit.record(tx, by, "team.created", group.id, now=now)
-    return group
-
-
-async def update_team(
-    tx: Transaction,
-    team_id: str,
-    *,
-    now: datetime,
-    by: Principal = SYSTEM,
-    name: str | None = None,
-    email: str | None = None,
-    department_id: str | None = None,
-) -> Team:
-    """Change what is given; an empty ``email`` takes the team's own address away."""
-    group = await team(tx, team_id)
-    if group is None:
-        raise NotFound("There is no such team.")
-    values: dict[str, Any] = {}
-    if name is not None and name != group.name:
-        values["name"] = _name(name)
-        if await tx.scalar(select(teams.c.id).where(teams.c.name == values["name"])):
-            raise Conflict("A team with this name exists already.", slug="name-taken")
-    if email is not None:
-        values["email"] = _email(email) if email else None
-    if department_id is not None:
-        values["department_id"] = department_id
-    if not values:
-        return group
-    await tx.execute(update(teams).where(teams.c.id == team_id).values(**values))
-    await audit.record(tx, by, "team.changed", team_id, {"changed": sorted(values)}, now=now)
-    changed = await team(tx, team_id)
-    return changed or group
-
-
-async def add_member(
-    tx: Transaction, team_id: str, staff_id: str, *, now: datetime, by: Principal = SYSTEM
-) -> None:
-    """Put a person into a team. Again is no change."""
-    await _wanted(tx, staff_id)
-    if await team(tx, team_id) is None:
-        raise NotFound("There is no such team.")
-    made = await tx.execute(
-        tx.insert(team_members)
-        .values(team_id=team_id, staff_id=staff_id)
-        .on_conflict_do_nothing()
-    )
-    if made.rowcount:
-        await audit.record(tx, by, "team.joined", team_id, {"staff": staff_id}, now=now)
-
-
-async def remove_member(
-    tx: Transaction, team_id: str, staff_id: str, *, now: datetime, by: Principal = SYSTEM
-) -> None:
-    """Take a person out of a team. Again is no change."""
-    gone = await tx.execute(
-        delete(team_members).where(
-            team_members.c.team_id == team_id, team_members.c.staff_id == staff_id
-        )
-    )
-    if gone.rowcount:
-        await audit.record(tx, by, "team.left", team_id, {"staff": staff_id}, now=now)
-
-
-# ------------------------------------------------------------------ departments
-
-
 async def department(view: Reading, department_id: str) -> Department | None:
     """Return one department."""
     row = await view.first(select(departments).where(departments.c.id == department_id))
@@ -498,62 +406,6 @@ async def list_departments(
     if after is not None:
         query = query.where(departments.c.id > after)
     return [_department(row) for row in await view.all(query)]
-
-
-async def create_department(
-    tx: Transaction,
-    *,
-    name: str,
-    now: datetime,
-    head_id: str | None = None,
-    by: Principal = SYSTEM,
-) -> Department:
-    """Add a department; raise ``Conflict`` when the name is taken."""
-    if head_id is not None:
-        await _wanted(tx, head_id)
-    part = Department(id=new_id("dep"), name=_name(name), head_id=head_id, created_at=now)
-    made = await tx.execute(
-        tx.insert(departments)
-        .values(id=part.id, name=part.name, head_id=head_id, created_at=now)
-        .on_conflict_do_nothing()
-    )
-    if made.rowcount == 0:
-        raise Conflict("A department with this name exists already.", slug="name-taken")
-    await audit.record(tx, by, "department.created", part.id, now=now)
-    return part
-
-
-async def update_department(
-    tx: Transaction,
-    department_id: str,
-    *,
-    now: datetime,
-    by: Principal = SYSTEM,
-    name: str | None = None,
-    head_id: str | None = None,
-) -> Department:
-    """Change what is given."""
-    part = await department(tx, department_id)
-    if part is None:
-        raise NotFound("There is no such department.")
-    values: dict[str, Any] = {}
-    if name is not None and name != part.name:
-        values["name"] = _name(name)
-        if await tx.scalar(select(departments.c.id).where(departments.c.name == values["name"])):
-            raise Conflict("A department with this name exists already.", slug="name-taken")
-    if head_id is not None:
-        await _wanted(tx, head_id)
-        values["head_id"] = head_id
-    if not values:
-        return part
-    await tx.execute(
-        update(departments).where(departments.c.id == department_id).values(**values)
-    )
-    await audit.record(
-        tx, by, "department.changed", department_id, {"changed": sorted(values)}, now=now
-    )
-    changed = await department(tx, department_id)
-    return changed or part
 
 
 # ------------------------------------------------------------------ rows and rules
@@ -597,9 +449,7 @@ def _team(row: Row[Any]) -> Team:
 
 
 def _department(row: Row[Any]) -> Department:
-    return Department(
-        id=row.id, name=row.name, head_id=row.head_id, created_at=row.created_at
-    )
+    return Department(id=row.id, name=row.name, head_id=row.head_id, created_at=row.created_at)
 
 
 def plain_email(given: str) -> str:
@@ -607,7 +457,8 @@ def plain_email(given: str) -> str:
     return given.strip().lower()
 
 
-def _email(given: str) -> str:
+def checked_email(given: str) -> str:
+    """Return an address as it is stored, or raise ``Invalid``."""
     email = plain_email(given)
     name, _, host = email.rpartition("@")
     if (
@@ -615,8 +466,8 @@ def _email(given: str) -> str:
         or not host
         or len(email) > 254
         or not email.isprintable()
-        or not set(email).isdisjoint(" ,;:<>()[]\\\"@".replace("@", ""))
-        or "@" in name
+        or not set(name).isdisjoint(' @,;:<>()[]\\"')
+        or not set(host).isdisjoint(' ,;:<>()\\"')
     ):
         raise Invalid(
             "This is not an e-mail address.",
@@ -632,7 +483,8 @@ def _email(given: str) -> str:
     return email
 
 
-def _name(given: str) -> str:
+def checked_name(given: str) -> str:
+    """Return a name with single spaces, or raise ``Invalid``."""
     name = " ".join(given.split())
     if not name or len(name) > 200 or not name.isprintable():
         raise Invalid(

@@ -40,7 +40,7 @@ class Session:
     expires_at: datetime
 
 
-async def start_session(tx: Transaction, staff_id: str, *, now: datetime) -> str:
+async def start(tx: Transaction, staff_id: str, *, now: datetime) -> str:
     """Open a new session and return its token, which is stored nowhere; sweep ended ones."""
     await tx.execute(
         delete(sessions).where(
@@ -60,7 +60,7 @@ async def start_session(tx: Transaction, staff_id: str, *, now: datetime) -> str
     return token
 
 
-async def find_session(view: Reading, token: str, *, now: datetime) -> Session | None:
+async def find(view: Reading, token: str, *, now: datetime) -> Session | None:
     """Return the session behind a token, if it is still one and its person may still act."""
     if not 20 <= len(token) <= 100:
         return None
@@ -121,12 +121,12 @@ async def keep_alive(database: Database, session: Session, *, now: datetime) -> 
             )
 
 
-async def end_session(tx: Transaction, token: str) -> None:
+async def end(tx: Transaction, token: str) -> None:
     """Make a token worthless, wherever copies of it are."""
     await tx.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
 
 
-async def end_all_sessions(tx: Transaction, staff_id: str) -> None:
+async def end_all(tx: Transaction, staff_id: str) -> None:
     """Sign a person out everywhere."""
     await tx.execute(delete(sessions).where(sessions.c.staff_id == staff_id))
 

@@ -119,4 +119,3 @@ installation = Table(
     Column("changed_at", UtcDateTime, nullable=False),
 )
 """Facts about the installation that are no settings, such as a check value of its secret."""
-

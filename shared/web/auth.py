@@ -15,12 +15,13 @@ from shared.errors import Forbidden, TooMany, Unauthenticated, Unreadable
 from shared.identity.key_cache import KeyCache
 from shared.identity.limits import Allowance
 from shared.identity.principal import Principal, Scope
-from shared.identity.sessions import find_session, keep_alive
+from shared.identity.sessions import find, keep_alive
 from shared.web.access import Web, web
 from shared.web.problems import SignInFirst
+from shared.web.query import each_once
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from shared.settings import Settings
 
@@ -41,7 +42,6 @@ PUBLIC_ROUTES: dict[str, str] = {
 WRONG_KEYS_A_MINUTE = 100
 _KEY_NAMES = frozenset({"key", "api_key", "apikey", "access_token"})
 
-Guard = "Callable[[Request], Awaitable[Principal]]"
 _needed: dict[Any, frozenset[Scope]] = {}
 
 
@@ -127,6 +127,8 @@ async def authenticate(request: Request) -> Principal:
     if known is None:
         known = await _identify(request)
         request.state.principal = known
+        if request.scope.get("query_string") and request.url.path.startswith("/v1/"):
+            each_once(request)
     return known
 
 
@@ -145,7 +147,7 @@ async def _identify(request: Request) -> Principal:
     if token:
         now = here.clock.now()
         async with here.database.reading() as view:
-            session = await find_session(view, token, now=now)
+            session = await find(view, token, now=now)
         if session is not None:
             await keep_alive(here.database, session, now=now)
             return session.principal
@@ -171,9 +173,7 @@ async def _by_key(request: Request, shown: list[str]) -> Principal:
     if principal is None:
         gate.wrong.take(address, at=clock.monotonic())
         raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
-    if gate.rate is not None and (
-        wait := gate.rate.take(principal.id, at=clock.monotonic())
-    ):
+    if gate.rate is not None and (wait := gate.rate.take(principal.id, at=clock.monotonic())):
         raise TooMany("This key has used up its requests for now.", retry_after=wait)
     return principal
 

@@ -27,7 +27,6 @@ from shared.errors import (
     Invalid,
     NotFound,
     Refused,
-    Stale,
     TooLarge,
     TooMany,
     TryLater,
@@ -38,6 +37,7 @@ from shared.errors import (
 from shared.logs import get_logger
 from shared.web.access import web
 from shared.web.error_page import error_page
+from shared.web.kinds import INTERNAL, METHOD_NOT_ALLOWED, TRY_LATER, Kind, kind_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,38 +59,7 @@ class ProblemResponse(JSONResponse):
     media_type = PROBLEM_JSON
 
 
-KINDS: Mapping[str, tuple[int, str, str]] = {
-    **{
-        kind.slug: (kind.status, kind.title, help_text)
-        for kind, help_text in (
-            (Unreadable, "The body, a header or the query cannot be read. Correct it and send"
-             " it again; sending it unchanged will fail again."),
-            (Unauthenticated, "Send an API key as “Authorization: Bearer …”, or sign in."),
-            (Forbidden, "The key lacks a scope, or the role a right. The detail names it; ask"
-             " an administrator."),
-            (NotFound, "There is no such thing, or it is not yours to see."),
-            (Conflict, "The thing is in a state that does not allow this. The document names"
-             " the state and what would allow it."),
-            (Stale, "Somebody changed it since you read it. Read it again, then decide."),
-            (TooLarge, "Send less at once: a single body has at most 256 kB, a batch at most"
-             " 16 MB and 10,000 items."),
-            (UnsupportedType, "Send the content type that the route documents, and no"
-             " Content-Encoding."),
-            (Invalid, "The member errors lists what is wrong and how to put it right."),
-            (TooMany, "Wait for as many seconds as the header Retry-After says."),
-        )
-    },
-    "method-not-allowed": (405, "Method not allowed", "The header Allow lists the methods of"
-                           " this address."),
-    "try-later": (503, "Try again later", "Nothing was changed. Send the same request again"
-                  " after as many seconds as Retry-After says."),
-    "internal": (500, "Something went wrong on our side", "Tell your administrator the"
-                 " request_id; the log of the service knows more under it."),
-}  # fmt: skip
-"""What each kind of problem means, as ``/errors/{slug}`` explains it."""
-
-
-def problem(  # noqa: PLR0913 - the members of a problem document, by name
+def problem(
     scope: Scope,
     public_url: str,
     *,
@@ -142,7 +111,7 @@ def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Resp
                 public_url,
                 status=503,
                 slug=error.slug,
-                title="Try again later",
+                title=TRY_LATER.title,
                 detail=f"{error.detail[:1].upper()}{error.detail[1:]}.".replace("..", "."),
                 headers={"Retry-After": str(error.retry_after)},
             )
@@ -168,8 +137,21 @@ def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Resp
 
 def unforeseen(scope: Scope, *, public_url: str) -> Response:
     """Return the answer to an error that nobody foresaw."""
-    status, title, detail = KINDS["internal"]
-    return problem(scope, public_url, status=status, slug="internal", title=title, detail=detail)
+    return _as_explained(scope, public_url, INTERNAL)
+
+
+def _as_explained(
+    scope: Scope, public_url: str, kind: Kind, headers: Mapping[str, str] | None = None
+) -> Response:
+    return problem(
+        scope,
+        public_url,
+        status=kind.status,
+        slug=kind.slug,
+        title=kind.title,
+        detail=kind.text,
+        headers=headers,
+    )
 
 
 def is_page(scope: Scope) -> bool:
@@ -277,15 +259,8 @@ async def _starlettes(request: Request, error: Exception) -> Response:
     status = error.status_code
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or headers.get("Allow", "")
-        _, title, detail = KINDS["method-not-allowed"]
-        return problem(
-            request.scope,
-            public_url,
-            status=status,
-            slug="method-not-allowed",
-            title=title,
-            detail=detail,
-            headers={"Allow": allowed},
+        return _as_explained(
+            request.scope, public_url, METHOD_NOT_ALLOWED, headers={"Allow": allowed}
         )
     for kind in (
         Unreadable, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, UnsupportedType,
@@ -333,10 +308,18 @@ router = APIRouter(include_in_schema=False)
 @router.get("/errors/{slug}")
 async def explain(request: Request, slug: str) -> Response:
     """Say what a kind of problem means: the address that ``type`` names."""
-    known = KINDS.get(slug)
-    if known is None:
+    kind = kind_of(slug)
+    if kind is None:
         raise NotFound("There is no explanation under this name.")
-    status, title, text = known
     if is_page(request.scope):
-        return HTMLResponse(error_page(status=status, title=title, detail=text, request_id=""))
-    return JSONResponse({"type": slug, "status": status, "title": title, "detail": text})
+        return HTMLResponse(
+            error_page(status=kind.status, title=kind.title, detail=kind.text, request_id="")
+        )
+    return JSONResponse(
+        {
+            "type": f"{web(request).settings.public_url}/errors/{kind.slug}",
+            "title": kind.title,
+            "detail": kind.text,
+            **({"status": kind.status} if kind.status else {}),
+        }
+    )

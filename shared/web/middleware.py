@@ -1,0 +1,289 @@
+"""What happens to every request before and after its route, as plain ASGI.
+
+From the outside in: ``RequestLog`` gives the request its id, writes its one line and answers
+what nobody foresaw; ``SafeHeaders`` tells browsers what a page may do; ``Limits`` bounds what
+is read; ``SameOrigin`` refuses what another site makes a signed-in browser send.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+
+from shared.errors import Forbidden, Refused, TooLarge, Unreadable, UnsupportedType
+from shared.ids import new_id
+from shared.logs import correlation_id, get_logger
+from shared.web.auth import session_cookie
+from shared.web.health import observe
+from shared.web.problems import problem_of, unforeseen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from shared.web.access import Web
+
+BODY_LIMIT = 256_000
+BODY_LIMITS: Mapping[str, int] = {"/v1/responses/batch": 16_000_000}
+"""Bytes a body may have, where it may have more than usual."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_log = get_logger("closed_loop.http")
+
+
+class RequestLog:
+    """Names the request, counts it, and writes one line without query and without people."""
+
+    def __init__(self, app: ASGIApp, *, web: Web) -> None:
+        self._app = app
+        self._web = web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a failure that nobody foresaw becomes a plain 500."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        token = correlation_id.set(request_id)
+        clock = self._web.clock
+        began = clock.monotonic()
+        status = 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", [])
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode("latin-1")),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_named)
+        except Exception as error:  # noqa: BLE001 - the last resort: a caller gets an answer
+            # Never the text of the error: it may hold what was posted.
+            _log.error("request.crashed", error=type(error).__name__, at=_places(error))
+            if status == 0:
+                answer = unforeseen(scope, public_url=self._web.settings.public_url)
+                await answer(scope, receive, send_named)
+            else:
+                raise ConnectionAbortedError from None
+        finally:
+            route = _template(scope)
+            seconds = clock.monotonic() - began
+            observe(scope["method"], route, status, seconds)
+            if status >= 500 or not route.startswith(_QUIET):
+                _log.info(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                )
+            correlation_id.reset(token)
+
+
+_QUIET = ("/healthz", "/readyz", "/metrics", "/static")
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the caller's id for this request if it is a decent one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return new_id("req")
+
+
+def _template(scope: Scope) -> str:
+    """Return the path as the route was written, so that ids stay out of logs and metrics."""
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) and path else "unmatched"
+
+
+def _places(error: BaseException) -> list[str]:
+    """Return where an error came from, innermost first: files and lines, no values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]][::-1]
+
+
+class SafeHeaders:
+    """Adds what tells a browser to run, frame, guess and remember nothing."""
+
+    def __init__(self, app: ASGIApp, *, web: Web) -> None:
+        self._app = app
+        public = urlsplit(web.settings.public_url)
+        secure = public.scheme == "https"
+        # The pages' own frame says "same-origin" instead: with "no-referrer" a browser would
+        # send the Origin of our own forms as "null".
+        headers = {
+            "Content-Security-Policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+                " connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
+                " base-uri 'none'"
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Frame-Options": "DENY",
+            **({"Strict-Transport-Security": "max-age=31536000"} if secure else {}),
+        }
+        self._raw = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what the route set itself stays."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        always = (*self._raw, (b"cache-control", _keep(scope)))
+
+        async def send_safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *(pair for pair in always if pair[0] not in present),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, send_safe)
+
+
+def _keep(scope: Scope) -> bytes:
+    """Return how long an answer may be kept: data never, files by the version in their name."""
+    if not scope["path"].startswith("/static/"):
+        return b"no-store"
+    versioned = scope["query_string"].startswith(b"v=")
+    return b"public, max-age=31536000, immutable" if versioned else b"no-cache"
+
+
+class Limits:
+    """Refuses bodies that are too large or compressed, whatever their headers promise."""
+
+    def __init__(self, app: ASGIApp, *, web: Web) -> None:
+        self._app = app
+        self._public_url = web.settings.public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, counting what is really read."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
+        refusal = _refusal(scope, limit)
+        if refusal is not None:
+            await problem_of(scope, refusal, public_url=self._public_url)(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_counted() -> Message:
+            nonlocal read
+            message = await receive()
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                if read > limit:
+                    # The one kind of error that the framework lets through while it reads.
+                    raise HTTPException(413)
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+
+def _refusal(scope: Scope, limit: int) -> Refused | None:
+    """Return what is wrong with the headers that announce the body."""
+    lengths = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            lengths += 1
+            if lengths > 1 or not value.isdigit():
+                return Unreadable("The header Content-Length cannot be read.")
+            if len(value) > 15 or int(value) > limit:
+                return _too_large(limit)
+        elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            return UnsupportedType(
+                "Compressed bodies are not taken. Send the body without Content-Encoding."
+            )
+    return None
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body is larger than {limit:,} bytes. Send less at once.", extra={"limit": limit}
+    )
+
+
+class SameOrigin:
+    """Refuses changes that another site makes a browser send (cross-site request forgery).
+
+    Browsers say where a request comes from (``Sec-Fetch-Site``, else ``Origin``); a session
+    without either is refused. A request with an Authorization header is exempt: a browser adds
+    none for another site, and such a request is judged by that header alone.
+    """
+
+    def __init__(self, app: ASGIApp, *, web: Web) -> None:
+        self._app = app
+        self._public_url = web.settings.public_url
+        public = urlsplit(web.settings.public_url)
+        self._origin = f"{public.scheme}://{public.netloc}".lower()
+        self._cookie = session_cookie(web.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request unless a browser was made to send it."""
+        if scope["type"] == "http" and scope["method"] in _UNSAFE:
+            refusal = self._refusal(scope["path"], Headers(scope=scope))
+            if refusal is not None:
+                answer = problem_of(scope, refusal, public_url=self._public_url)
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, path: str, headers: Headers) -> Refused | None:
+        if "authorization" in headers:
+            return None
+        in_session = self._in_session(headers)
+        if not in_session and path.startswith("/v1/"):
+            return None  # nothing rides along: the route asks for a key or a signature
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            ours = site in {"same-origin", "none"}
+        elif origin is not None:
+            ours = origin.lower() in {self._origin, self._as_addressed(headers)}
+        else:
+            ours = not in_session
+        if not ours:
+            return Forbidden(
+                "This request did not come from a page of this installation. Open the page"
+                " again under the address of CLOSED_LOOP_PUBLIC_URL and repeat it there.",
+                slug="cross-origin",
+            )
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if in_session and path.startswith("/v1/") and kind in _FORM_TYPES:
+            return UnsupportedType("Send JSON with Content-Type application/json.")
+        return None
+
+    def _in_session(self, headers: Headers) -> bool:
+        return any(
+            part.strip().partition("=")[0] == self._cookie
+            for line in headers.getlist("cookie")
+            for part in line.split(";")
+        )
+
+    def _as_addressed(self, headers: Headers) -> str:
+        """Return our origin by the name the browser used; cookies belong to that name alone."""
+        return f"{self._origin.partition('://')[0]}://{headers.get('host', '')}".lower()
+
+
+_FORM_TYPES = frozenset(
+    {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
+)

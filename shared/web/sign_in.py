@@ -1,0 +1,232 @@
+"""Signing in and out: plain forms that need no script, and the first administrator.
+
+Where to go afterwards is a path of this installation or nothing. While there is no
+administrator, whoever sits at the machine itself is asked to become one; nobody else is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from shared.errors import Forbidden, Invalid, Refused, TooMany, Unauthenticated
+from shared.i18n import marked
+from shared.identity import audit, sessions
+from shared.identity.people import first_administrator, plain_email
+from shared.identity.sign_in import (
+    create_first_administrator,
+    hash_for_first_administrator,
+    sign_in,
+)
+from shared.web.access import web
+from shared.web.auth import client_address, session_cookie
+from shared.web.templating import reader_of, render
+
+if TYPE_CHECKING:
+    from starlette.datastructures import FormData
+
+    from shared.settings import Settings
+
+router = APIRouter(include_in_schema=False)
+
+_MOST_FIELDS: Final = 10
+_WRONG: Final = marked("The e-mail address and the password do not fit together.")
+_TOO_MANY: Final = marked(
+    "Too many sign-ins have failed. Wait a quarter of an hour, or ask an administrator for a"
+    " new password."
+)
+_UNUSABLE: Final = marked(
+    "Give your name, an e-mail address, and a password of 12 to 200 characters."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInPage:
+    """What the sign-in page shows; ``form`` is the one that fits the situation."""
+
+    form: str
+    """``sign-in``, ``first`` (make the first administrator) or ``none`` (not from here)."""
+    then: str
+    email: str = ""
+    name: str = ""
+    error: str = ""
+
+
+@router.get("/sign-in")
+async def show(request: Request) -> Response:
+    """Show the form, or go on at once with a session that is one."""
+    then = local_path(request.query_params.get("next"))
+    here = web(request)
+    token = request.cookies.get(session_cookie(here.settings), "")
+    async with here.database.reading() as view:
+        if token and await sessions.find(view, token, now=here.clock.now()):
+            return RedirectResponse(then, 303)
+        new = await first_administrator(view) is None
+    return _page(request, _form_for(request, new=new), then=then)
+
+
+@router.post("/sign-in")
+async def enter(request: Request) -> Response:
+    """Check what was typed; on success begin a new session and go where one wanted to go."""
+    here = web(request)
+    form = await _form(request)
+    then = local_path(_text(form, "next"))
+    email = _text(form, "email")
+    try:
+        token = await sign_in(
+            here.database,
+            here.keyring,
+            email=email,
+            password=_text(form, "password"),
+            address=client_address(request),
+            now=here.clock.now(),
+        )
+    except Unauthenticated as error:
+        return _page(request, "sign-in", then=then, email=email, error=_WRONG, refusal=error)
+    except TooMany as error:
+        return _page(request, "sign-in", then=then, email=email, error=_TOO_MANY, refusal=error)
+    return await _entered(request, token, then)
+
+
+@router.post("/sign-in/first")
+async def begin(request: Request) -> Response:
+    """Make the first administrator and sign them in; refused from anywhere but the machine."""
+    here = web(request)
+    if not _at_the_machine(request):
+        raise Forbidden(
+            "The first administrator is made on the machine itself. Open this page there, or"
+            " run: closed-loop user add EMAIL --role admin"
+        )
+    form = await _form(request)
+    then = local_path(_text(form, "next"))
+    email, name = _text(form, "email"), _text(form, "name")
+    try:
+        hashed = await hash_for_first_administrator(email, _text(form, "password"))
+        async with here.database.transaction() as tx:
+            now = here.clock.now()
+            person = await create_first_administrator(
+                tx, email=email, name=name, password_hash=hashed, now=now
+            )
+            token = await sessions.start(tx, person.id, now=now)
+    except Invalid as error:
+        return _page(
+            request, "first", then=then, email=email, name=name, error=_UNUSABLE, refusal=error
+        )
+    return await _entered(request, token, then)
+
+
+@router.post("/sign-out")
+async def leave(request: Request) -> Response:
+    """End the session on our side, whatever copies of the cookie there are."""
+    here = web(request)
+    name = session_cookie(here.settings)
+    token = request.cookies.get(name, "")
+    if token:
+        now = here.clock.now()
+        async with here.database.transaction() as tx:
+            session = await sessions.find(tx, token, now=now)
+            await sessions.end(tx, token)
+            if session is not None:
+                person = session.principal
+                await audit.record(tx, person, "session.ended", person.id, now=now)
+    answer = RedirectResponse("/sign-in", 303)
+    _set_cookie(answer, here.settings, "", lasts=0)
+    return answer
+
+
+def local_path(given: str | None) -> str:
+    """Return a path of this installation to go to; the start for anything else."""
+    path = given or ""
+    parts = urlsplit(path) if path.isprintable() and len(path) <= 2_000 else None
+    if (
+        parts is None
+        or not path.startswith("/")
+        or path.startswith(("//", "/sign-in", "/sign-out"))
+        or "\\" in path
+        or parts.scheme
+        or parts.netloc
+    ):
+        return "/"
+    return path
+
+
+async def _entered(request: Request, token: str, then: str) -> Response:
+    """Set the new session's cookie; a session that was there before ends."""
+    here = web(request)
+    name = session_cookie(here.settings)
+    if former := request.cookies.get(name, ""):
+        async with here.database.transaction() as tx:
+            await sessions.end(tx, former)
+    answer = RedirectResponse(then, 303)
+    lasts = int(sessions.ABSOLUTE.total_seconds())
+    _set_cookie(answer, here.settings, token, lasts=lasts)
+    return answer
+
+
+def _set_cookie(answer: Response, settings: Settings, value: str, *, lasts: int) -> None:
+    answer.set_cookie(
+        session_cookie(settings),
+        value,
+        max_age=lasts,
+        path="/",
+        httponly=True,
+        secure=settings.public_url.startswith("https://"),
+        samesite="lax",
+    )
+
+
+def _page(
+    request: Request,
+    form: str,
+    *,
+    then: str,
+    email: str = "",
+    name: str = "",
+    error: str = "",
+    refusal: Refused | None = None,
+) -> Response:
+    text = reader_of(request).gettext(error) if error else ""
+    answer = render(
+        request,
+        "sign_in.html",
+        SignInPage(form=form, then=then, email=plain_email(email), name=name, error=text),
+        status=refusal.status if refusal is not None else 200,
+    )
+    if isinstance(refusal, TooMany):
+        answer.headers["Retry-After"] = str(refusal.retry_after)
+    return answer
+
+
+def _form_for(request: Request, *, new: bool) -> str:
+    if not new:
+        return "sign-in"
+    return "first" if _at_the_machine(request) else "none"
+
+
+def _at_the_machine(request: Request) -> bool:
+    """Tell whether the browser runs on this machine and addressed it as such.
+
+    A forwarded request came from elsewhere; another host name may be a trick to get in here.
+    """
+    if not {"x-forwarded-for", "forwarded", "x-real-ip"}.isdisjoint(request.headers):
+        return False
+    try:
+        near = ip_address(client_address(request)).is_loopback
+    except ValueError:
+        near = False
+    return near and (request.url.hostname or "") in {"localhost", "127.0.0.1", "::1"}
+
+
+async def _form(request: Request) -> FormData:
+    return await request.form(max_fields=_MOST_FIELDS, max_files=0)
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name)
+    return value[:2_000] if isinstance(value, str) else ""
