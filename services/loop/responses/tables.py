@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text
 
 from shared.db.base import UtcDateTime, metadata
+from shared.identity.erasure import PersonalColumn
 
 responses = Table(
     "loop_responses",
@@ -58,3 +59,5 @@ score_rollups = Table(
     Index("ix_loop_score_rollups_of_metric", "metric", "measurement", "day"),
 )
 """Scores per UTC day; ``high`` counts promoters or satisfied, ``low`` the other end."""
+
+PERSONAL = [PersonalColumn(table="loop_responses", column="sealed_person", how="sealed")]

@@ -1,0 +1,53 @@
+"""The loop service, put together: its routes, its workers, and what stands behind them."""
+
+from __future__ import annotations
+
+from services.loop import listeners
+from services.loop.jobs import TimerWorker
+from services.loop.journey.api import router as touchpoints
+from services.loop.resources import Loop
+from services.loop.responses.api import router as scores
+from services.loop.tasks.api import router as tasks
+from services.loop.themes.api import router as themes
+from services.loop.themes.handlers import install_starter
+from shared.bus.consumer import Consumer
+from shared.bus.relay import Relay
+from shared.service import Kit, Service
+
+
+def build(kit: Kit) -> Service:
+    """Return the loop service, ready to be served."""
+    loop = Loop(
+        settings=kit.settings,
+        clock=kit.clock,
+        database=kit.database,
+        keyring=kit.keyring,
+        person_keys=kit.person_keys,
+    )
+
+    async def prepare() -> None:
+        async with loop.database.transaction() as tx:
+            await install_starter(tx, now=loop.clock.now())
+
+    return Service(
+        name="loop",
+        routers=[tasks, themes, scores, touchpoints],
+        workers=[
+            Relay(
+                database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring
+            ),
+            Consumer(
+                name="loop",
+                topics=listeners.TOPICS,
+                kinds=listeners.KINDS,
+                handler=listeners.Responses(loop),
+                database=kit.database,
+                bus=kit.bus,
+                clock=kit.clock,
+                keyring=kit.keyring,
+            ),
+            TimerWorker(loop),
+        ],
+        resources=loop,
+        prepare=prepare,
+    )
