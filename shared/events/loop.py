@@ -135,3 +135,12 @@ class TaskClosed(_Task):
 
     reason: Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
     closed_at: AwareDatetime
+
+
+class TaskReopened(_Task):
+    """A task that had ended is open again; its deadlines are the ones it always had."""
+
+    TYPE: ClassVar[str] = "task.reopened.v1"
+
+    former_state: Literal["resolved", "confirmed", "closed"]
+    reopened_at: AwareDatetime

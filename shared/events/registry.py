@@ -20,6 +20,7 @@ EVENTS: dict[str, type[Event]] = {
         loop.TaskOverdue,
         loop.TaskResolved,
         loop.TaskClosed,
+        loop.TaskReopened,
         notify.AlertDelivered,
         notify.AlertUndeliverable,
     )

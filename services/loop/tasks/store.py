@@ -12,7 +12,18 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Tuple,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.rules import DEFAULT_RULES, RuleBook, rules_from
@@ -58,6 +69,10 @@ class TaskFilter:
     overdue: bool | None = None
     promised: bool | None = None
     """With a next contact agreed, or without."""
+    scores: tuple[int, int] | None = None
+    """The lowest and the highest score, both included."""
+    scored: bool | None = None
+    """With a score, or without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +126,9 @@ async def add(tx: Transaction, opened: Sequence[Acted]) -> frozenset[str]:
         for response_id, task_id in (await _ids(tx, list(ours))).items()
         if ours[response_id].task.id == task_id
     }
-    await _write_history(tx, [(one.task, one.entry, None) for one in opened if one.task.id in added])
+    await _write_history(
+        tx, [(one.task, one.entry, None) for one in opened if one.task.id in added]
+    )
     return frozenset(added)
 
 
@@ -235,26 +252,30 @@ async def _ids(view: Reading, response_ids: Sequence[str]) -> Mapping[str, str]:
     return found
 
 
-async def history_of(
-    view: Reading, task_id: str, *, key: bytes | None
-) -> Sequence[Entry]:
-    """Return a task's history, oldest first; without ``key`` without its words."""
-    rows = await view.all(
-        select(task_history)
-        .where(task_history.c.task_id == task_id)
-        .order_by(task_history.c.n)
-    )
-    return [
-        Entry(
-            version=row.version,
-            act=row.act,
-            at=row.at,
-            by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
-            detail=row.detail,
-            words=_words(row.sealed_words, key, context=_context(task_id)),
-        )
-        for row in rows
-    ]
+async def histories_of(
+    view: Reading, keys: Mapping[str, bytes | None]
+) -> Mapping[str, Sequence[Entry]]:
+    """Return the histories of these tasks, oldest line first; without a key without words."""
+    found: dict[str, list[Entry]] = {task_id: [] for task_id in keys}
+    for start in range(0, len(found), _MOST_AT_ONCE):
+        part = list(found)[start : start + _MOST_AT_ONCE]
+        for row in await view.all(
+            select(task_history)
+            .where(task_history.c.task_id.in_(part))
+            .order_by(task_history.c.n)
+        ):
+            entry = Entry(
+                version=row.version,
+                act=row.act,
+                at=row.at,
+                by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
+                detail=row.detail,
+                words=_words(
+                    row.sealed_words, keys[row.task_id], context=_context(row.task_id)
+                ),
+            )
+            found[row.task_id].append(entry)
+    return found
 
 
 def _words(sealed: str | None, key: bytes | None, *, context: str) -> Mapping[str, str]:
@@ -305,7 +326,7 @@ def place_of(task: FollowUpTask, order: Order = "due") -> Sequence[str]:
     return (moment.isoformat(), task.id)
 
 
-def _pair(place: tuple[datetime, str], moment: ColumnElement[Any]) -> Any:
+def _pair(place: tuple[datetime, str], moment: ColumnElement[Any]) -> Tuple:
     return tuple_(place[0], place[1], types=[moment.type, tasks.c.id.type])
 
 
@@ -333,7 +354,9 @@ async def counts_for(
             number(is_open, tasks.c.owner_id != owner_id).label("team"),
             number(mine, tasks.c.state == TaskState.WAITING_CUSTOMER.value).label("waiting"),
             number(mine, tasks.c.next_contact_at.is_not(None)).label("promised"),
-            number(tasks.c.owner_id == owner_id, tasks.c.ended_at >= ended_since).label("ended"),
+            number(tasks.c.owner_id == owner_id, tasks.c.ended_at >= ended_since).label(
+                "ended"
+            ),
         ).where(
             tasks.c.owner_id.in_([owner_id, *sorted(teams)]),
             or_(is_open, tasks.c.ended_at >= ended_since),
@@ -361,14 +384,21 @@ def _conditions(wanted: TaskFilter, now: datetime) -> list[ColumnElement[bool]]:
             found.append(tasks.c.state.in_(sorted(state.value for state in wanted.states)))
     if wanted.owners is not None:
         found.append(tasks.c.owner_id.in_(sorted(wanted.owners)))
-    for name in ("response_id", "person_ref", "touchpoint", "segment"):
-        if (value := getattr(wanted, name)) is not None:
-            found.append(tasks.c[name] == value)
+    found += [
+        tasks.c[name] == value
+        for name in ("response_id", "person_ref", "touchpoint", "segment")
+        if (value := getattr(wanted, name)) is not None
+    ]
     if wanted.theme is not None:
         found.append(tasks.c.response_id.in_(responses_touching(wanted.theme)))
     if wanted.overdue is not None:
         late = and_(tasks.c.ended_at.is_(None), tasks.c.due_at < now)
         found.append(late if wanted.overdue else ~late)
+    if wanted.scores is not None:
+        found.append(tasks.c.score.between(*wanted.scores))
+    if wanted.scored is not None:
+        known = tasks.c.score.is_not(None)
+        found.append(known if wanted.scored else ~known)
     if wanted.promised is not None:
         promised = tasks.c.next_contact_at.is_not(None)
         found.append(promised if wanted.promised else ~promised)

@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import Sequence
+from shared.identity.erasure import PersonalColumn
 
 tasks = Table(
     "loop_tasks",
@@ -110,3 +111,9 @@ schemes = Table(
     Column("published_by", String(40), nullable=False),
 )
 """The recovery schemes, by version; of each the highest one applies to new tasks."""
+
+PERSONAL = (
+    PersonalColumn(table="loop_tasks", column="sealed_person", how="sealed"),
+    PersonalColumn(table="loop_task_history", column="sealed_words", how="sealed"),
+)
+"""What dies with a person's key."""

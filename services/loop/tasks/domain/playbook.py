@@ -345,7 +345,9 @@ def _present(**members: object) -> dict[str, object]:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _said(task: FollowUpTask) -> str:

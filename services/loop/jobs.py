@@ -1,0 +1,81 @@
+"""What runs when: the timers of loop, claimed when they are due and rung once.
+
+A timer survives every restart as a row; who dies between the claim and the ring leaves a lease
+behind that runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.loop.tasks.handlers import ring
+from shared.clock import Clock
+from shared.db.timers import DueTimer, claim_due, next_due, put_off
+from shared.db.transaction import Database
+from shared.errors import TryLater
+from shared.faults import fault_point
+from shared.logs import get_logger
+
+LEASE = timedelta(seconds=30)
+SET_ASIDE = timedelta(minutes=15)
+"""How long a timer that cannot ring stays out of the way of the others."""
+_LOOK_EVERY = 1.0
+
+log = get_logger(__name__)
+
+
+class TimerWorker:
+    """Rings what is due by the injected clock; a ``Worker``."""
+
+    name = "loop.timers"
+
+    def __init__(self, *, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def step(self) -> bool:
+        """Ring one claim of due timers; return whether there may be more."""
+        now = self._clock.now()
+        # A look costs no write; on SQLite every write waits for the one writer.
+        async with self._database.reading() as view:
+            first = await next_due(view, self._database.plumbing.timers)
+        if first is None or first > now:
+            return False
+        async with self._database.transaction() as tx:
+            timers = await claim_due(tx, now=now, lasting=LEASE)
+        fault_point("timer.claimed")
+        if timers:
+            await self._ring(timers, now)
+        return bool(timers)
+
+    async def wait(self) -> None:
+        """Look again within a second."""
+        await asyncio.sleep(_LOOK_EVERY)
+
+    async def close(self) -> None:
+        """Hold nothing open between steps."""
+
+    async def _ring(self, timers: Sequence[DueTimer], now: datetime) -> None:
+        try:
+            async with self._database.transaction() as tx:
+                rung = await ring(tx, timers, now=now)
+        except TryLater:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad row must not silence the others
+            if len(timers) > 1:
+                for timer in timers:
+                    await self._ring([timer], now)
+            else:
+                await self._set_aside(timers[0], error)
+        else:
+            fault_point("timer.rung")
+            log.info("timers.rung", claimed=len(timers), rung=rung)
+
+    async def _set_aside(self, timer: DueTimer, error: Exception) -> None:
+        log.error(
+            "timer.failed", kind=timer.kind, subject=timer.subject, error=type(error).__name__
+        )
+        async with self._database.transaction() as tx:
+            await put_off(tx, timer, by=SET_ASIDE)

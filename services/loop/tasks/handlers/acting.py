@@ -1,0 +1,82 @@
+"""One act on one task: load, decide, save, announce."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.loop.journey.domain import OwnerRef
+from services.loop.tasks import store
+from services.loop.tasks.domain.acts import Act
+from services.loop.tasks.domain.playbook import carry_out
+from services.loop.tasks.domain.task import Actor, FollowUpTask
+from services.loop.tasks.handlers.announcing import event_of
+from services.loop.tasks.handlers.sight import sight_of
+from shared.db import timers
+from shared.db.transaction import Reading, Transaction
+from shared.errors import Finding, Forbidden, Invalid, NotFound
+from shared.identity.people import owners, staff_member
+from shared.identity.person_keys import PersonKeys
+from shared.identity.principal import Principal
+
+
+async def act_on(
+    tx: Transaction,
+    task_id: str,
+    act: Act,
+    *,
+    by: Principal,
+    expected: int | None,
+    person_keys: PersonKeys,
+    now: datetime,
+) -> FollowUpTask:
+    """Carry out one act; ``expected`` is the version that the caller has seen, if it says so.
+
+    Raises ``NotFound``, ``Forbidden``, ``Stale`` with the current version, or ``Conflict`` with
+    the state and what would allow the act.
+    """
+    task = await store.find_for_change(tx, task_id)
+    if task is None:
+        raise NotFound("There is no task with this id.")
+    if not (await sight_of(tx, by, [task])).covers(task):
+        raise Forbidden(
+            "This task belongs to another team. Ask its owner or a lead to assign it to you."
+        )
+    if expected is not None and expected != task.version:
+        raise store.stale(task.version)
+
+    acted = carry_out(task, act, by=Actor(id=by.id, name=by.name, kind=by.kind), now=now)
+
+    keys = await person_keys.for_reading(tx, [task.person_ref])
+    await store.save(tx, acted, key=keys.get(task.person_ref))
+    if task.is_open and not acted.task.is_open:
+        await timers.cancel(tx, [task.id], now=now)
+    elif acted.task.is_open and not task.is_open:
+        await timers.wake(tx, [task.id])
+
+    if acted.fact is not None:
+        tx.announce(event_of(acted.task, acted.fact, now=now), key=task.person_ref, at=now)
+    return acted.task
+
+
+async def resolve_owner(view: Reading, owner_id: str, *, by: Principal) -> OwnerRef:
+    """Return the person or team behind an id, or behind ``me``; raise ``Invalid`` if none."""
+    if owner_id in {"me", by.id}:
+        return OwnerRef(id=by.id, kind="person")
+    owner = (await owners(view, [owner_id])).get(owner_id)
+    if owner is not None and owner.kind == "team":
+        return OwnerRef(id=owner.id, kind="team")
+    if owner is not None:
+        person = await staff_member(view, owner.id)
+        if person is not None and person.active:
+            return OwnerRef(id=owner.id, kind="person")
+    raise Invalid(
+        "The owner is nobody who can be given work.",
+        [
+            Finding(
+                pointer="/owner",
+                code="unknown_owner",
+                detail="neither an active member of staff nor a team",
+                fix="send the id of a member of staff (stf_…) or of a team (team_…), or me",
+            )
+        ],
+    )

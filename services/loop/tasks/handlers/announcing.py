@@ -1,0 +1,87 @@
+"""A task's facts in the words of the bus."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, assert_never
+
+from services.loop.journey.domain import OwnerRef
+from services.loop.tasks.domain.task import (
+    Assigned,
+    Closed,
+    Contacted,
+    Fact,
+    FollowUpTask,
+    Reopened,
+    Resolved,
+    TaskState,
+)
+from shared.events import loop as events
+from shared.events.envelope import Event
+
+
+def members_of(task: FollowUpTask) -> dict[str, Any]:
+    """Return what every event of a task carries."""
+    return {
+        "task_id": task.id,
+        "response_id": task.response_id,
+        "version": task.version,
+        "state": task.state.value,
+        "owner": _owner(task.owner),
+        "metric": task.metric,
+        "score": task.score,
+        "touchpoint": task.touchpoint,
+        "segment": task.segment,
+        "product": task.product,
+        "rule": task.rule,
+        "scheme": task.scheme.id,
+        "opened_at": task.opened_at,
+        "first_contact_due_at": task.first_contact_due_at,
+        "due_at": task.due_at,
+        "person_ref": task.person_ref,
+        "person": task.sealed_person,
+    }
+
+
+def event_of(task: FollowUpTask, fact: Fact, *, now: datetime) -> Event:
+    """Return the event that tells others of ``fact``."""
+    members = members_of(task)
+    match fact:
+        case Assigned():
+            return events.TaskAssigned(**members, former_owner=_owner(fact.former_owner))
+        case Contacted():
+            return events.TaskContacted(
+                **members,
+                mode=fact.attempt.mode,
+                result=fact.attempt.result,
+                contacted_at=fact.attempt.at,
+                first=fact.first,
+            )
+        case Resolved():
+            resolution = fact.resolution
+            return events.TaskResolved(
+                **members,
+                outcome=resolution.outcome,
+                cause_area=resolution.cause_area,
+                content=resolution.content,
+                avoidable=resolution.avoidable,
+                resolved_at=resolution.at,
+                within_deadline=resolution.within_deadline,
+            )
+        case Closed():
+            closure = fact.closure
+            return events.TaskClosed(**members, reason=closure.reason, closed_at=closure.at)
+        case Reopened():
+            return events.TaskReopened(
+                **members, former_state=_ended(fact.former_state), reopened_at=now
+            )
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _owner(owner: OwnerRef) -> events.OwnerRef:
+    return events.OwnerRef(id=owner.id, kind=owner.kind)
+
+
+def _ended(state: TaskState) -> Any:  # noqa: ANN401 - pydantic checks it against the event
+    return state.value

@@ -1,0 +1,229 @@
+"""Reading tasks: one with all that is known of it, lists, and the queue people work from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.loop.responses.domain import Personal
+from services.loop.tasks import store
+from services.loop.tasks.domain.task import Entry, FollowUpTask
+from services.loop.tasks.handlers.sight import sight_of
+from services.loop.tasks.store import Counts, Order, TaskFilter
+from services.loop.themes.store import MentionRow, themes_of
+from shared.db.transaction import Reading
+from shared.errors import NotFound
+from shared.identity.keys import find_key
+from shared.identity.people import Owner, owners
+from shared.identity.person_keys import PersonKeys
+from shared.identity.principal import Principal
+from shared.sealing import CannotOpen, open_document
+
+_SOON = timedelta(hours=2)
+_LATELY = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskView:
+    """A task as one caller may see it.
+
+    ``personal`` is None when the caller may not see the customer (``restricted``), when the
+    person was erased (``erased``), and when nothing personal was ever sent.
+    """
+
+    task: FollowUpTask
+    owner: Owner
+    restricted: bool
+    erased: bool
+    personal: Personal | None = field(repr=False)
+    themes: Sequence[MentionRow]
+    history: Sequence[Entry] = field(default=(), repr=False)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The names of everybody who owns the task or an agreed action, by id."""
+
+    def words_of(self, entry: int) -> Mapping[str, str]:
+        """Return what was said in one entry of the history."""
+        for line in self.history:
+            if line.version == entry and line.words:
+                return line.words
+        return {}
+
+    def flags(self, now: datetime) -> tuple[str, ...]:
+        """Return what stands out: late, not for this caller, or forgotten."""
+        return tuple(
+            name
+            for name, is_so in (
+                ("overdue", self.task.is_overdue(now)),
+                ("restricted", self.restricted),
+                ("erased", self.erased),
+            )
+            if is_so
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueRow:
+    """One line of a queue: the words first, then where, how far, and both clocks."""
+
+    view: TaskView
+    letters: str
+    """The letters of the steps taken, a dot for each that is not: ``RE......``."""
+    tries: int
+    due_in: timedelta
+    """To the promise that breaks next; negative when it is broken."""
+    next_promise: str
+    """Which promise that is: ``first_contact`` or ``resolution``."""
+    customer_waits: timedelta
+    repeat: bool = False
+
+
+async def read_task(
+    view: Reading, task_id: str, *, caller: Principal, person_keys: PersonKeys
+) -> TaskView:
+    """Return one task with its history; raise ``NotFound`` when there is none."""
+    task = await store.find(view, task_id)
+    if task is None:
+        raise NotFound("There is no task with this id.")
+    return (await _views(view, [task], caller=caller, person_keys=person_keys, whole=True))[0]
+
+
+async def list_tasks(
+    view: Reading,
+    wanted: TaskFilter,
+    *,
+    caller: Principal,
+    person_keys: PersonKeys,
+    now: datetime,
+    after: Sequence[Any] | None,
+    most: int,
+    order: Order = "due",
+    whole: bool = True,
+) -> Sequence[TaskView]:
+    """Return up to ``most`` tasks, what breaks first before the others."""
+    tasks = await store.page_of(view, wanted, now=now, after=after, most=most, order=order)
+    return await _views(view, tasks, caller=caller, person_keys=person_keys, whole=whole)
+
+
+async def queue(
+    view: Reading,
+    wanted: TaskFilter,
+    *,
+    caller: Principal,
+    person_keys: PersonKeys,
+    now: datetime,
+    after: Sequence[Any] | None,
+    most: int,
+    order: Order = "due",
+) -> Sequence[QueueRow]:
+    """Return a queue's lines; ask for one more than is shown to know whether there is more."""
+    views = await list_tasks(
+        view,
+        wanted,
+        caller=caller,
+        person_keys=person_keys,
+        now=now,
+        after=after,
+        most=most,
+        order=order,
+        whole=False,
+    )
+    return [_row(seen, now) for seen in views]
+
+
+def _row(seen: TaskView, now: datetime) -> QueueRow:
+    task = seen.task
+    until = task.ended_at or now
+    return QueueRow(
+        view=seen,
+        letters=task.letters,
+        tries=task.tries,
+        due_in=task.next_due_at - until,
+        next_promise="first_contact" if task.first_contact_at is None else "resolution",
+        customer_waits=max(until - task.waiting_since, timedelta()),
+    )
+
+
+async def queue_counts(view: Reading, *, caller: Principal, now: datetime) -> Counts:
+    """Count what stands behind each tab of the caller's queue; ended means the last 30 days."""
+    return await store.counts_for(
+        view,
+        owner_id=caller.id,
+        teams=caller.teams,
+        now=now,
+        soon=now + _SOON,
+        ended_since=now - _LATELY,
+    )
+
+
+async def _views(
+    view: Reading,
+    tasks: Sequence[FollowUpTask],
+    *,
+    caller: Principal,
+    person_keys: PersonKeys,
+    whole: bool,
+) -> Sequence[TaskView]:
+    if not tasks:
+        return []
+    sight = await sight_of(view, caller, tasks)
+    keys = await person_keys.for_reading(view, [task.person_ref for task in tasks])
+    themes = await themes_of(view, [task.response_id for task in tasks])
+    histories = (
+        await store.histories_of(
+            view, {t.id: keys.get(t.person_ref) if sight.covers(t) else None for t in tasks}
+        )
+        if whole
+        else {}
+    )
+    people = await owners(
+        view,
+        {task.owner.id for task in tasks}
+        | {action.owner.id for task in tasks for action in task.record.actions},
+    )
+    people = {**people, **await _machines(view, [t.owner.id for t in tasks], people)}
+    names = {person.id: person.name for person in people.values()}
+    return [
+        TaskView(
+            task=task,
+            owner=people.get(task.owner.id) or _unknown(task),
+            restricted=not sight.covers(task),
+            erased=task.person_ref not in keys and task.sealed_person is not None,
+            personal=_opened(task, keys.get(task.person_ref)) if sight.covers(task) else None,
+            themes=themes[task.response_id],
+            history=histories.get(task.id, ()),
+            names=names,
+        )
+        for task in tasks
+    ]
+
+
+async def _machines(
+    view: Reading, ids: Sequence[str], known: Mapping[str, Owner]
+) -> Mapping[str, Owner]:
+    """Return the keys that have claimed a task: a machine acts, and owns, under its name."""
+    found = {}
+    for owner_id in {i for i in ids if i.startswith("key_")} - set(known):
+        key = await find_key(view, owner_id)
+        if key is not None:
+            found[key.id] = Owner(id=key.id, name=key.name, kind="person", email=None)
+    return found
+
+
+def _unknown(task: FollowUpTask) -> Owner:
+    return Owner(id=task.owner.id, name=task.owner.id, kind=task.owner.kind, email=None)
+
+
+def _opened(task: FollowUpTask, key: bytes | None) -> Personal | None:
+    if task.sealed_person is None or key is None:
+        return None
+    try:
+        document = open_document(key, task.sealed_person, context=task.response_id)
+    except CannotOpen:
+        return None
+    return Personal(
+        comment=document.get("comment"),
+        customer=document.get("customer") or {},
+        attributes=document.get("attributes") or {},
+    )

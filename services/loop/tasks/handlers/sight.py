@@ -1,0 +1,50 @@
+"""Whose customers a caller may see: the owner's, the team's, and everybody's for a lead.
+
+Whoever is outside sees that there is a task, its score, place and clocks, and nothing of the
+customer; and what one may not see one may not act on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.loop.tasks.domain.task import FollowUpTask
+from shared.db.transaction import Reading
+from shared.identity.people import members
+from shared.identity.principal import Principal, Role
+
+_EVERYBODYS = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """The owners whose tasks a caller sees with the customer in them."""
+
+    of_all: bool = False
+    owners: frozenset[str] = frozenset()
+
+    def covers(self, task: FollowUpTask) -> bool:
+        """Tell whether the customer of this task may be shown."""
+        return self.of_all or task.owner.id in self.owners
+
+
+async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTask]) -> Sight:
+    """Return what ``caller`` may see among the owners of these tasks.
+
+    A key sees by its scope. A team without members is everybody's, so that nobody is left
+    waiting because no one may look.
+    """
+    if caller.kind == "key" or caller.role in _EVERYBODYS:
+        return Sight(of_all=True)
+    if caller.role is not Role.STAFF:
+        return Sight()
+    owners = {caller.id} | caller.teams
+    others = {task.owner for task in tasks if task.owner.id not in owners}
+    if any(owner.kind == "person" for owner in others):
+        for team_id in sorted(caller.teams):
+            owners |= {colleague.id for colleague in await members(view, team_id)}
+    for owner in others:
+        if owner.kind == "team" and not await members(view, owner.id):
+            owners.add(owner.id)
+    return Sight(owners=frozenset(owners))

@@ -1,0 +1,163 @@
+"""The document of a task, as the interface shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from services.loop.tasks.domain.task import (
+    Actor,
+    AgreedAction,
+    Agreement,
+    ContactAttempt,
+    Entry,
+    StepDone,
+)
+from services.loop.tasks.handlers import TaskView
+
+
+def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
+    """Return a task as the interface shows it."""
+    task, record = seen.task, seen.task.record
+    personal = seen.personal
+    return {
+        "id": task.id,
+        "version": task.version,
+        "response_id": task.response_id,
+        "state": task.state.value,
+        "flags": list(seen.flags(now)),
+        "owner": {"id": seen.owner.id, "name": seen.owner.name, "kind": seen.owner.kind},
+        "opened_at": moment(task.opened_at),
+        "first_contact_due_at": moment(task.first_contact_due_at),
+        "due_at": moment(task.due_at),
+        "overdue": task.is_overdue(now),
+        "scheme": {
+            "id": task.scheme.id,
+            "name": task.scheme.name,
+            "version": task.scheme.version,
+        },
+        "rule": task.rule,
+        "customer": dict(personal.customer) or None if personal else None,
+        "metric": task.metric,
+        "score": task.score,
+        "comment": personal.comment if personal else None,
+        "touchpoint": task.touchpoint,
+        "segment": task.segment,
+        "product": task.product,
+        "themes": [
+            {
+                "id": mention.theme_id,
+                "score": mention.score,
+                "evidence": list(mention.evidence) if mention.evidence else None,
+            }
+            for mention in seen.themes
+        ],
+        "steps": [_step(seen, step) for step in record.steps],
+        "attempts": [
+            _attempt(seen, n, attempt) for n, attempt in enumerate(record.attempts, 1)
+        ],
+        "agreement": _agreement(seen, record.agreement),
+        "actions": [_action(seen, action) for action in record.actions],
+        "outcome": _outcome(seen),
+        "history": [_entry(entry) for entry in seen.history],
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _by(actor: Actor) -> dict[str, str]:
+    return {"id": actor.id, "name": actor.name, "kind": actor.kind}
+
+
+def _step(seen: TaskView, step: StepDone) -> dict[str, object]:
+    return {
+        "step": step.step.value,
+        "letter": step.step.letter,
+        "at": moment(step.at),
+        "by": _by(step.by),
+        "note": seen.words_of(step.entry).get("note"),
+    }
+
+
+def _attempt(seen: TaskView, n: int, attempt: ContactAttempt) -> dict[str, object]:
+    return {
+        "n": n,
+        "at": moment(attempt.at),
+        "by": _by(attempt.by),
+        "mode": attempt.mode,
+        "result": attempt.result,
+        "note": seen.words_of(attempt.entry).get("note"),
+        "next_contact_at": moment(attempt.next_contact_at),
+        "emotion_before": attempt.emotion_before,
+        "emotion_after": attempt.emotion_after,
+    }
+
+
+def _agreement(seen: TaskView, agreement: Agreement | None) -> dict[str, object] | None:
+    if agreement is None:
+        return None
+    words = seen.words_of(agreement.entry)
+    return {
+        "asked_for": words.get("asked_for"),
+        "agreed": words.get("agreed"),
+        "with": words.get("with"),
+        "at": moment(agreement.agreed_at),
+        "by": _by(agreement.by),
+    }
+
+
+def _action(seen: TaskView, action: AgreedAction) -> dict[str, object]:
+    owner = action.owner
+    finished = action.finished
+    return {
+        "n": action.n,
+        "what": seen.words_of(action.entry).get("what"),
+        "owner": {
+            "id": owner.id,
+            "name": seen.names.get(owner.id, owner.id),
+            "kind": owner.kind,
+        },
+        "due_at": moment(action.due_at),
+        "done": finished is not None,
+        "done_at": moment(finished.at) if finished else None,
+        "done_by": _by(finished.by) if finished else None,
+    }
+
+
+def _outcome(seen: TaskView) -> dict[str, object] | None:
+    resolution, closure = seen.task.record.resolution, seen.task.record.closure
+    if resolution is not None:
+        words = seen.words_of(resolution.entry)
+        return {
+            "kind": "resolved",
+            "outcome": resolution.outcome,
+            "root_cause": {"area": resolution.cause_area, "text": words.get("root_cause")},
+            "content": resolution.content,
+            "avoidable": resolution.avoidable,
+            "lesson": words.get("lesson"),
+            "within_deadline": resolution.within_deadline,
+            "at": moment(resolution.at),
+            "by": _by(resolution.by),
+        }
+    if closure is not None:
+        return {
+            "kind": "closed",
+            "reason": closure.reason,
+            "note": seen.words_of(closure.entry).get("note"),
+            "at": moment(closure.at),
+            "by": _by(closure.by),
+        }
+    return None
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    return {
+        "version": entry.version,
+        "at": moment(entry.at),
+        "act": entry.act,
+        "by": _by(entry.by),
+        "detail": dict(entry.detail),
+        "words": dict(entry.words) or None,
+    }
