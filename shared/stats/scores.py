@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from shared.stats.intervals import Estimate, Interval, mean, nps
+from shared.stats.intervals import Interval, mean, nps
 
 
 class Metric(StrEnum):
@@ -18,6 +19,10 @@ class Metric(StrEnum):
     NPS = "nps"
     CSAT = "csat"
     CES = "ces"
+
+
+# The best rating, where the score is the mean of ratings that begin at 1.
+_TOP: Final = {Metric.NPS: None, Metric.CSAT: 5, Metric.CES: 7}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,16 +64,14 @@ def score_row(
     A Net Promoter Score needs the counts only. The mean of a satisfaction or effort rating
     needs the sum of the ratings and of their squares too. Shown with one and two decimals.
     """
-    match Metric(metric):
-        case Metric.NPS:
-            found, decimals = (
-                nps(promoters=promoters, passives=passives, detractors=detractors),
-                1,
-            )
-        case Metric.CSAT:
-            found, decimals = _rating(promoters + passives + detractors, total, squares, 5), 2
-        case Metric.CES:
-            found, decimals = _rating(promoters + passives + detractors, total, squares, 7), 2
+    top = _TOP[Metric(metric)]
+    if top is None:
+        found = nps(promoters=promoters, passives=passives, detractors=detractors)
+        decimals = 1
+    else:
+        n = promoters + passives + detractors
+        found = mean(n=n, total=total, squares=squares, low=1, high=top)
+        decimals = 2
     return ScoreRow(
         score=None if found.value is None else round(found.value, decimals),
         n=found.n,
@@ -80,7 +83,3 @@ def score_row(
         else (round(found.ci95[0], decimals), round(found.ci95[1], decimals)),
         enough=found.enough,
     )
-
-
-def _rating(n: int, total: int, squares: int, high: int) -> Estimate:
-    return mean(n=n, total=total, squares=squares, low=1, high=high)

@@ -7,7 +7,7 @@ never depends on which other texts came with it.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from shared.text.language import stop_words
@@ -56,6 +56,6 @@ def rarity(word: str, language: str) -> float:
     return _COMMONPLACE if stem(word, language) in _common(language) else _TELLING
 
 
-@lru_cache(maxsize=None)
+@cache
 def _common(language: str) -> frozenset[str]:
     return frozenset(stem(word, language) for word in _COMMON.get(language, "").split())

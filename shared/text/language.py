@@ -8,7 +8,7 @@ and it says nothing rather than something doubtful.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 _STOP_WORDS: Final = {
@@ -17,7 +17,8 @@ _STOP_WORDS: Final = {
     "your which by or will who could don't can't because after did it's than just",
     "de": "und die der ich das nicht ist war es zu sehr mit ein auf eine den man bei wurde "
     "für hat auch aber wir mir dass noch keine kein nur werden haben habe von im dem sich "
-    "wie alles immer als sind nach mehr wird zum zur oder bin einen über war's hatte wenn",
+    "wie alles immer als sind nach mehr wird zum zur oder bin einen über waren hatte "
+    "hatten wenn wäre wurden würde mal",
     "pl": "nie i w na się z do jest to że bardzo po za jak o od było ale przez był tak co "
     "była dla tylko już ma czy mnie mi są przy ze bez jestem można żeby tego oraz nic być "
     "mam gdy nawet pan pani jeszcze sie bylo",
@@ -86,7 +87,7 @@ _LETTER_VOTES: Final = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def stop_words(language: str) -> frozenset[str]:
     """Return the short words that hold sentences of *language* together, in lower case."""
     return frozenset(_STOP_WORDS.get(language, "").split())

@@ -11,6 +11,7 @@ from typing import Final
 
 import Stemmer
 
+from shared.text.language import stop_words
 from shared.text.tokens import bare, tokens
 
 # Languages whose nearest relative has an algorithm, where they have none themselves.
@@ -107,9 +108,12 @@ def keys(word: str, language: str) -> tuple[str, ...]:
     """Return what a folded *word* of a text is looked up by.
 
     That is its stem, its very form and, for a word in plain letters, the mark under which
-    ``accepted_keys`` files accented words as they are typed without accents.
+    ``accepted_keys`` files accented words as they are typed without accents. A stop word
+    has its form only: "war" is not the stem of "Ware" in any text that anybody wrote.
     """
     root, form = stem(word, language), _EXACT_MARK + word
+    if word in stop_words(language):
+        return (form,)
     return (root, form, _BARE_MARK + root) if word.isascii() else (root, form)
 
 
@@ -119,6 +123,8 @@ def accepted_keys(word: str, language: str) -> frozenset[str]:
     "čekání" accepts "cekani" and "før" accepts "foer", but "cekani" never accepts "čekání":
     an accent may be missing in haste, nobody adds one.
     """
+    if word in stop_words(language):
+        return accepted_forms(word)
     root = stem(word, language)
     typed = {bare(word), *_spelled_out(word, language)} - {word}
     plain = {bare(root)} if typed else set()
@@ -154,7 +160,6 @@ def _light(word: str) -> str:
     while len(word) > shortest and word[-1] in _VOWELS:
         word = word[:-1]
     return word
-
 
 
 _idle: Final[dict[str, list[Stemmer.Stemmer]]] = {name: [] for name in _ALGORITHMS.values()}

@@ -73,12 +73,15 @@ def bare(word: str) -> str:
     """
     if word.isascii():
         return word
-    letters = unicodedata.normalize("NFD", word.translate(_BARE))
-    return "".join(
-        letter
-        for position, letter in enumerate(letters)
-        if not (unicodedata.combining(letter) and letters[position - 1 : position].isascii())
-    )
+    kept: list[str] = []
+    on_latin = False
+    for letter in unicodedata.normalize("NFD", word.translate(_BARE)):
+        if not unicodedata.combining(letter):
+            on_latin = letter.isascii()
+        elif on_latin:
+            continue
+        kept.append(letter)
+    return unicodedata.normalize("NFC", "".join(kept))
 
 
 _BARE: Final = str.maketrans(

@@ -23,7 +23,8 @@ class BadLine:
     number: int
     problem: str
 
-    def __str__(self) -> str:
+    def sentence(self) -> str:
+        """Return what to tell whoever wrote the line."""
         return f"line {self.number}: {self.problem}"
 
 

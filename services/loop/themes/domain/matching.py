@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from services.loop.themes.domain.taxonomy import ANY_LANGUAGE
 from shared.text.background import rarity
-from shared.text.stems import accepted_forms, accepted_keys, keys
+from shared.text.language import stop_words
+from shared.text.stems import accepted_forms, accepted_keys, keys, stem
 from shared.text.tokens import PATTERN, fold
 
 _REMEMBERED: Final = 20_000
@@ -27,25 +28,28 @@ _SHORTEST_COMPOUND: Final = 8
 _SHORTEST_HEAD: Final = 5
 _SHORTEST_MODIFIER: Final = 6
 _SHORTEST_REST: Final = 3
+_SHORTEST_ROOT: Final = 5
 # What only derives another word: somebody "persönlich" is no "Person" in the sense of staff.
-_DERIVING: Final = frozenset(
-    "bar haft heit igkeit isch keit lich lichkeit ling los sam schaft ung "
-    "else hed ing lig ning ende ere ska ligt heid lijk".split()
+_DERIVING: Final = (
+    "lichkeit", "igkeit", "schaft", "isch", "keit", "heit", "haft", "lich", "ling", "bar",
+    "los", "sam", "ung", "ende", "else", "ning", "ska", "ligt", "lijk", "heid", "hed", "ere",
+)  # fmt: skip
+_ENDINGS: Final = frozenset(
+    ending[cut:] for ending in _DERIVING for cut in range(len(ending) - _SHORTEST_REST + 1)
 )
 # Small words that may stand between the words of a phrase: "answered (my) phone".
+_FILLER_WORDS: Final = {
+    "en": "a an the my your our their his her its this that these those any some very so too "
+    "quite really just all of to me us you him them",
+    "de": "der die das den dem des ein eine einen einem einer mein meine meinen meiner unser "
+    "unsere ihr ihre sehr so zu ganz viel mich mir uns sich",
+    "da": "en et den det de min mit mine vores meget så for alt",
+    "pl": "bardzo tak za mój moja moje mojej ten ta to tę tej się mi",
+    "cs": "velmi moc tak můj moje mou mé ten ta to tu se si mi",
+    "ru": "очень так слишком мой моя мою моё это этот эта эту мне",
+}
 _FILLERS: Final = {
-    "en": frozenset(
-        "a an the my your our their his her its this that these those any some very so too "
-        "quite really just all of to".split()
-    ),
-    "de": frozenset(
-        "der die das den dem des ein eine einen einem einer mein meine meinen meiner unser "
-        "unsere ihr ihre sehr so zu ganz viel mich uns".split()
-    ),
-    "da": frozenset("en et den det de min mit mine vores meget så for alt".split()),
-    "pl": frozenset("bardzo tak za mój moja moje mojej ten ta to tę tej się mi".split()),
-    "cs": frozenset("velmi moc tak můj moje mou mé ten ta to tu tak se si mi".split()),
-    "ru": frozenset("очень так слишком мой моя мою моё это этот эта эту мне".split()),
+    language: frozenset(words.split()) for language, words in _FILLER_WORDS.items()
 }
 _HYPHENS: Final = frozenset("-\u2010\u2011\u2013")
 _SENTENCE_ENDS: Final = frozenset(".!?;\n\r\u2026\u3002\uff01\uff1f")
@@ -101,8 +105,7 @@ def rules_of(entries: Iterable[Entry]) -> list[Rule]:
                 sharing[meaning] = sharing.get(meaning, 0) + 1
     return [
         rule._replace(
-            weight=rule.weight
-            / sharing[rule.excludes, rule.language, rule.positions] ** 0.5
+            weight=rule.weight / sharing[rule.excludes, rule.language, rule.positions] ** 0.5
         )
         for rule in compiled.values()
     ]
@@ -127,7 +130,7 @@ def _rule(entry: Entry, words: list[str], *, crosses_sentences: bool) -> Rule:
     exact = len(entry.text) > 1 and entry.text[0] == entry.text[-1] == '"'
     fillers = _FILLERS.get(language, frozenset())
     telling = [word for word in words if word not in fillers]
-    if len(telling) > 1:
+    if len(set(telling) - stop_words(language)) > 1:
         words = telling
     weights = [rarity(word, language) for word in words]
     # Filed under the rarest and longest word: the fewer texts get as far as that the better.
@@ -229,12 +232,16 @@ class Index:
 
     def _parts(self, word: str, language: str) -> list[Rule]:
         """Return the keywords that a compound ends with, else those that it begins with."""
-        root = keys(word, language)[0]
-        heads = range(_SHORTEST_REST, len(root) - _SHORTEST_HEAD + 1)
-        modifiers = range(len(root) - _SHORTEST_REST, _SHORTEST_MODIFIER - 1, -1)
-        parts = [root[cut:] for cut in heads]
-        parts += [root[:cut] for cut in modifiers if root[cut:] not in _DERIVING]
+        heads = [word[cut:] for cut in range(_SHORTEST_REST, len(word) - _SHORTEST_HEAD + 1)]
+        modifiers = [
+            word[:cut]
+            for cut in range(len(word) - _SHORTEST_REST, _SHORTEST_MODIFIER - 1, -1)
+            if word[cut:] not in _ENDINGS
+        ]
+        parts = (stem(part, language) for part in heads + modifiers)
         for part in parts:
+            if len(part) < _SHORTEST_ROOT:
+                continue
             rules = [
                 rule
                 for rule in self._filed.get((language, part), ())
