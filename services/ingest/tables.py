@@ -1,7 +1,106 @@
-"""The tables of ingest; every name begins with ``ingest_``."""
+"""The tables of ingest; every name begins with ``ingest_``.
+
+A response's row holds what all its parts together say, as they said it: members that nobody
+sent are NULL, defaults are applied on reading. What is personal is sealed.
+"""
 
 from __future__ import annotations
 
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import plumbing
+from shared.identity.erasure import PersonalColumn
 
 PLUMBING = plumbing("ingest")
+
+responses = Table(
+    "ingest_responses",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("source", String(100), nullable=False),
+    Column("external_id", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("person_ref", String(40), nullable=False, index=True),
+    Column("measurement", String(20)),
+    Column("metric", String(10)),
+    Column("score", SmallInteger),
+    Column("sentiment", String(10)),
+    Column("language", String(200)),
+    Column("touchpoint", String(200)),
+    Column("transaction_id", String(200)),
+    Column("segment", String(200)),
+    Column("product", String(200)),
+    Column("channel", String(200)),
+    Column("reason", String(200)),
+    Column("emotion", String(200)),
+    Column("question_version", String(200)),
+    Column("answered_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("as_new", Boolean, nullable=False),
+    Column("has_comment", Boolean, nullable=False),
+    Column("sealed_person", Text),
+    # What the loop made of it, as far as we have been told.
+    Column("state", String(12), nullable=False),
+    Column("outcome_reason", String(200)),
+    Column("task_id", String(40)),
+    Column("themes", Json, nullable=False),
+    # Which revision was announced last and which one the loop has taken in.
+    Column("event_id", String(40), nullable=False),
+    Column("announced", Integer, nullable=False),
+    Column("announced_at", UtcDateTime, nullable=False),
+    Column("handled", Integer),
+    Column("announcements", Integer, nullable=False),
+    Column("announce_again_at", UtcDateTime),
+    UniqueConstraint("source", "external_id"),
+    Index(
+        "ix_ingest_responses_unhandled",
+        "announce_again_at",
+        sqlite_where=text("announce_again_at IS NOT NULL"),
+        postgresql_where=text("announce_again_at IS NOT NULL"),
+    ),
+)
+
+revisions = Table(
+    "ingest_revisions",
+    metadata,
+    Column("response_id", ForeignKey("ingest_responses.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    # NULL: the sender did not say.
+    Column("answered_at", UtcDateTime),
+    Column("members", Json, nullable=False),
+    Column("person_ref", String(40), nullable=False),
+    Column("sealed_person", Text),
+)
+"""Each part as it was posted: what tells a duplicate from a revision, and what is merged."""
+
+idempotency = Table(
+    "ingest_idempotency",
+    metadata,
+    # A digest of source, route and key: some senders put an address into the key.
+    Column("key_digest", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+"""Answers to requests with an Idempotency-Key, for seven days."""
+
+PERSONAL = (
+    PersonalColumn(table="ingest_responses", column="sealed_person", how="sealed"),
+    PersonalColumn(table="ingest_revisions", column="sealed_person", how="sealed"),
+)
+"""What dies with a person's key. A response also goes by its own id as a person of its own."""

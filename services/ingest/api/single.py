@@ -1,0 +1,107 @@
+"""``POST /v1/responses``: one response, durable before it is answered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from services.ingest.api.posting import (
+    IDEMPOTENCY_PARAMETER,
+    REPLAYED,
+    STATUS_PATH,
+    idempotency_key,
+    shown,
+    source_of,
+    to_command,
+    within,
+)
+from services.ingest.handlers import Ingest, Recorded
+from services.ingest.schemas import AcceptedOut, ResponseIn, schema_of
+from shared.faults import fault_point
+from shared.identity.principal import Principal, Scope
+from shared.web.access import resources
+from shared.web.auth import requires
+from shared.web.bodies import read_json
+
+router = APIRouter(tags=["responses"])
+
+DEADLINE: Final = 10.0
+
+_EXAMPLES: Final[dict[str, Any]] = {
+    "detractor": {
+        "summary": "A detractor with a comment",
+        "value": {
+            "external_id": "survey-4711",
+            "score": 2,
+            "comment": "I waited forty minutes and nobody called back.",
+            "touchpoint": "phone-support",
+            "answered_at": "2026-03-02T09:30:00+01:00",
+            "customer": {"id": "C-1001", "name": "Anna Example", "email": "anna@example.com"},
+        },
+    },
+    "unsolicited": {
+        "summary": "Unsolicited feedback without a score",
+        "value": {
+            "external_id": "review-88",
+            "measurement": "unsolicited",
+            "sentiment": "negative",
+            "comment": "The parcel lay in the rain.",
+            "channel": "review_site",
+        },
+    },
+}
+
+
+@router.post(
+    "/v1/responses",
+    status_code=202,
+    summary="Post one response",
+    openapi_extra={
+        "parameters": [IDEMPOTENCY_PARAMETER],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": schema_of(ResponseIn), "examples": _EXAMPLES}
+            },
+        },
+    },
+    responses={
+        202: {
+            "description": "The response is durable. Posting it again changes nothing.",
+            "content": {"application/json": {"schema": schema_of(AcceptedOut)}},
+        }
+    },
+)
+async def post_response(
+    request: Request, caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))]
+) -> JSONResponse:
+    """Take a response in; the same one again is a duplicate, another meaning a revision."""
+    ingest = resources(request, Ingest)
+    command, warnings = to_command(
+        await read_json(request),
+        source=source_of(caller),
+        now=ingest.clock.now(),
+        key=idempotency_key(request),
+    )
+    fault_point("ingest.validated")
+    outcome = await within(DEADLINE, ingest.record.submit(command))
+    if not isinstance(outcome, Recorded):
+        raise outcome
+    status_url = STATUS_PATH + outcome.id
+    body: dict[str, Any] = {
+        "id": outcome.id,
+        "status": "accepted",
+        "duplicate": outcome.duplicate,
+        "revision": outcome.revision,
+        "status_url": status_url,
+    }
+    if warnings:
+        body["warnings"] = shown(warnings)
+    headers = {"Location": status_url}
+    if outcome.replayed:
+        headers[REPLAYED] = "true"
+    fault_point("ingest.answering")
+    return JSONResponse(body, status_code=202, headers=headers)

@@ -1,0 +1,1 @@
+"""What a posted response means: pure rules of reading, sameness and merging."""

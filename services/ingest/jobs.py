@@ -1,0 +1,100 @@
+"""What ingest does by itself: announce again what nobody handled, forget old answers.
+
+A broker that lost its disk may lose what it had taken; nothing that was answered with 202 may
+be lost with it. The announcement goes out again under the same event id, so that whoever did
+handle it does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.ingest import store
+from services.ingest.handlers import ANNOUNCE_AGAIN_AFTER, envelope_of
+from shared.events.ingest import ResponseReceived
+from shared.logs import get_logger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.ingest.store import StoredResponse
+    from shared.clock import Clock
+    from shared.db.transaction import Database, Reading, Transaction
+
+_log = get_logger(__name__)
+_AT_ONCE: Final = 500
+_LONGEST_WAIT: Final = timedelta(days=1)
+_PAUSE: Final = 1.0
+
+
+async def list_unhandled(view: Reading, *, now: datetime) -> list[StoredResponse]:
+    """Return responses accepted a quarter of an hour ago or longer that nobody handled."""
+    return await store.unhandled(view, now=now, waiting=ANNOUNCE_AGAIN_AFTER)
+
+
+async def announce_again(tx: Transaction, *, now: datetime) -> int:
+    """Announce due responses once more under their old event ids; return how many."""
+    due = await store.take_due(tx, now=now, limit=_AT_ONCE)
+    kept = await store.publish_again(tx, [response.event_id for response in due])
+    for response in due:
+        if response.event_id not in kept:  # its row in the outbox was pruned long ago
+            tx.announce_again(
+                envelope_of(response, first=response.announced == 1),
+                topic=ResponseReceived.TOPIC,
+                key=response.person_ref,
+                at=now,
+            )
+    await store.set_next_announcements(
+        tx,
+        {
+            response.id: (response.announcements + 1, now + _wait(response.announcements))
+            for response in due
+        },
+    )
+    return len(due)
+
+
+def _wait(announcements: int) -> timedelta:
+    """Return how long to wait after the n-th announcement: twice as long each time."""
+    return min(ANNOUNCE_AGAIN_AFTER * (1 << min(announcements, 20)), _LONGEST_WAIT)
+
+
+class Upkeep:
+    """The worker behind this file."""
+
+    name = "ingest.upkeep"
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._closing = asyncio.Event()
+
+    async def step(self) -> bool:
+        """Do what is due; one that finds nothing due does not write."""
+        now = self._clock.now()
+        async with self._database.reading() as view:
+            nothing = not await store.has_upkeep(view, now=now, before=now - store.PROMISED_FOR)
+        if nothing:
+            return False
+        async with self._database.transaction() as tx:
+            announced = await announce_again(tx, now=now)
+            forgotten = await store.forget_promises(
+                tx, before=now - store.PROMISED_FOR, limit=_AT_ONCE
+            )
+        if announced:
+            _log.warning("responses.announced_again", count=announced)
+        return bool(announced or forgotten)
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        try:
+            async with asyncio.timeout(_PAUSE):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._closing.set()

@@ -1,0 +1,75 @@
+"""Ingest, put together: its doors, its workers, and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.ingest.api import router
+from services.ingest.handlers import (
+    Ingest,
+    Outcome,
+    RecordResponse,
+    record_many,
+    record_responses,
+)
+from services.ingest.jobs import Upkeep
+from services.ingest.listeners import hear_handled
+from services.ingest.schemas import understand
+from shared.bus.consumer import Consumer
+from shared.bus.relay import Relay
+from shared.db.group import GroupCommit
+from shared.events import topics
+from shared.events.loop import ResponseHandled
+from shared.service import Service
+
+if TYPE_CHECKING:
+    from shared.db.transaction import Transaction
+    from shared.service import Kit
+
+__all__ = [
+    "Ingest",
+    "RecordResponse",
+    "build",
+    "record_many",
+    "understand",
+]
+
+
+def build(kit: Kit) -> Service:
+    """Return the service, ready to be served; ``kit.database`` is ingest's own handle."""
+
+    async def record(tx: Transaction, commands: Sequence[RecordResponse]) -> Sequence[Outcome]:
+        return await record_responses(
+            tx,
+            commands,
+            now=kit.clock.now(),
+            keyring=kit.keyring,
+            person_keys=kit.person_keys,
+        )
+
+    return Service(
+        name="ingest",
+        routers=[router],
+        workers=[
+            Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
+            Consumer(
+                name="ingest",
+                topics=[topics.HANDLED],
+                kinds=[ResponseHandled],
+                handler=hear_handled,
+                database=kit.database,
+                bus=kit.bus,
+                clock=kit.clock,
+                keyring=kit.keyring,
+            ),
+            Upkeep(kit.database, kit.clock),
+        ],
+        resources=Ingest(
+            clock=kit.clock,
+            database=kit.database,
+            keyring=kit.keyring,
+            person_keys=kit.person_keys,
+            record=GroupCommit(kit.database, record),
+        ),
+    )
