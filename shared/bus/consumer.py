@@ -341,7 +341,7 @@ class Consumer:
         log.info("consumer.replayed", consumer=self._name, letter=letter_id, effect=bool(fresh))
         return bool(fresh)
 
-    def _back_off(self, error: Exception, *, ours: bool) -> None:
+    def _back_off(self, error: BaseException, *, ours: bool) -> None:
         """Note trouble that time heals, and when to try again."""
         self._failures += 1
         pause = self._backoff.wait(self._failures, self._chance()).total_seconds()

@@ -37,7 +37,7 @@ from shared.logs import get_logger
 from shared.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from shared.bus.ports import Record
@@ -74,14 +74,18 @@ def _missing(topic: str) -> TryLater:
     )
 
 
-async def _bounded(closing: Awaitable[Any], within: float = CLOSE_WITHIN) -> bool:
-    """Await a clean-up for a bounded time; tell whether it came to its end."""
-    try:
-        async with asyncio.timeout(within):
-            await closing
-    except _TROUBLE:
+async def _bounded(closing: Coroutine[Any, Any, Any], within: float = CLOSE_WITHIN) -> bool:
+    """Run a clean-up for a bounded time; tell whether it came to its end.
+
+    In a task of its own, because aiokafka lets the cancelling of its inner tasks escape.
+    """
+    task = spawn(closing, name="kafka-closing")
+    done, _ = await asyncio.wait({task}, timeout=within)
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
         return False
-    return True
+    return not task.cancelled() and task.exception() is None
 
 
 class KafkaBus:
