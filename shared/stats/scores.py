@@ -7,22 +7,9 @@ they are the satisfied, the neutral and the dissatisfied.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
+from shared.stats.categories import RANGES, Metric
 from shared.stats.intervals import Interval, mean, nps
-
-
-class Metric(StrEnum):
-    """What was asked, which decides the scale."""
-
-    NPS = "nps"
-    CSAT = "csat"
-    CES = "ces"
-
-
-# The best rating, where the score is the mean of ratings that begin at 1.
-_TOP: Final = {Metric.NPS: None, Metric.CSAT: 5, Metric.CES: 7}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +38,7 @@ class ScoreRow:
 
 
 def score_row(
-    metric: Metric | str,
+    metric: Metric,
     *,
     promoters: int,
     passives: int,
@@ -64,14 +51,12 @@ def score_row(
     A Net Promoter Score needs the counts only. The mean of a satisfaction or effort rating
     needs the sum of the ratings and of their squares too. Shown with one and two decimals.
     """
-    top = _TOP[Metric(metric)]
-    if top is None:
-        found = nps(promoters=promoters, passives=passives, detractors=detractors)
-        decimals = 1
+    if metric == "nps":
+        found, decimals = nps(promoters=promoters, passives=passives, detractors=detractors), 1
     else:
         n = promoters + passives + detractors
-        found = mean(n=n, total=total, squares=squares, low=1, high=top)
-        decimals = 2
+        low, high = RANGES[metric]
+        found, decimals = mean(n=n, total=total, squares=squares, low=low, high=high), 2
     return ScoreRow(
         score=None if found.value is None else round(found.value, decimals),
         n=found.n,

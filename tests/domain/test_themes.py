@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from services.loop.themes.domain import (
     BadLine,
     Classifier,
+    Mention,
     Taxonomy,
     Theme,
     classify_lines,
+    lines,
     matching,
     parse_taxonomy,
     starter_taxonomy,
@@ -128,6 +130,7 @@ class TestClassifying:
             "a": "check - in"
         }
         assert found(classifier(theme("a", ["check in"])), "well-known") == {}
+        assert found(classifier(theme("a", ["checkin desk"])), "check-in desk") == {}
 
     def test_in_quotes_a_word_is_meant_as_it_stands(self) -> None:
         made = classifier(theme("kind", ['"caring"']))
@@ -163,6 +166,7 @@ class TestClassifying:
 
         assert found(made, "Freundschaft", "de") == {}
         assert found(made, "Ladenkasse", "de") == {}
+        assert found(classifier(theme("a", {"de": ["Antwort"]})), "verantwortlich", "de") == {}
 
     def test_accents_may_be_missing(self) -> None:
         made = classifier(theme("waiting", {"cs": ["čekání"]}))
@@ -387,10 +391,11 @@ class TestReading:
 class TestLines:
     TAXONOMY = parse_taxonomy({"themes": [theme("waiting", ["wait"])]})
 
-    def run(self, *lines: str) -> tuple[list[object], list[BadLine]]:
+    def run(self, *given_lines: str | bytes) -> tuple[list[object], list[BadLine]]:
         bad: list[BadLine] = []
         answers = [
-            json.loads(line) for line in classify_lines(lines, self.TAXONOMY, report=bad.append)
+            json.loads(line)
+            for line in classify_lines(given_lines, self.TAXONOMY, report=bad.append)
         ]
         return answers, bad
 
@@ -429,6 +434,19 @@ class TestLines:
         assert bad[0].sentence().startswith("line 1: not JSON")
         assert "secret" not in str(bad) + str(answers)
 
+    def test_a_mention_without_a_span_is_written_without_one(self) -> None:
+        assert lines._themed(Mention("a", 0.5, None)) == {"id": "a", "score": 0.5}
+
+    def test_bytes_are_read_line_by_line(self) -> None:
+        answers, bad = self.run(
+            b'\xef\xbb\xbf{"id": 1, "text": "waited"}', b'{"id": 2, "text": "\xff"}'
+        )
+
+        assert [line.sentence() for line in bad] == [
+            "line 2: not UTF-8; save the file in that encoding"
+        ]
+        assert len(answers) == 2
+
     def test_any_identifier_can_be_printed_anywhere(self) -> None:
         line = next(
             classify_lines(['{"id": "\\ud800ž", "text": ""}'], self.TAXONOMY, report=print)
@@ -437,44 +455,11 @@ class TestLines:
         assert line.isascii()
 
 
-VERBATIMS = st.lists(
-    st.sampled_from(
-        [
-            "We",
-            "waited",
-            "so",
-            "long",
-            "for",
-            "the",
-            "rude",
-            "staff",
-            ".",
-            "The",
-            "parcel",
-            "was",
-            "broken",
-            "!",
-            "Wartezeit",
-            "Rechnung",
-            "czekać",
-            "čekání",
-            "kø",
-            "очередь",
-            "can't",
-            "wait",
-            "check-in",
-            "İ",
-            "😀",
-            "́",
-            "app",
-            "price",
-            ",",
-            "not",
-            "\n",
-        ]
-    ),
-    max_size=30,
-).map(" ".join)
+PIECES = (
+    "We waited so long for the rude staff . The parcel was broken ! Wartezeit Rechnung "
+    "czekać čekání kø очередь can't wait check-in İ 😀 \u0301 app price , not \n"
+)
+VERBATIMS = st.lists(st.sampled_from(PIECES.split(" ")), max_size=30).map(" ".join)
 
 
 @given(

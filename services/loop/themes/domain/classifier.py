@@ -53,10 +53,7 @@ class Classifier:
         *language* is a BCP 47 tag. Without one that the taxonomy speaks, the words of all its
         languages are looked for, unless the text itself makes clear which one it is in.
         """
-        # Lower case at once is faster than word by word; the few letters whose lower case is
-        # longer would shift the spans.
-        lowered = text.lower()
-        source = lowered if len(lowered) == len(text) else text
+        source = _lowered(text)
         words = PATTERN.findall(source)
         found = self._find(source, words, primary(language))
         if found is None:
@@ -80,6 +77,15 @@ class Classifier:
             if meant is not told:
                 found = meant.find(text, words)
         return found
+
+
+def _lowered(text: str) -> str:
+    """Return *text* in lower case, at once where that leaves every character in its place."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    # The few letters whose lower case is longer would shift the spans: fold() sees to them.
+    return "".join(small if len(small := letter.lower()) == 1 else letter for letter in text)
 
 
 def _entries(taxonomy: Taxonomy) -> Iterator[Entry]:

@@ -29,19 +29,19 @@ class BadLine:
 
 
 def classify_lines(
-    lines: Iterable[str], taxonomy: Taxonomy, *, report: Callable[[BadLine], None]
+    lines: Iterable[str | bytes], taxonomy: Taxonomy, *, report: Callable[[BadLine], None]
 ) -> Iterator[str]:
     """Yield one JSON line per line read, in order; blank lines are passed over.
 
     A bad line goes to *report* and is answered in its place with no themes and an ``error``,
-    so that answers still stand beside their questions and the rest is not lost.
+    so that answers still stand beside their questions and the rest is not lost. Bytes are
+    read as UTF-8, line by line, so that a broken character costs its own line only.
     """
     classifier = Classifier(taxonomy)
     for number, line in enumerate(lines, start=1):
-        bare = line.lstrip("\ufeff").strip()
-        if not bare:
+        if not line.strip():
             continue
-        id_, text, language, problem = _read(bare)
+        id_, text, language, problem = _read(line)
         if problem:
             report(BadLine(number, problem))
             yield json.dumps({"id": id_, "themes": [], "error": problem})
@@ -57,22 +57,30 @@ def _themed(mention: Mention) -> dict[str, object]:
     return themed
 
 
-def _read(line: str) -> tuple[Identifier, str, str | None, str]:
+def _read(line: str | bytes) -> tuple[Identifier, str, str | None, str]:
     """Return id, text, language and what is wrong with *line*, "" where nothing is."""
-    try:
-        given = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, "", None, 'not JSON; write {"id": "1", "text": "…"} on one line'
+    given, problem = _loaded(line)
     if not isinstance(given, dict):
-        return None, "", None, "not a JSON object; write {…} with id and text on one line"
+        problem = problem or "not a JSON object; write {…} with id and text on one line"
+        return None, "", None, problem
     id_ = given.get("id")
     if isinstance(id_, bool) or not isinstance(id_, str | int | float):
         return None, "", None, "id is missing; give every line a string or number as its id"
     # A survey export has null for "wrote nothing"; that is an answer without themes.
-    text = given.get("text", 0)
-    if text is not None and not isinstance(text, str):
+    words = given.get("text", 0)
+    if words is not None and not isinstance(words, str):
         return id_, "", None, "text is missing; give the words as a string"
     language = given.get("lang")
     if language is not None and not isinstance(language, str):
         return id_, "", None, 'lang is not a string; send a language tag such as "de"'
-    return id_, text or "", language, ""
+    return id_, words or "", language, ""
+
+
+def _loaded(line: str | bytes) -> tuple[object, str]:
+    try:
+        text = line.decode() if isinstance(line, bytes) else line
+        return json.loads(text.lstrip("\ufeff")), ""
+    except UnicodeDecodeError:
+        return None, "not UTF-8; save the file in that encoding"
+    except (ValueError, RecursionError):
+        return None, 'not JSON; write {"id": "1", "text": "…"} on one line'

@@ -29,6 +29,7 @@ _SHORTEST_HEAD: Final = 5
 _SHORTEST_MODIFIER: Final = 6
 _SHORTEST_REST: Final = 3
 _SHORTEST_ROOT: Final = 5
+_LONGEST_INFLECTION: Final = 3
 # What only derives another word: somebody "persönlich" is no "Person" in the sense of staff.
 _DERIVING: Final = (
     "lichkeit", "igkeit", "schaft", "isch", "keit", "heit", "haft", "lich", "ling", "bar",
@@ -238,13 +239,14 @@ class Index:
             for cut in range(len(word) - _SHORTEST_REST, _SHORTEST_MODIFIER - 1, -1)
             if word[cut:] not in _ENDINGS
         ]
-        parts = (stem(part, language) for part in heads + modifiers)
-        for part in parts:
-            if len(part) < _SHORTEST_ROOT:
+        for part in heads + modifiers:
+            root = stem(part, language)
+            # A long ending lost is a derivation: "ver-antwortlich" is no "Antwort".
+            if len(root) < _SHORTEST_ROOT or len(part) - len(root) > _LONGEST_INFLECTION:
                 continue
             rules = [
                 rule
-                for rule in self._filed.get((language, part), ())
+                for rule in self._filed.get((language, root), ())
                 if len(rule.positions) == 1 and not rule.excludes
             ]
             if rules:
