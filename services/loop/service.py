@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.loop import listeners
 from services.loop.jobs import TimerWorker
 from services.loop.journey.api import router as touchpoints
+from services.loop.pages import ROUTERS as PAGES
 from services.loop.resources import Loop
 from services.loop.responses.api import router as scores
 from services.loop.tasks.api import router as tasks
@@ -31,7 +32,7 @@ def build(kit: Kit) -> Service:
 
     return Service(
         name="loop",
-        routers=[tasks, themes, scores, touchpoints],
+        routers=[*PAGES, tasks, themes, scores, touchpoints],
         workers=[
             Relay(
                 database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring

@@ -24,7 +24,7 @@ from shared.sealing import Keyring, seal_document
 from shared.settings import Settings
 from tests.fakes import ManualClock
 
-WAITED = "I waited forty minutes and nobody answered."
+WAITED = "waited forty minutes"
 
 
 @dataclass

@@ -1,1 +1,9 @@
 """The pages of loop: above all rooms; a page may read from any of them and posts to one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.loop.pages import queue, task, themes
+
+ROUTERS: Final = (queue.router, task.router, themes.router)
