@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from services.loop.resources import Loop
 from services.loop.tasks.handlers import ring
-from shared.clock import Clock
 from shared.db.timers import DueTimer, claim_due, next_due, put_off
-from shared.db.transaction import Database
 from shared.errors import TryLater
 from shared.faults import fault_point
 from shared.logs import get_logger
@@ -31,9 +30,9 @@ class TimerWorker:
 
     name = "loop.timers"
 
-    def __init__(self, *, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    def __init__(self, loop: Loop) -> None:
+        self._database = loop.database
+        self._clock = loop.clock
 
     async def step(self) -> bool:
         """Ring one claim of due timers; return whether there may be more."""

@@ -37,14 +37,15 @@ async def act_on(
     task = await store.find_for_change(tx, task_id)
     if task is None:
         raise NotFound("There is no task with this id.")
-    if not (await sight_of(tx, by, [task])).covers(task):
-        raise Forbidden(
-            "This task belongs to another team. Ask its owner or a lead to assign it to you."
-        )
     if expected is not None and expected != task.version:
         raise store.stale(task.version)
 
     acted = carry_out(task, act, by=Actor(id=by.id, name=by.name, kind=by.kind), now=now)
+    # After the decision: who comes second to a claim learns that, and not that it is foreign.
+    if not (await sight_of(tx, by, [task])).covers(task):
+        raise Forbidden(
+            "This task belongs to another team. Ask its owner or a lead to assign it to you."
+        )
 
     keys = await person_keys.for_reading(tx, [task.person_ref])
     await store.save(tx, acted, key=keys.get(task.person_ref))
