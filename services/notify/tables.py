@@ -1,7 +1,138 @@
-"""The tables of notify; every name begins with ``notify_``."""
+"""The tables of notify; every name begins with ``notify_``.
+
+A delivery is one alert to one target. What it says about the person is either sealed under the
+person's key or not in it at all, so that erasing a person reaches what was captured and stored.
+"""
 
 from __future__ import annotations
 
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import plumbing
+from shared.identity.erasure import PersonalColumn
 
 PLUMBING = plumbing("notify")
+
+webhooks = Table(
+    "notify_webhooks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("url", String(2_048), nullable=False),
+    Column("events", Json, nullable=False),
+    Column("detail", String(4), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("disabled_reason", String(40)),
+    # The secrets that sign, newest first, under a key of the installation.
+    Column("sealed_secrets", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(40), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+deliveries = Table(
+    "notify_deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("event_id", String(80), nullable=False),
+    Column("event_type", String(80), nullable=False),
+    Column("channel", String(10), nullable=False),
+    # A webhook's id, a member of staff's, or a team's.
+    Column("target", String(40), nullable=False),
+    Column("purpose", String(40), nullable=False),
+    # What waits its turn together: one endpoint, or all mail.
+    Column("lane", String(40), nullable=False),
+    Column("task_id", String(40)),
+    Column("response_id", String(40)),
+    Column("correlation_id", String(80)),
+    # The webhook's body as it is signed, or what a mail is made of; without personal members.
+    Column("payload", LargeBinary, nullable=False),
+    Column("person_ref", String(40), index=True),
+    # The person's words and customer block, sealed as the event carried them.
+    Column("sealed_person", Text),
+    # The mailbox and its language of a member of staff or a team; empty for webhooks.
+    Column("recipient", Json),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(40)),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("in_doubt", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("first_tried_at", UtcDateTime),
+    Column("next_attempt_at", UtcDateTime),
+    Column("settled_at", UtcDateTime),
+    Column("token", String(60)),
+    Column("lease_until", Double),
+    UniqueConstraint("event_id", "channel", "target", "purpose"),
+    Index(
+        "ix_notify_deliveries_due",
+        "next_attempt_at",
+        sqlite_where=text("state = 'due'"),
+        postgresql_where=text("state = 'due'"),
+    ),
+    Index(
+        "ix_notify_deliveries_sending",
+        "lease_until",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
+    Index("ix_notify_deliveries_state_id", "state", "id"),
+    Index("ix_notify_deliveries_target_id", "target", "id"),
+)
+
+attempts = Table(
+    "notify_attempts",
+    metadata,
+    Column("delivery_id", ForeignKey("notify_deliveries.id"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("code", Integer),
+    # The other side's words, cleaned; at most 2,000 characters.
+    Column("reply", String(2_000), nullable=False),
+)
+
+captured_mails = Table(
+    "notify_captured_mails",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("delivery_id", String(40), nullable=False, unique=True),
+    Column("recipient_address", String(254), nullable=False),
+    # Subjects hold no personal data by rule.
+    Column("subject", String(400), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("person_ref", String(40), index=True),
+    # The whole message, under the person's key; under the installation's without a person.
+    Column("sealed_message", LargeBinary, nullable=False),
+)
+
+tasks_done = Table(
+    "notify_tasks_done",
+    metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+"""Tasks that nobody needs to be reminded of any more."""
+
+PERSONAL = (
+    PersonalColumn(table="notify_deliveries", column="sealed_person", how="sealed"),
+    PersonalColumn(table="notify_deliveries", column="recipient", how="scrub"),
+    PersonalColumn(table="notify_captured_mails", column="recipient_address", how="scrub"),
+    PersonalColumn(table="notify_captured_mails", column="sealed_message", how="sealed"),
+)
+"""The personal columns of notify; addresses are those of staff, never of customers."""

@@ -1,0 +1,1 @@
+"""What notify decides, as pure functions: verdicts, waits, addresses and bodies."""

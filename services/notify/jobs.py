@@ -1,0 +1,398 @@
+"""The dispatcher: claims what is due, sends it, writes down what came of it.
+
+Nothing is lost when it dies: a claim is a lease, and whoever claims it next goes on. No
+endpoint waits for another: each lane has a few places of its own, and sending goes on between
+steps. A worker that was paused beyond its lease finds its token gone and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from jinja2 import TemplateError
+
+from services.notify import store
+from services.notify.channels.email import MailChannel
+from services.notify.channels.message import Mail, UnsafeMail, build_mail
+from services.notify.channels.texts import render_mail
+from services.notify.channels.webhook import Call, WebhookChannel, message_id
+from services.notify.domain.alerts import facts_from, with_person
+from services.notify.domain.deliveries import (
+    CHANNEL_BACKOFF,
+    CONFIGURATION_REST,
+    SCHEDULES,
+    Channel,
+    Outcome,
+    Verdict,
+    next_step,
+)
+from services.notify.domain.mail import Sender
+from services.notify.handlers import settle
+from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
+from shared.clock import Clock
+from shared.db.group import GroupCommit
+from shared.db.transaction import Database, Transaction
+from shared.errors import TryLater
+from shared.faults import fault_point
+from shared.identity.person_keys import PersonKeys
+from shared.ids import new_id
+from shared.logs import get_logger
+from shared.sealing import CannotOpen, Keyring, open_document
+from shared.tasks import spawn
+
+_CANNOT_BUILD = (TemplateError, ValueError, TypeError, LookupError, AttributeError)
+_INSISTENCE = (0.2, 1.0, 2.0, 4.0, 8.0)
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How much at once: sent at a time and claimed ahead, per endpoint and for mail."""
+
+    lease: timedelta = timedelta(seconds=30)
+    heartbeat: float = 10
+    endpoint_at_once: int = 4
+    endpoint_claimed: int = 16
+    mail_at_once: int = 16
+    mail_claimed: int = 64
+    claim_limit: int = 256
+    patience: float = 1
+    """Seconds that a step or a wait lasts when nothing happens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A claimed delivery with what is needed to send it."""
+
+    delivery: Delivery
+    webhook: Webhook | None = None
+    person_key: bytes | None = field(default=None, repr=False)
+
+
+class Dispatcher:
+    """Sends deliveries; a ``Worker``."""
+
+    name = "notify-dispatcher"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        keyring: Keyring,
+        person_keys: PersonKeys,
+        mail: MailChannel,
+        webhooks: WebhookChannel,
+        sender: Sender,
+        public_url: str,
+        pace: Pace | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._keyring = keyring
+        self._person_keys = person_keys
+        self._mail = mail
+        self._webhooks = webhooks
+        self._sender = sender
+        self._public_url = public_url
+        self._pace = pace or Pace()
+        self._chance = chance
+        self._token = new_id("clm")
+        self._sending: dict[asyncio.Task[None], Delivery] = {}
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self._woken = asyncio.Event()
+        self._prolonged_at = 0.0
+        self._mail_rests_until = 0.0
+        self._mail_troubles = 0
+        self._settling: GroupCommit[Settlement, bool] = GroupCommit(
+            database, self._settle_group
+        )
+
+    # ------------------------------------------------------------ the worker's side
+
+    def wake(self) -> None:
+        """Look again now: something new is due."""
+        self._woken.set()
+
+    async def step(self) -> bool:
+        """Claim what fits and wait for something to be done; False when nothing is left."""
+        self._woken.clear()
+        self._reap()
+        await self._keep_hold()
+        claimed = await self._claim()
+        for ready in claimed:
+            task = spawn(self._deliver(ready), name="delivery")
+            self._sending[task] = ready.delivery
+        if not self._sending:
+            return False
+        await self._something(self._pace.patience)
+        self._reap()
+        return True
+
+    async def wait(self) -> None:
+        """Return when something is due, was sent, or after a second."""
+        await self._something(self._pace.patience)
+
+    async def close(self) -> None:
+        """Let what is on its way arrive for a moment, then let go of the rest.
+
+        What was let go stays claimed until its lease ends, and is then sent again.
+        """
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=3)
+        for task in self._sending:
+            task.cancel()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=1)
+        self._sending.clear()
+
+    async def _something(self, seconds: float) -> None:
+        """Wait until a delivery ends or something new is due, at most so long."""
+        woken = spawn(self._woken.wait(), name="dispatcher-woken")
+        try:
+            await asyncio.wait(
+                {woken, *self._sending},
+                timeout=seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            woken.cancel()
+
+    def _reap(self) -> None:
+        """Forget what has ended; raise what went wrong on our side."""
+        ended = [task for task in self._sending if task.done()]
+        for task in ended:
+            del self._sending[task]
+        for task in ended:
+            task.result()
+
+    # ------------------------------------------------------------ claiming
+
+    async def _claim(self) -> Sequence[_Ready]:
+        pace = self._pace
+        room = pace.claim_limit - len(self._sending)
+        if room <= 0:
+            return []
+        now = self._clock.now()
+        resting = [MAIL_LANE] if self._mail_rests() else []
+        async with self._database.reading() as view:
+            if not await store.anything_claimable(view, now=now, without=resting):
+                return []
+        async with self._database.transaction() as tx:
+            claimed = await store.claim(
+                tx,
+                token=self._token,
+                now=now,
+                lasting=pace.lease,
+                per_lane=pace.endpoint_claimed,
+                mail_lane=pace.mail_claimed,
+                in_flight=Counter(one.lane for one in self._sending.values()),
+                limit=room,
+                without=resting,
+            )
+            ready = await self._made_ready(tx, claimed, now=now)
+        fault_point("delivery.claimed")
+        return ready
+
+    async def _made_ready(
+        self, tx: Transaction, claimed: Sequence[Delivery], *, now: datetime
+    ) -> Sequence[_Ready]:
+        """Add what sending needs; hold what must not be sent to an endpoint that is off."""
+        endpoints = await store.webhooks_by_id(
+            tx,
+            sorted({one.target for one in claimed if one.channel is Channel.WEBHOOK}),
+            self._keyring,
+        )
+        refs = sorted(
+            {one.person_ref for one in claimed if one.person_ref and one.sealed_person}
+        )
+        keys = await self._person_keys.for_reading(tx, refs)
+        ready: list[_Ready] = []
+        for one in claimed:
+            webhook = endpoints.get(one.target)
+            if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
+                reason = "endpoint_disabled" if webhook else "endpoint_deleted"
+                await store.hold_claimed(tx, one, reason=reason, now=now)
+                continue
+            key = keys.get(one.person_ref) if one.person_ref else None
+            ready.append(_Ready(delivery=one, webhook=webhook, person_key=key))
+        return ready
+
+    async def _keep_hold(self) -> None:
+        """Prolong the leases of what is still on its way."""
+        now = self._clock.monotonic()
+        if not self._sending or now - self._prolonged_at < self._pace.heartbeat:
+            return
+        async with self._database.transaction() as tx:
+            await store.prolong(
+                tx,
+                token=self._token,
+                ids=[one.id for one in self._sending.values()],
+                lasting=self._pace.lease,
+            )
+        self._prolonged_at = now
+
+    # ------------------------------------------------------------ sending
+
+    async def _deliver(self, ready: _Ready) -> None:
+        one = ready.delivery
+        async with self._place(one.lane):
+            if one.lane == MAIL_LANE and self._mail_rests():
+                # Claimed together with one that found the server away: do not knock again.
+                await self._give_back(one)
+                return
+            started_at, began = self._clock.now(), self._clock.monotonic()
+            outcome = await self._send(ready, started_at)
+            fault_point("delivery.sent")
+        now = self._clock.now()
+        step = next_step(
+            outcome,
+            failures=one.failures,
+            troubles=one.attempts - 1 - one.failures,
+            schedule=SCHEDULES[one.channel],
+            now=now,
+            chance=self._chance(),
+        )
+        elapsed = round((self._clock.monotonic() - began) * 1_000)
+        is_ours = await self._written_down(
+            Settlement(
+                delivery=one,
+                outcome=outcome,
+                step=step,
+                started_at=started_at,
+                milliseconds=elapsed,
+            )
+        )
+        fault_point("delivery.marked")
+        if one.channel is Channel.EMAIL:
+            self._rest_mail(outcome)
+        _log.info(
+            "delivery.tried",
+            delivery_id=one.id,
+            channel=one.channel.value,
+            event_type=one.event_type,
+            attempt=one.attempts,
+            result=outcome.verdict.value,
+            reason=outcome.reason,
+            code=outcome.code,
+            next=type(step).__name__,
+            elapsed_ms=elapsed,
+            taken_over=not is_ours,
+            correlation_id=one.correlation_id,
+        )
+
+    async def _written_down(self, done: Settlement) -> bool:
+        """Settle, and insist for a while: a result that is forgotten is a second mail."""
+        for pause in _INSISTENCE:
+            try:
+                return await self._settling.submit(done)
+            except TryLater:
+                await asyncio.sleep(pause)
+        return await self._settling.submit(done)
+
+    async def _give_back(self, one: Delivery) -> None:
+        async with self._database.transaction() as tx:
+            await store.give_back(tx, one)
+
+    def _mail_rests(self) -> bool:
+        return self._clock.monotonic() < self._mail_rests_until
+
+    def _place(self, lane: str) -> asyncio.Semaphore:
+        at_once = self._pace.mail_at_once if lane == MAIL_LANE else self._pace.endpoint_at_once
+        return self._places.setdefault(lane, asyncio.Semaphore(at_once))
+
+    async def _send(self, ready: _Ready, at: datetime) -> Outcome:
+        one = ready.delivery
+        if ready.webhook is not None:
+            return await self._webhooks.send(self._call(ready, ready.webhook, at))
+        try:
+            mail = self._message(ready, at)
+        except UnsafeMail as unsafe:
+            return Outcome(verdict=Verdict.PERMANENT, reason=unsafe.reason)
+        except _CANNOT_BUILD as error:
+            # A mail that cannot be made now cannot be made later, and must stop no other.
+            _log.error("mail.cannot_build", delivery_id=one.id, error=type(error).__name__)
+            return Outcome(verdict=Verdict.PERMANENT, reason="cannot_be_built")
+        return await self._mail.send(mail)
+
+    def _call(self, ready: _Ready, webhook: Webhook, at: datetime) -> Call:
+        one = ready.delivery
+        person = self._person(ready)
+        return Call(
+            url=webhook.url,
+            body=with_person(one.payload, person) if person is not None else one.payload,
+            message_id=message_id(one.id),
+            secrets=[
+                secret.value
+                for secret in webhook.secrets
+                if secret.until is None or secret.until > at
+            ],
+            at=at,
+        )
+
+    def _message(self, ready: _Ready, at: datetime) -> Mail:
+        one = ready.delivery
+        if one.recipient is None:
+            raise UnsafeMail("no_recipient")
+        is_erased = one.sealed_person is not None and ready.person_key is None
+        rendered = render_mail(
+            one.purpose,
+            facts_from(one.payload),
+            person=None if is_erased else self._person(ready) or {},
+            language=one.recipient.language,
+            time_zone=one.recipient.time_zone,
+            public_url=self._public_url,
+            now=at,
+        )
+        return build_mail(
+            rendered,
+            delivery_id=one.id,
+            sender=self._sender,
+            recipient=one.recipient.email,
+            date=one.first_tried_at or at,
+            person_ref=one.person_ref,
+            person_key=ready.person_key,
+        )
+
+    def _person(self, ready: _Ready) -> Mapping[str, object] | None:
+        """Return the opened personal members; None when there are none, or none any more."""
+        one = ready.delivery
+        if ready.person_key is None or not one.sealed_person or not one.response_id:
+            return None
+        try:
+            return open_document(ready.person_key, one.sealed_person, context=one.response_id)
+        except CannotOpen:
+            _log.warning("delivery.cannot_open", delivery_id=one.id)
+            return None
+
+    def _rest_mail(self, outcome: Outcome) -> None:
+        """Let all mail rest while the server takes none; each mail keeps its tries."""
+        if outcome.verdict not in {Verdict.CHANNEL, Verdict.CONFIGURATION}:
+            self._mail_troubles = 0
+            return
+        if self._mail_rests():
+            return
+        self._mail_troubles += 1
+        rest = CONFIGURATION_REST
+        if outcome.verdict is Verdict.CHANNEL:
+            rest = CHANNEL_BACKOFF.wait(self._mail_troubles, self._chance())
+        self._mail_rests_until = self._clock.monotonic() + rest.total_seconds()
+        _log.warning(
+            "mail.resting",
+            reason=outcome.reason,
+            code=outcome.code,
+            seconds=round(rest.total_seconds()),
+        )
+
+    async def _settle_group(
+        self, tx: Transaction, group: Sequence[Settlement]
+    ) -> Sequence[bool]:
+        now = self._clock.now()
+        return [await settle(tx, done, keyring=self._keyring, now=now) for done in group]

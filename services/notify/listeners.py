@@ -1,0 +1,80 @@
+"""What notify hears from the bus: every event of a task becomes facts that are told about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from services.notify.domain.alerts import TaskFacts, public_type
+from services.notify.handlers import tell
+from shared.bus.consumer import Arrived, Handler
+from shared.db.transaction import Transaction
+from shared.events.envelope import Event
+from shared.events.loop import (
+    TaskAssigned,
+    TaskClosed,
+    TaskContacted,
+    TaskDueSoon,
+    TaskOpened,
+    TaskOverdue,
+    TaskResolved,
+)
+
+TASK_EVENTS: Sequence[type[Event]] = (
+    TaskOpened,
+    TaskAssigned,
+    TaskContacted,
+    TaskDueSoon,
+    TaskOverdue,
+    TaskResolved,
+    TaskClosed,
+)
+_TASK = (
+    TaskOpened
+    | TaskAssigned
+    | TaskContacted
+    | TaskDueSoon
+    | TaskOverdue
+    | TaskResolved
+    | TaskClosed
+)
+
+
+def hear_tasks(*, public_url: str, wake: Callable[[], None]) -> Handler:
+    """Return the handler of task events; ``wake`` is called once deliveries stand."""
+
+    async def hear(tx: Transaction, arrived: Sequence[Arrived], now: datetime) -> None:
+        facts = [_facts(one) for one in arrived]
+        if await tell(tx, facts, public_url=public_url, now=now):
+            tx.after_commit(wake)
+
+    return hear
+
+
+def _facts(one: Arrived) -> TaskFacts:
+    event = one.event
+    if not isinstance(event, _TASK):
+        message = f"{one.envelope.type} is no event of a task"
+        raise TypeError(message)
+    return TaskFacts(
+        event_id=one.envelope.id,
+        type=public_type(one.envelope.type),
+        happened_at=one.envelope.time,
+        task_id=event.task_id,
+        response_id=event.response_id,
+        version=event.version,
+        state=event.state,
+        owner_id=event.owner.id,
+        owner_kind=event.owner.kind,
+        metric=event.metric,
+        score=event.score,
+        touchpoint=event.touchpoint,
+        segment=event.segment,
+        product=event.product,
+        opened_at=event.opened_at,
+        first_contact_due_at=event.first_contact_due_at,
+        due_at=event.due_at,
+        person_ref=event.person_ref,
+        person=event.person,
+        correlation_id=one.envelope.correlationid,
+    )

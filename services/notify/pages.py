@@ -1,0 +1,154 @@
+"""Captured mail, for administrators: what would have been sent, as it would have looked.
+
+The HTML part is shown in a frame that may run nothing, load nothing and reach nothing; the text
+part stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from services.notify import store
+from services.notify.channels.capture import opened
+from services.notify.handlers import Notify
+from services.notify.store import CapturedMail
+from shared.errors import NotFound
+from shared.identity.principal import Principal, Scope
+from shared.web.access import resources, web
+from shared.web.auth import requires_page
+from shared.web.paging import Paged, encode_cursor
+from shared.web.templating import Pages
+
+router = APIRouter(include_in_schema=False)
+pages = Pages("services.notify", "templates/pages")
+
+Reader = Annotated[Principal, Depends(requires_page(Scope.MAIL_READ))]
+
+_LIST: Final = "mail"
+_FRAMING_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_FRAMED_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none';"
+    " frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailList:
+    """One part of the list."""
+
+    mails: Sequence[CapturedMail]
+    is_first: bool
+    older: str | None
+    is_capturing: bool
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailPage:
+    """One captured mail."""
+
+    mail: CapturedMail
+    headers: Sequence[tuple[str, str]]
+    text: str | None = field(repr=False)
+    frame_path: str
+    now: datetime
+
+
+@router.get("/mail")
+async def show_list(request: Request, caller: Reader, page: Paged) -> Response:  # noqa: ARG001 - guards
+    """Show captured mails, newest first."""
+    notify = resources(request, Notify)
+    after = page.after(notify.keyring, of=_LIST)
+    async with notify.database.reading() as view:
+        found = await store.list_captured(
+            view, limit=page.limit + 1, before=str(after[0]) if after else None
+        )
+    shown = found[: page.limit]
+    older = None
+    if len(found) > page.limit:
+        cursor = encode_cursor(notify.keyring, [shown[-1].id], of=_LIST)
+        older = f"/mail?{urlencode({'limit': page.limit, 'cursor': cursor})}"
+    return pages.render(
+        request,
+        "mails.html",
+        MailList(
+            mails=shown,
+            is_first=after is None,
+            older=older,
+            is_capturing=web(request).settings.smtp_url.get_secret_value() == "capture:",
+            now=notify.clock.now(),
+        ),
+    )
+
+
+@router.get("/mail/{mail_id}")
+async def show_mail(request: Request, mail_id: str, caller: Reader) -> Response:  # noqa: ARG001 - guards
+    """Show one mail: its head, its text, and its HTML part in a frame."""
+    notify = resources(request, Notify)
+    mail, message = await _opened(notify, mail_id)
+    response = pages.render(
+        request,
+        "mail.html",
+        MailPage(
+            mail=mail,
+            headers=[
+                (name, str(message[name]))
+                for name in ("From", "To", "Date", "Subject", "Message-ID")
+            ]
+            if message is not None
+            else [],
+            text=_part(message, "text/plain") if message is not None else None,
+            frame_path=f"/mail/{mail.id}/html",
+            now=notify.clock.now(),
+        ),
+    )
+    response.headers["Content-Security-Policy"] = _FRAMING_POLICY
+    return response
+
+
+@router.get("/mail/{mail_id}/html")
+async def show_html(request: Request, mail_id: str, caller: Reader) -> Response:  # noqa: ARG001 - guards
+    """Return the HTML part alone, for the frame."""
+    notify = resources(request, Notify)
+    _, message = await _opened(notify, mail_id)
+    if message is None:
+        raise NotFound("The content of this mail has been erased.")
+    return HTMLResponse(
+        _part(message, "text/html"),
+        headers={
+            "Content-Security-Policy": _FRAMED_POLICY,
+            "X-Frame-Options": "SAMEORIGIN",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+async def _opened(notify: Notify, mail_id: str) -> tuple[CapturedMail, EmailMessage | None]:
+    async with notify.database.reading() as view:
+        found = await opened(
+            view, mail_id, keyring=notify.keyring, person_keys=notify.person_keys
+        )
+    if found is None:
+        raise NotFound("There is no such mail.")
+    mail, raw = found
+    return mail, None if raw is None else message_from_bytes(raw, policy=policy.default)
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    for part in message.walk():
+        if part.get_content_type() == kind:
+            return str(part.get_content())
+    return ""

@@ -1,0 +1,82 @@
+"""Notify, put together: its doors, its workers, and what they hold."""
+
+from __future__ import annotations
+
+from services.notify.api import router
+from services.notify.channels.capture import CaptureChannel
+from services.notify.channels.email import MailChannel, SmtpChannel, SmtpServer
+from services.notify.channels.webhook import Rules, WebhookChannel
+from services.notify.domain.mail import Sender, sender_of
+from services.notify.handlers import Notify
+from services.notify.jobs import Dispatcher
+from services.notify.listeners import TASK_EVENTS, hear_tasks
+from services.notify.pages import router as pages_router
+from services.notify.store import PERSONAL, PLUMBING
+from shared.bus.consumer import Consumer
+from shared.bus.relay import Relay
+from shared.errors import Misconfigured
+from shared.events import topics
+from shared.service import Kit, Service
+
+__all__ = ["PERSONAL", "PLUMBING", "Notify", "build"]
+
+
+def build(kit: Kit) -> Service:
+    """Return the service, ready to be served; ``kit.database`` is notify's own handle.
+
+    Raises ``Misconfigured`` for a mail server or a sender that cannot be used.
+    """
+    rules = Rules.of(kit.settings)
+    dispatcher = Dispatcher(
+        database=kit.database,
+        clock=kit.clock,
+        keyring=kit.keyring,
+        person_keys=kit.person_keys,
+        mail=_mail_channel(kit),
+        webhooks=WebhookChannel(rules),
+        sender=_sender(kit.settings.mail_from),
+        public_url=kit.settings.public_url,
+    )
+    return Service(
+        name="notify",
+        routers=[router, pages_router],
+        workers=[
+            Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
+            Consumer(
+                name="notify",
+                topics=[topics.TASKS],
+                kinds=TASK_EVENTS,
+                handler=hear_tasks(public_url=kit.settings.public_url, wake=dispatcher.wake),
+                database=kit.database,
+                bus=kit.bus,
+                clock=kit.clock,
+                keyring=kit.keyring,
+            ),
+            dispatcher,
+        ],
+        resources=Notify(
+            clock=kit.clock,
+            database=kit.database,
+            keyring=kit.keyring,
+            person_keys=kit.person_keys,
+            rules=rules,
+            wake=dispatcher.wake,
+        ),
+    )
+
+
+def _mail_channel(kit: Kit) -> MailChannel:
+    url = kit.settings.smtp_url.get_secret_value()
+    if url == "capture:":
+        return CaptureChannel(kit.database, keyring=kit.keyring, clock=kit.clock)
+    return SmtpChannel(SmtpServer.read(url))
+
+
+def _sender(text: str) -> Sender:
+    sender = sender_of(text)
+    if sender is None:
+        raise Misconfigured(
+            "CLOSED_LOOP_MAIL_FROM must be an address, or a name and an address in angle"
+            " brackets, such as: Closed Loop <closed-loop@example.org>."
+        )
+    return sender
