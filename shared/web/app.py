@@ -46,8 +46,8 @@ def create_app(
         redirect_slashes=False,
         telemetry=_SILENT,
         middleware=[
-            Middleware(RequestLog, web=web),
             Middleware(SafeHeaders, web=web),
+            Middleware(RequestLog, web=web),
             Middleware(Limits, web=web),
             Middleware(SameOrigin, web=web),
         ],

@@ -1,8 +1,8 @@
 """What happens to every request before and after its route, as plain ASGI.
 
-From the outside in: ``RequestLog`` gives the request its id, writes its one line and answers
-what nobody foresaw; ``SafeHeaders`` tells browsers what a page may do; ``Limits`` bounds what
-is read; ``SameOrigin`` refuses what another site makes a signed-in browser send.
+From the outside in: ``SafeHeaders`` tells browsers what a page may do; ``RequestLog`` gives the
+request its id, writes its one line and answers what nobody foresaw; ``Limits`` bounds what is
+read; ``SameOrigin`` refuses what another site makes a signed-in browser send.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class RequestLog:
         finally:
             route = _template(scope)
             seconds = clock.monotonic() - began
+            status = status or _WENT_AWAY
             observe(scope["method"], route, status, seconds)
             if status >= 500 or not route.startswith(_QUIET):
                 _log.info(
@@ -93,6 +94,8 @@ class RequestLog:
             correlation_id.reset(token)
 
 
+_WENT_AWAY = 499
+"""What the log and the counters say when the caller left before an answer began."""
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static")
 
 
@@ -113,7 +116,7 @@ def _template(scope: Scope) -> str:
 def _places(error: BaseException) -> list[str]:
     """Return where an error came from, innermost first: files and lines, no values."""
     frames = traceback.extract_tb(error.__traceback__)
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]][::-1]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]][::-1]
 
 
 class SafeHeaders:
