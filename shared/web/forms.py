@@ -82,7 +82,7 @@ async def read_form(request: Request) -> dict[str, str]:
     return fields
 
 
-class Reading:
+class Fields:
     """Takes the fields of a form one by one and notes what is wrong with them."""
 
     def __init__(self, values: Mapping[str, str], reader: Reader) -> None:

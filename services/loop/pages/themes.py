@@ -184,6 +184,8 @@ async def show_all(request: Request, _caller: _Caller) -> Response:
         if summary.counts.mentions or summary.former.mentions
     ]
     days = {"from": asked.first.isoformat(), "to": asked.today.isoformat()}
+    if asked.touchpoint:
+        days["touchpoint"] = asked.touchpoint
     context = ThemesPage(
         first=asked.first,
         last=asked.today,
@@ -198,8 +200,7 @@ async def show_all(request: Request, _caller: _Caller) -> Response:
         lines=lines,
         weeks=weekly.get(NO_THEME, [0] * _WEEKS),
         nps=overall[0].row,
-        json="/v1/themes?"
-        + urlencode({"from": asked.first, "to": asked.today, **asked.narrowed}),
+        json=f"/v1/themes?{urlencode(days)}",
     )
     return pages.render(request, "themes.html", context)
 
