@@ -34,9 +34,7 @@ def build(kit: Kit) -> Service:
         name="loop",
         routers=[*PAGES, tasks, themes, scores, touchpoints],
         workers=[
-            Relay(
-                database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring
-            ),
+            Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
                 name="loop",
                 topics=listeners.TOPICS,

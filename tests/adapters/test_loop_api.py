@@ -17,8 +17,10 @@ from services.loop.themes.api import router as themes
 from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
 from shared.identity.keys import create_key
+from shared.identity.people import DEFAULT_TEAM
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
+from shared.identity.tables import teams
 from shared.sealing import Keyring
 from shared.service import Service
 from shared.settings import Settings
@@ -97,6 +99,8 @@ async def api(
         transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
     ) as client:
         yield Api(intake=intake, client=client)
+    # The use of a key is written down beside the request.
+    await app.state.gate.keys.settle()
 
 
 # ------------------------------------------------------------------ rights
@@ -172,9 +176,7 @@ async def test_scores_come_in_parts_with_a_cursor(api: Api) -> None:
 
     first = (await api.get("/v1/scores", group_by="touchpoint", limit=2)).json()
     rest = (
-        await api.get(
-            "/v1/scores", group_by="touchpoint", limit=2, cursor=first["next_cursor"]
-        )
+        await api.get("/v1/scores", group_by="touchpoint", limit=2, cursor=first["next_cursor"])
     ).json()
     foreign = await api.get("/v1/scores", group_by="segment", cursor=first["next_cursor"])
 
@@ -303,9 +305,7 @@ async def test_mentions_of_a_theme_come_in_parts(api: Api) -> None:
     )
 
     first = (await api.get("/v1/themes/waiting", limit=2)).json()
-    rest = (
-        await api.get("/v1/themes/waiting", limit=2, cursor=first["next_cursor"])
-    ).json()
+    rest = (await api.get("/v1/themes/waiting", limit=2, cursor=first["next_cursor"])).json()
 
     found = [m["response_id"] for m in first["latest"] + rest["latest"]]
     assert len(found) == len(set(found)) == 3
@@ -470,9 +470,6 @@ async def test_a_touchpoint_that_nobody_knows_is_not_found(api: Api) -> None:
 
 
 async def test_an_owner_who_exists_is_taken_and_can_be_taken_away(api: Api) -> None:
-    from shared.identity.people import DEFAULT_TEAM  # noqa: PLC0415
-    from shared.identity.tables import teams  # noqa: PLC0415
-
     async with api.intake.database.transaction() as tx:
         await tx.execute(
             teams.insert().values(
