@@ -9,21 +9,30 @@ from __future__ import annotations
 from typing import Literal
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import JSON, BigInteger, Connection, create_engine
 
+# Importing declares the tables.
 import services.ingest.tables
+import services.loop.journey.tables
+import services.loop.responses.tables
 import services.loop.tables
-import services.notify.tables
-import shared.identity.tables  # noqa: F401 - importing declares the tables
-from shared.db.base import metadata
+import services.loop.tasks.tables
+import services.loop.themes.tables
+import services.notify.tables  # noqa: F401
+import shared.identity.tables  # noqa: F401
+from shared.db.base import UtcDateTime, metadata
 from shared.settings import Settings
 
 
 def render(kind: str, item: object, autogen_context: object) -> str | Literal[False]:
     """Write our column types by name, so that a migration reads as the tables do."""
     del autogen_context
-    if kind == "type" and type(item).__module__ == "shared.db.base":
-        return f"{type(item).__name__}()"
+    if kind == "type" and isinstance(item, JSON):
+        return "Json"
+    if kind == "type" and isinstance(item, BigInteger) and item._variant_mapping:  # noqa: SLF001
+        return "Sequence"
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "UtcDateTime()"
     return False
 
 
@@ -32,7 +41,6 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        render_as_batch=connection.dialect.name == "sqlite",
         render_item=render,
         compare_type=True,
         transaction_per_migration=False,
@@ -46,9 +54,7 @@ if isinstance(given, Connection):
     run(given)
 else:
     address = Settings.load().database_url
-    engine = create_engine(
-        address.replace("+aiosqlite", "")
-    )
+    engine = create_engine(address.replace("+aiosqlite", ""))
     with engine.connect() as opened:
         run(opened)
         opened.commit()

@@ -16,6 +16,14 @@ import services.loop.service
 import services.loop.tables
 import services.notify.service
 import services.notify.tables
+from services.ingest.mapping import CannotMap, Mapping, read_mapping
+from services.loop.themes.domain import (
+    BadLine,
+    Taxonomy,
+    classify_lines,
+    parse_taxonomy,
+    starter_taxonomy,
+)
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.kafka import KafkaBus
 from shared.clock import Clock, SystemClock
@@ -34,13 +42,30 @@ from shared.web.app import create_app
 from shared.web.health import tolerated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Mapping as ByName
 
     from fastapi import FastAPI
 
     from shared.bus.ports import Bus
     from shared.sealing import Keyring
     from shared.settings import Settings
+
+__all__ = [
+    "ROLES",
+    "BadLine",
+    "CannotMap",
+    "Mapping",
+    "Role",
+    "System",
+    "Taxonomy",
+    "classify_lines",
+    "compose",
+    "open_bus",
+    "parse_taxonomy",
+    "read_mapping",
+    "starter_taxonomy",
+]
 
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -62,7 +87,7 @@ class System:
     database: Database
     bus: Bus
     keyring: Keyring
-    services: Mapping[str, Service]
+    services: ByName[str, Service]
     app: FastAPI
     supervisor: Supervisor
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from services.composition import classify_lines, parse_taxonomy, starter_taxonomy
+from services.composition import (
+    BadLine,
+    Taxonomy,
+    classify_lines,
+    parse_taxonomy,
+    starter_taxonomy,
+)
 from shared.errors import Invalid
 
 if TYPE_CHECKING:
@@ -14,17 +19,23 @@ if TYPE_CHECKING:
 
 
 def classify(taxonomy_file: Path | None, lines: BinaryIO, out: TextIO, err: TextIO) -> int:
-    """Classify JSON lines; return 0, or 1 when a line could not be read."""
+    """Classify JSON lines; return 0, or 1 when a line could not be read.
+
+    A bad line is named on ``err``; every other one is answered all the same.
+    """
     taxonomy = starter_taxonomy() if taxonomy_file is None else _read(taxonomy_file)
-    text = io.TextIOWrapper(lines, encoding="utf-8-sig", errors="strict", newline="\n")
-    bad = 0
-    for answer in classify_lines(text, taxonomy):
+    bad: list[BadLine] = []
+
+    def report(line: BadLine) -> None:
+        bad.append(line)
+        err.write(f"closed-loop: {line.sentence()}\n")
+
+    for answer in classify_lines(lines, taxonomy, report=report):
         out.write(answer + "\n")
-    del bad, err
-    return 0
+    return 1 if bad else 0
 
 
-def _read(path: Path) -> object:
+def _read(path: Path) -> Taxonomy:
     try:
         return parse_taxonomy(json.loads(path.read_bytes().decode("utf-8-sig")))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

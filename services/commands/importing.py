@@ -1,18 +1,24 @@
 """``closed-loop import``: a file of responses through the whole loop, every row accounted for.
 
-Rows go in by the same checks as posted ones. The command ends when the loop has handled them
-all, and says what became of each: accepted, duplicate or rejected with a reason.
+Rows are posted to the batch route like everybody else's, either of this installation, opened in
+this process, or of a running one over HTTP. The command ends when the loop has handled them all,
+and says what became of each: accepted, duplicate or rejected with a reason.
 """
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+import httpx
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,15 +28,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from services.ingest.mapping import CannotMap, Mapping
-from shared.errors import Finding, Invalid
+from services.commands.output import data, data_json, say
+from services.composition import CannotMap, Mapping, compose, read_mapping
+from shared.clock import SystemClock
+from shared.errors import Finding, Forbidden, Invalid, TryLater, Unauthenticated
+from shared.identity import keys
+from shared.identity.principal import Scope
+from shared.logs import set_up
+from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
-BATCH = 500
+BATCH = 1_000
 _SHOWN = 20
+_SCOPES = (
+    Scope.RESPONSES_WRITE,
+    Scope.RESPONSES_READ,
+    Scope.DELIVERIES_READ,
+    Scope.SETTINGS_WRITE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,36 +61,12 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What ingest said of one document."""
-
-    status: str
-    findings: Sequence[Finding] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Effects:
-    """What the loop made of the accepted rows."""
+    """What the loop made of the accepted rows; None where the key may not see it."""
 
     tasks_opened: int
     themes: int
-    alerts: int
-
-
-class Target(Protocol):
-    """Where the rows go: this installation's own tables, or a running one over HTTP."""
-
-    async def post(self, documents: Sequence[dict[str, Any]]) -> Sequence[Verdict]:
-        """Record documents durably; return one verdict each, in order."""
-        ...
-
-    async def waiting(self) -> int:
-        """Let the loop work a little; return how many accepted rows it has not handled yet."""
-        ...
-
-    async def effects(self) -> Effects:
-        """Return what the accepted rows have led to since the import began."""
-        ...
+    alerts: int | None
 
 
 @dataclass
@@ -84,16 +78,16 @@ class Outcome:
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     lines: list[tuple[int, Finding]] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
     effects: Effects | None = None
     seconds: float = 0.0
 
-    def reject(self, number: int, findings: Sequence[Finding]) -> None:
+    def reject(self, number: int, finding: Finding) -> None:
         """Count a row that was not taken, by its first finding."""
         self.rejected += 1
-        first = findings[0] if findings else Finding(pointer="", code="invalid", detail="")
-        self.reasons[f"{first.pointer or '/'} {first.code}"] += 1
+        self.reasons[f"{finding.pointer or '/'} {finding.code}"] += 1
         if len(self.lines) < _SHOWN:
-            self.lines.append((number, first))
+            self.lines.append((number, finding))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the names and numbers that ``--json`` prints."""
@@ -105,7 +99,7 @@ class Outcome:
             "rejected_by_reason": dict(self.reasons.most_common()),
             "tasks opened": effects.tasks_opened,
             "themes": effects.themes,
-            "alerts": effects.alerts,
+            "alerts": "unknown" if effects.alerts is None else effects.alerts,
             "seconds": round(self.seconds, 1),
         }
 
@@ -189,12 +183,163 @@ def _line(number: int, row: dict[str | None, Any], mapping: Mapping) -> Line:
         return Line(number=number, document=None, finding=error.finding)
 
 
-async def run(
-    lines: Sequence[Line], target: Target, *, monotonic: Any, console: Console  # noqa: ANN401
-) -> Outcome:
-    """Post every line, wait for the loop, return the table; progress goes to ``console``."""
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """The batch route and what is behind it.
+
+    ``work`` lets the loop work for a moment, ``settle`` until alerts have been handed out too.
+    """
+
+    client: httpx.AsyncClient
+    work: Callable[[], Awaitable[None]]
+    settle: Callable[[], Awaitable[None]]
+    as_new: bool = False
+    dry_run: bool = False
+
+    async def post(self, lines: Sequence[Line], outcome: Outcome) -> None:
+        """Post documents durably and count one verdict each."""
+        body = "\n".join(json.dumps(line.document, ensure_ascii=False) for line in lines)
+        switches = {"as_new": self.as_new, "dry_run": self.dry_run}
+        answer = await self._ask(
+            "POST",
+            "/v1/responses/batch",
+            params={name: "true" for name, on in switches.items() if on},
+            content=body.encode("utf-8", "surrogatepass"),
+            headers={"Content-Type": "application/x-ndjson"},
+        )
+        for line, result in zip(lines, answer["results"], strict=True):
+            match result["status"]:
+                case "accepted":
+                    outcome.accepted += 1
+                    if result["id"] is not None:
+                        outcome.ids.add(result["id"])
+                case "duplicate":
+                    outcome.duplicates += 1
+                case _:
+                    outcome.reject(line.number, _finding(result.get("error") or {}))
+
+    async def waiting(self, source: str) -> int:
+        """Return how many responses of the source the loop has not handled yet."""
+        found = 0
+        async for _ in self._all("/v1/responses", source=source, state="received"):
+            found += 1
+        return found
+
+    async def effects(self, source: str, ids: set[str]) -> Effects:
+        """Return what these responses have led to."""
+        tasks: set[str] = set()
+        themes: set[str] = set()
+        if ids:
+            oldest = min(ids)
+            async for response in self._all("/v1/responses", source=source):
+                if response["id"] < oldest:
+                    break
+                if response["id"] in ids:
+                    tasks |= {response["task_id"]} - {None}
+                    themes |= {_theme_id(theme) for theme in response["themes"]}
+        return Effects(
+            tasks_opened=len(tasks), themes=len(themes), alerts=await self._alerts(tasks)
+        )
+
+    async def _alerts(self, tasks: set[str]) -> int | None:
+        """Return how many deliveries these tasks have led to."""
+        if not tasks:
+            return 0
+        oldest, found = min(tasks), 0
+        try:
+            async for delivery in self._all("/v1/deliveries"):
+                task_id = delivery["task_id"]
+                if task_id in tasks:
+                    found += 1
+                elif task_id is not None and task_id < oldest:
+                    break
+        except Forbidden:
+            return None
+        return found
+
+    async def _all(self, path: str, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self._ask("GET", path, params={**filters, "limit": "200", **cursor})
+            for item in page["data"]:
+                yield item
+            if not page["has_more"]:
+                return
+            cursor = {"cursor": page["next_cursor"]}
+
+    async def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401
+        try:
+            answer = await self.client.request(method, path, **rest)
+        except httpx.HTTPError as error:
+            message = f"The installation does not answer ({type(error).__name__}). Try later."
+            raise TryLater(message) from None
+        if answer.is_success:
+            document: dict[str, Any] = answer.json()
+            return document
+        detail = f"{path}: {answer.status_code}"
+        if "json" in answer.headers.get("content-type", ""):
+            detail = answer.json().get("detail", detail)
+        match answer.status_code:
+            case 401:
+                raise Unauthenticated(detail)
+            case 403:
+                raise Forbidden(detail)
+            case 429 | 503:
+                raise TryLater(detail)
+            case _:
+                raise Invalid(detail)
+
+
+def _finding(error: dict[str, Any]) -> Finding:
+    first = (error.get("errors") or [error])[0]
+    return Finding(
+        pointer=str(first.get("pointer", "")),
+        code=str(first.get("code", "invalid")),
+        detail=str(first.get("detail", "")),
+    )
+
+
+def _theme_id(theme: Any) -> str:  # noqa: ANN401 - an id, or an object that holds it
+    return str(theme["id"] if isinstance(theme, dict) else theme)
+
+
+async def import_file(
+    file: Path,
+    *,
+    source: str,
+    mapping: Path | None,
+    dry_run: bool,
+    as_new: bool,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+) -> int:
+    """Import one file; return 0, or 1 when a row was rejected."""
+    lines = read_lines(file, read_mapping(mapping) if mapping else None)
+    say(f"{file.name}: {len(lines)} rows")
+    opened = _running(url, key) if url else _own(source)
+    async with opened as (client, work, settle):
+        door = Door(client=client, work=work, settle=settle, as_new=as_new, dry_run=dry_run)
+        outcome = await run(lines, door, source)
+    for number, finding in outcome.lines:
+        say(f"line {number}: {finding.pointer or '/'}: {finding.detail} ({finding.code})")
+    if outcome.rejected > len(outcome.lines):
+        say(f"… and {outcome.rejected - len(outcome.lines)} more rejected rows")
+    if as_json:
+        data_json(outcome.as_dict())
+    else:
+        for reason, count in outcome.reasons.most_common():
+            data(f"rejected because of {reason}: {count}")
+        data(outcome.render())
+    return 1 if outcome.rejected else 0
+
+
+async def run(lines: Sequence[Line], door: Door, source: str) -> Outcome:
+    """Post every line, wait for the loop, return the table; progress goes to standard error."""
+    clock = SystemClock()
     outcome = Outcome()
-    began = monotonic()
+    began = clock.monotonic()
+    console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -206,28 +351,86 @@ async def run(
         posting = progress.add_task("posting ", total=len(lines))
         for start in range(0, len(lines), BATCH):
             batch = lines[start : start + BATCH]
-            await _post(batch, target, outcome)
+            for line in batch:
+                if line.finding is not None:
+                    outcome.reject(line.number, line.finding)
+            if sendable := [line for line in batch if line.document is not None]:
+                await door.post(sendable, outcome)
             progress.advance(posting, len(batch))
-        handling = progress.add_task("handling", total=outcome.accepted)
-        while waiting := await target.waiting():
-            progress.update(handling, completed=max(0, outcome.accepted - waiting))
-        progress.update(handling, completed=outcome.accepted)
-    outcome.effects = await target.effects()
-    outcome.seconds = monotonic() - began
+        if outcome.accepted and not door.dry_run:
+            handling = progress.add_task("handling", total=outcome.accepted)
+            await door.work()
+            while waiting := await door.waiting(source):
+                progress.update(handling, completed=max(0, outcome.accepted - waiting))
+                await door.work()
+            progress.update(handling, completed=outcome.accepted)
+            await door.settle()
+    if not door.dry_run:
+        outcome.effects = await door.effects(source, outcome.ids)
+    outcome.seconds = clock.monotonic() - began
     return outcome
 
 
-async def _post(batch: Sequence[Line], target: Target, outcome: Outcome) -> None:
-    for line in batch:
-        if line.document is None and line.finding is not None:
-            outcome.reject(line.number, [line.finding])
-    sendable = [line for line in batch if line.document is not None]
-    verdicts = await target.post([line.document for line in sendable if line.document])
-    for line, verdict in zip(sendable, verdicts, strict=True):
-        match verdict.status:
-            case "accepted":
-                outcome.accepted += 1
-            case "duplicate":
-                outcome.duplicates += 1
-            case _:
-                outcome.reject(line.number, verdict.findings)
+_Opened = tuple[
+    httpx.AsyncClient, Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]
+]
+
+
+@asynccontextmanager
+async def _running(
+    url: str, key: str | None
+) -> AsyncIterator[_Opened]:
+    """Speak to a running installation."""
+    if not key:
+        message = "--url needs --key (or CLOSED_LOOP_KEY): a key of the source, with its scopes."
+        raise Unauthenticated(message)
+
+    async def work() -> None:
+        await asyncio.sleep(0.5)  # the installation's own workers do it
+
+    async with httpx.AsyncClient(
+        base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+    ) as client:
+        yield client, work, work
+
+
+@asynccontextmanager
+async def _own(
+    source: str,
+) -> AsyncIterator[_Opened]:
+    """Open this installation in this process, with a key that ends with the import."""
+    settings = Settings.load()
+    set_up(form=settings.log_format, level="warning")
+    clock = SystemClock()
+    async with compose(settings) as system:
+        async with system.database.transaction() as tx:
+            key, plain = await keys.create_key(
+                tx,
+                source=source,
+                name="import",
+                scopes=_SCOPES,
+                now=clock.now(),
+                expires_at=clock.now() + timedelta(days=1),
+            )
+
+        async def work() -> None:
+            """Let every worker take a turn for about a second."""
+            until = clock.monotonic() + 1
+            busy = True
+            while busy and clock.monotonic() < until:
+                busy = any([await worker.step() for worker in system.workers])
+
+        async def settle() -> None:
+            await system.settle()
+
+        transport = httpx.ASGITransport(app=system.app, client=("127.0.0.1", 0))
+        try:
+            async with httpx.AsyncClient(
+                transport=transport,
+                base_url=settings.public_url,
+                headers={"Authorization": f"Bearer {plain}"},
+            ) as client:
+                yield client, work, settle
+        finally:
+            async with system.database.transaction() as tx:
+                await keys.revoke_key(tx, key.id, now=clock.now())

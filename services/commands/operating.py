@@ -38,9 +38,9 @@ async def bring_up_to_date(*, grant: str | None, partitions: int) -> int:
         if users:
             await schema.grant(engines, users)
             say("rights: " + ", ".join(f"{role} to {user}" for role, user in users.items()))
-        bus = open_bus(settings, engines, SystemClock())
+        bus = open_bus(settings, engines, SystemClock(), partitions=partitions)
         try:
-            await bus.create_topics(topics.ALL, partitions=partitions)
+            await bus.create_topics(topics.ALL)
             say(f"topics: {len(topics.ALL)} exist")
         finally:
             await bus.close()
