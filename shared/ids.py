@@ -12,6 +12,7 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _lock = threading.Lock()
 _last = 0
 
@@ -34,7 +35,8 @@ def _uuid7() -> int:
 def new_id(prefix: str) -> str:
     """Return a fresh id such as ``rsp_01jd…``: prefix, underscore, 26 characters."""
     number = _uuid7()
-    return f"{prefix}_{''.join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))}"
+    text = "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+    return f"{prefix}_{text}"
 
 
 def new_token(size: int = 32) -> str:

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.bus.consumer import Arrived
-
 from services.loop.journey.handlers import owners_of
 from services.loop.resources import Loop
 from services.loop.responses.domain import Response
@@ -24,6 +22,7 @@ from services.loop.responses.handlers import (
 from services.loop.tasks.domain.rules import NoAction
 from services.loop.tasks.handlers import Opened, open_tasks
 from services.loop.themes.handlers import Classifiers, find_mentions, themes_of
+from shared.bus.consumer import Arrived
 from shared.db.transaction import Transaction
 from shared.events.ingest import ResponseReceived, ResponseRevised
 from shared.events.loop import ResponseHandled

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from shared.bus.consumer import Arrived
-
 from services.loop.intake import take_in
 from services.loop.resources import Loop
 from services.loop.themes.handlers import Classifiers
+from shared.bus.consumer import Arrived
 from shared.db.transaction import Transaction
 from shared.events import topics
 from shared.events.envelope import Event
