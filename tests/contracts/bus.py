@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -44,7 +45,7 @@ async def collect(subscription: Subscription, count: int, *, most: int = 500) ->
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something is so; fail when it never is."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.05)
 
 
@@ -79,7 +80,8 @@ class BusContract:
 
         received = await collect(await bus.subscribe(group=group, topics=[topic]), 50)
 
-        assert sorted(values(received)) == sorted(values(self.records(topic, 50)))
+        assert set(values(received)) == set(values(self.records(topic, 50)))
+        assert len(received) == 50
 
     async def test_records_of_one_key_keep_their_order(
         self, bus: Bus, publisher: Publisher, topic: str, group: str
@@ -258,7 +260,7 @@ class BusContract:
         ids=["oversize", "no key", "long key", "nul", "surrogate"],
     )
     async def test_an_unfit_record_is_refused_and_its_neighbours_are_not(
-        self, bus: Bus, publisher: Publisher, topic: str, group: str, unfit: dict
+        self, bus: Bus, publisher: Publisher, topic: str, group: str, unfit: dict[str, Any]
     ) -> None:
         good = self.records(topic, 2)
         bad = Record(**{"topic": topic, "key": "per_1", "value": b"bad", **unfit})
@@ -268,7 +270,7 @@ class BusContract:
         assert (first, last) == (None, None)
         assert isinstance(refused, RecordRefused)
         subscription = await bus.subscribe(group=group, topics=[topic])
-        assert sorted(values(await collect(subscription, 2))) == values(good)
+        assert set(values(await collect(subscription, 2))) == set(values(good))
 
     async def test_the_largest_record_arrives(
         self, bus: Bus, publisher: Publisher, topic: str, group: str
