@@ -16,6 +16,17 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+_NOISY = (
+    "aiokafka",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "httpcore",
+    "httpx",
+    "sqlalchemy",
+    "uvicorn",
+)
+
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 """The id that follows one request through events, rows and deliveries."""
 
@@ -68,7 +79,7 @@ def set_up(*, form: str = "auto", level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "aiosqlite", "sqlalchemy", "httpx", "httpcore", "asyncio"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

@@ -19,6 +19,9 @@ OWNERS = ("ingest", "loop", "notify", "shared")
 PERSONAL = re.compile(r"sealed|person|customer|comment|note|name|email|phone|recipient|address")
 NOT_PERSONAL = {
     "person_ref": "a pseudonym; it is what the key is found by",
+    "has_comment": "only whether there is one",
+    "rule_name": "of a rule",
+    "sealed_secrets": "of a webhook, not of a person",
     "name": "of a team, touchpoint, key or theme; people's names stand in shared_staff",
 }
 

@@ -167,7 +167,7 @@ def prove_nothing_lost_nothing_doubled(
             return Counter(
                 (delivery["task_id"], delivery["channel"])
                 for delivery in everything(client, "/v1/deliveries")
-                if delivery["event_type"] == "task.opened.v1"
+                if delivery["event_type"] == "task.opened"
             )
 
         wait_until(
