@@ -25,7 +25,7 @@ from shared.errors import Finding, Invalid, NotFound, Unreadable
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
-from shared.web.bodies import read_body, read_json
+from shared.web.bodies import parse_json, read_body, read_json
 from shared.web.paging import Paged, listed
 
 router = APIRouter(tags=["tasks"])
@@ -164,9 +164,8 @@ def _expected(request: Request) -> int | None:
 
 async def _read_blank(request: Request) -> None:
     """Accept no body at all, or an empty object."""
-    if not await read_body(request):
-        return
-    if await read_json(request) != {}:
+    body = await read_body(request)
+    if body.strip() and parse_json(body) != {}:
         raise Invalid(
             "This act takes no members.",
             [
