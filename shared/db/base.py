@@ -5,17 +5,34 @@ Times are aware UTC in Python, ``timestamptz`` on PostgreSQL and sortable text o
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, DateTime, Double, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    DateTime,
+    Double,
+    MetaData,
+    String,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -33,16 +50,18 @@ metadata = MetaData(
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment; refuses naive ones, always comes back in UTC, microsecond exact."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
+    @override
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Store sortable text on SQLite and ``timestamptz`` elsewhere."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(32))
         return dialect.type_descriptor(DateTime(timezone=True))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Refuse naive moments; isoformat pads every field, so that text sorts as time."""
         if value is None:
             return None
@@ -54,7 +73,8 @@ class UtcDateTime(TypeDecorator[datetime]):
             return value.isoformat(timespec="microseconds")
         return value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401
+    @override
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return an aware UTC moment."""
         if value is None:
             return None
@@ -68,8 +88,8 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 class epoch_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
     """The database's own clock in seconds since 1970, for leases."""
 
-    type = Double()
-    inherit_cache = True
+    type: TypeEngine[float] = Double()
+    inherit_cache: bool | None = True
 
 
 @compiles(epoch_now, "postgresql")
@@ -86,6 +106,19 @@ def _epoch_now_sqlite(*_: object, **__: object) -> str:
 def _epoch_now_elsewhere(element: epoch_now, compiler: SQLCompiler, **_: object) -> str:
     message = f"no database clock for {compiler.dialect.name}: {element!r}"
     raise NotImplementedError(message)
+
+
+def among(
+    column: ColumnElement[str], values: Sequence[str], dialect: str
+) -> ColumnElement[bool]:
+    """Compare a text column with a list that travels as one parameter, however long it is.
+
+    One statement for every length: ``in_`` renders, sends and has prepared one per length.
+    """
+    if dialect == "sqlite":
+        listed = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(literal(list(values), postgresql.ARRAY(Text)))
 
 
 def insert_for(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

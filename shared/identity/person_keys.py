@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from shared.db.base import among
 from shared.identity.tables import person_keys
 
 if TYPE_CHECKING:
@@ -56,17 +57,18 @@ class PersonKeys:
         return {ref: key for ref, key in found.items() if key is not None}
 
     async def _load(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes | None]:
-        keys: dict[str, bytes | None] = {}
-        for start in range(0, len(refs), 500):
-            rows = await view.all(
-                select(person_keys.c.ref, person_keys.c.wrapped_key).where(
-                    person_keys.c.ref.in_(refs[start : start + 500])
-                )
+        if not refs:
+            return {}
+        rows = await view.all(
+            select(person_keys.c.ref, person_keys.c.wrapped_key).where(
+                among(person_keys.c.ref, refs, view.dialect)
             )
-            for row in rows:
-                keys[row.ref] = (
-                    None
-                    if row.wrapped_key is None
-                    else self._keyring.open(_PURPOSE, row.wrapped_key, context=row.ref)
-                )
-        return keys
+        )
+        return {
+            row.ref: (
+                None
+                if row.wrapped_key is None
+                else self._keyring.open(_PURPOSE, row.wrapped_key, context=row.ref)
+            )
+            for row in rows
+        }

@@ -11,6 +11,7 @@ from sqlalchemy import Row, select, update
 
 from services.loop.journey.domain import OwnerRef, Touchpoint
 from services.loop.journey.tables import touchpoints
+from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 
 
@@ -28,7 +29,7 @@ async def look_up(view: Reading, codes: Sequence[str]) -> Seen:
         return Seen(codes=frozenset())
     rows = await view.all(
         select(touchpoints.c.code, touchpoints.c.owner_id, touchpoints.c.owner_kind).where(
-            touchpoints.c.code.in_(codes)
+            among(touchpoints.c.code, codes, view.dialect)
         )
     )
     return Seen(

@@ -12,6 +12,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 
 from services.loop.responses.domain import Cell, Response, Sums
 from services.loop.responses.tables import responses, score_rollups
+from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 from shared.stats.categories import Category, Metric
 
@@ -20,7 +21,6 @@ DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 _MEMBERS = tuple(member.name for member in fields(Response))
 _SUMS = tuple(member.name for member in fields(Sums))
-_MOST_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,16 +135,12 @@ def digest(parts: Sequence[object]) -> str:
 
 
 async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[str, Response]:
-    found: dict[str, Response] = {}
-    for start in range(0, len(ids), _MOST_AT_ONCE):
-        statement = select(responses).where(
-            responses.c.id.in_(ids[start : start + _MOST_AT_ONCE])
-        )
-        if to_change:
-            statement = statement.with_for_update()
-        for row in await view.all(statement):
-            found[row.id] = _response(row)
-    return found
+    if not ids:
+        return {}
+    statement = select(responses).where(among(responses.c.id, ids, view.dialect))
+    if to_change:
+        statement = statement.with_for_update()
+    return {row.id: _response(row) for row in await view.all(statement)}
 
 
 def _row(response: Response) -> dict[str, Any]:

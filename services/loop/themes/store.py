@@ -13,12 +13,12 @@ from services.loop.responses.store import digest
 from services.loop.themes.domain import Mention
 from services.loop.themes.domain.counts import Counts, ThemeCell
 from services.loop.themes.tables import mentions, taxonomies, theme_rollups
+from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 
 Dimension = Literal["touchpoint", "segment", "product"]
 
 _COUNTS = tuple(member.name for member in fields(Counts))
-_MOST_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,9 @@ async def add_mentions(
 async def remove_mentions(tx: Transaction, response_ids: Sequence[str]) -> None:
     """Forget what was found in these responses."""
     if response_ids:
-        await tx.execute(delete(mentions).where(mentions.c.response_id.in_(response_ids)))
+        await tx.execute(
+            delete(mentions).where(among(mentions.c.response_id, response_ids, tx.dialect))
+        )
 
 
 async def themes_of(
@@ -123,11 +125,10 @@ async def themes_of(
 ) -> Mapping[str, Sequence[MentionRow]]:
     """Return the mentions of these responses, the surest first; none is an empty list."""
     found: dict[str, list[MentionRow]] = {response_id: [] for response_id in response_ids}
-    wanted = list(found)
-    for start in range(0, len(wanted), _MOST_AT_ONCE):
+    if found:
         rows = await view.all(
             select(mentions)
-            .where(mentions.c.response_id.in_(wanted[start : start + _MOST_AT_ONCE]))
+            .where(among(mentions.c.response_id, list(found), view.dialect))
             .order_by(mentions.c.score.desc(), mentions.c.theme_id)
         )
         for row in rows:
