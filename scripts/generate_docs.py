@@ -25,7 +25,9 @@ def _json(document: object) -> str:
 
 def events() -> dict[str, str]:
     """Return one schema per event, and the page that lists them."""
-    pages = {f"docs/events/{name}.json": _json(schema_of(kind)) for name, kind in EVENTS.items()}
+    pages = {
+        f"docs/events/{name}.json": _json(schema_of(kind)) for name, kind in EVENTS.items()
+    }
     lines = [
         "# Events",
         "",
@@ -58,7 +60,11 @@ def configuration() -> dict[str, str]:
     for name, field in Settings.model_fields.items():
         default = field.default
         shown = getattr(default, "get_secret_value", lambda value=default: value)()
-        text = "none" if shown in (None, ()) else f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
+        text = (
+            "none"
+            if shown in (None, ())
+            else f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
+        )
         lines.append(f"| `{PREFIX}{name.upper()}` | {text} | {field.description} |")
     return {"docs/configuration.md": "\n".join(lines) + "\n"}
 

@@ -183,12 +183,19 @@ def user_add(
 
     _run(
         add_user(
-            email, name=name, role=role, teams=team or [], language=language, time_zone=time_zone
+            email,
+            name=name,
+            role=role,
+            teams=team or [],
+            language=language,
+            time_zone=time_zone,
         )
     )
 
 
-@user_app.command("list", help=_examples("closed-loop user list", "closed-loop user list --json"))
+@user_app.command(
+    "list", help=_examples("closed-loop user list", "closed-loop user list --json")
+)
 def user_list(*, as_json: AsJson = False) -> None:
     """List people."""
     from services.commands.people import list_users
@@ -199,7 +206,8 @@ def user_list(*, as_json: AsJson = False) -> None:
 @user_app.command(
     "reset",
     help=_examples(
-        "closed-loop user reset ana@example.org", "python -m services user reset ana@example.org"
+        "closed-loop user reset ana@example.org",
+        "python -m services user reset ana@example.org",
     ),
 )
 def user_reset(email: str) -> None:

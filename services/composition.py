@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import services.ingest.service
 import services.ingest.tables
@@ -70,7 +70,7 @@ __all__ = [
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_MODULES = {
+_MODULES: dict[Role, tuple[Any, Any]] = {
     "ingest": (services.ingest.service, services.ingest.tables),
     "loop": (services.loop.service, services.loop.tables),
     "notify": (services.notify.service, services.notify.tables),
@@ -87,7 +87,7 @@ class System:
     database: Database
     bus: Bus
     keyring: Keyring
-    services: ByName[str, Service]
+    services: ByName[Role, Service]
     app: FastAPI
     supervisor: Supervisor
 
@@ -119,9 +119,7 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
         raise Misconfigured(message)
 
 
-def open_bus(
-    settings: Settings, engines: Engines, clock: Clock, *, partitions: int = 6
-) -> Bus:
+def open_bus(settings: Settings, engines: Engines, clock: Clock, *, partitions: int = 6) -> Bus:
     """Return the bus that the settings name; ``partitions`` is for topics yet to be made."""
     if settings.is_embedded_bus:
         return EmbeddedBus(Database(engines), clock)
@@ -162,10 +160,19 @@ async def compose(
         if settings.is_embedded_bus:
             await bus.create_topics(topics.ALL)
         person_keys = PersonKeys(keyring)
-        built = {
-            role: _build(role, settings, clock, engines, bus, keyring, person_keys)
-            for role in roles
-        }
+        built: dict[Role, Service] = {}
+        for role in roles:
+            module, tables = _MODULES[role]
+            built[role] = module.build(
+                Kit(
+                    settings=settings,
+                    clock=clock,
+                    database=Database(engines, tables.PLUMBING),
+                    bus=bus,
+                    keyring=keyring,
+                    person_keys=person_keys,
+                )
+            )
         for service in built.values():
             if service.prepare is not None:
                 await service.prepare()
@@ -194,26 +201,3 @@ async def compose(
             ),
             supervisor=supervisor,
         )
-
-
-def _build(
-    role: Role,
-    settings: Settings,
-    clock: Clock,
-    engines: Engines,
-    bus: Bus,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> Service:
-    service, tables = _MODULES[role]
-    database = Database(engines, tables.PLUMBING)
-    kit = Kit(
-        settings=settings,
-        clock=clock,
-        database=database,
-        bus=bus,
-        keyring=keyring,
-        person_keys=person_keys,
-    )
-    built: Service = service.build(kit)
-    return built

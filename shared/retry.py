@@ -19,7 +19,8 @@ class Backoff:
         ``chance`` in [0, 1) is the caller's random number: half the wait is fixed and half is
         spread, so that many workers do not come back together yet never hammer.
         """
-        ceiling = min(self.longest, self.first * 2 ** min(failures - 1, 20))
+        doubled: timedelta = self.first * 2 ** min(failures - 1, 20)
+        ceiling = min(self.longest, doubled)
         return ceiling / 2 + ceiling / 2 * chance
 
 

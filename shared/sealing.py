@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _VERSION = "s1"
 
 
-class CannotOpen(Exception):  # noqa: N818 - reads as what happened
+class CannotOpen(Exception):
     """The key does not fit or the sealed text was changed."""
 
 
@@ -99,6 +99,7 @@ def seal_document(key: bytes, document: Mapping[str, Any], *, context: str) -> s
 def open_document(key: bytes, token: str, *, context: str) -> dict[str, Any]:
     """Open what ``seal_document`` made; raise ``CannotOpen`` otherwise."""
     version, _, body = token.partition(".")
+    sealed = b""
     try:
         sealed = base64.urlsafe_b64decode(body)
     except (binascii.Error, ValueError):

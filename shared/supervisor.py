@@ -1,7 +1,7 @@
 """Keeps the workers going: the one place that catches everything.
 
-A worker that fails waits longer and longer and is tried again; what it failed with is logged by
-its class, never by its text, which may hold a customer's words. Nothing here needs a clean stop.
+A worker that fails waits longer and longer and is tried again; what it failed with is logged
+by its class, never by its text, which may hold a customer's words. Nothing needs a clean stop.
 """
 
 from __future__ import annotations

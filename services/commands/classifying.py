@@ -30,8 +30,7 @@ def classify(taxonomy_file: Path | None, lines: BinaryIO, out: TextIO, err: Text
         bad.append(line)
         err.write(f"closed-loop: {line.sentence()}\n")
 
-    for answer in classify_lines(lines, taxonomy, report=report):
-        out.write(answer + "\n")
+    out.writelines(f"{answer}\n" for answer in classify_lines(lines, taxonomy, report=report))
     return 1 if bad else 0
 
 

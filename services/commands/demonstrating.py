@@ -89,8 +89,8 @@ async def _set_the_stage(system: System, notes: _Notes) -> None:
     hashed = await passwords.hash_password(password)
     now = SystemClock().now()
     async with system.database.transaction() as tx:
-        for email, name, role, language in _CAST:
-            await _cast(tx, email, name, role, language, hashed, now)
+        for person in _CAST:
+            await _cast(tx, person, hashed, now)
         _, plain = await keys.create_key(
             tx, source="demo-shop", name="Demo", scopes=list(Scope), now=now
         )
@@ -99,14 +99,9 @@ async def _set_the_stage(system: System, notes: _Notes) -> None:
 
 
 async def _cast(
-    tx: Transaction,
-    email: str,
-    name: str,
-    role: Role,
-    language: str,
-    hashed: str,
-    now: datetime,
+    tx: Transaction, person: tuple[str, str, Role, str], hashed: str, now: datetime
 ) -> None:
+    email, name, role, language = person
     if await people.find_staff(tx, email) is None:
         await people.create_staff(
             tx,

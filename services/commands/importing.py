@@ -1,8 +1,8 @@
 """``closed-loop import``: a file of responses through the whole loop, every row accounted for.
 
-Rows are posted to the batch route like everybody else's, either of this installation, opened in
-this process, or of a running one over HTTP. The command ends when the loop has handled them all,
-and says what became of each: accepted, duplicate or rejected with a reason.
+Rows are posted to the batch route like everybody else's, either of this installation, opened
+in this process, or of a running one over HTTP. The command ends when the loop has handled them
+all, and says what became of each: accepted, duplicate or rejected with a reason.
 """
 
 from __future__ import annotations
@@ -371,18 +371,16 @@ async def run(lines: Sequence[Line], door: Door, source: str) -> Outcome:
     return outcome
 
 
-_Opened = tuple[
-    httpx.AsyncClient, Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]
-]
+_Opened = tuple[httpx.AsyncClient, Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]
 
 
 @asynccontextmanager
-async def _running(
-    url: str, key: str | None
-) -> AsyncIterator[_Opened]:
+async def _running(url: str, key: str | None) -> AsyncIterator[_Opened]:
     """Speak to a running installation."""
     if not key:
-        message = "--url needs --key (or CLOSED_LOOP_KEY): a key of the source, with its scopes."
+        message = (
+            "--url needs --key (or CLOSED_LOOP_KEY): a key of the source, with its scopes."
+        )
         raise Unauthenticated(message)
 
     async def work() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,9 @@ def _users(grant: str | None) -> dict[str, str]:
             continue
         role, _, user = pair.strip().partition("=")
         if role not in _ROLES or not user:
-            message = "--grant takes ROLE=USER pairs, for example ingest=cl_ingest,loop=cl_loop."
+            message = (
+                "--grant takes ROLE=USER pairs, for example ingest=cl_ingest,loop=cl_loop."
+            )
             raise Invalid(message)
         users[role] = user
     return users
@@ -122,13 +123,7 @@ def _parts(
         return f"{engines.dialect}, tables of version {schema.head()}"
 
     async def clock() -> str:
-        async with engines.reader.connect() as connection:
-            theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
-        apart = abs(theirs - time.time())  # noqa: TID251 - compares the two clocks themselves
-        if apart > _CLOCKS_APART:
-            message = f"the database's clock is {apart:.0f} s away from ours; set both by NTP"
-            raise Misconfigured(message)
-        return f"{apart:.2f} s apart from the database's"
+        return await _compare_clocks(engines)
 
     async def bus() -> str:
         opened = open_bus(settings, engines, SystemClock())
@@ -147,17 +142,38 @@ def _parts(
         return f"{free // 1_000_000_000} GB free"
 
     async def whole() -> str:
-        async with engines.reader.connect() as connection:
-            if engines.dialect != "sqlite":
-                return "PostgreSQL checks its own pages"
-            verdict = (await connection.execute(text("PRAGMA integrity_check"))).scalar_one()
-        if verdict != "ok":
-            message = f"the database file is damaged: {verdict}. Restore the last backup."
-            raise Misconfigured(message)
-        return "every page of the database file is sound"
+        return await _read_every_page(engines)
 
-    parts = [("database", database), ("clock", clock), ("bus", bus), ("disk", disk)]
-    return [*parts, ("whole database", whole)] if deep else parts
+    parts: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("database", database),
+        ("clock", clock),
+        ("bus", bus),
+        ("disk", disk),
+    ]
+    if deep:
+        parts.append(("whole database", whole))
+    return parts
+
+
+async def _compare_clocks(engines: Engines) -> str:
+    async with engines.reader.connect() as connection:
+        theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
+    apart = abs(theirs - SystemClock().now().timestamp())
+    if apart > _CLOCKS_APART:
+        message = f"the database's clock is {apart:.0f} s away from ours; set both by NTP"
+        raise Misconfigured(message)
+    return f"{apart:.2f} s apart from the database's"
+
+
+async def _read_every_page(engines: Engines) -> str:
+    if engines.dialect != "sqlite":
+        return "PostgreSQL checks its own pages"
+    async with engines.reader.connect() as connection:
+        verdict = (await connection.execute(text("PRAGMA integrity_check"))).scalar_one()
+    if verdict != "ok":
+        message = f"the database file is damaged: {verdict}. Restore the last backup."
+        raise Misconfigured(message)
+    return "every page of the database file is sound"
 
 
 async def print_openapi() -> int:

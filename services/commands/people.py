@@ -42,7 +42,13 @@ async def _database() -> AsyncIterator[Database]:
 
 
 async def add_user(
-    email: str, *, name: str | None, role: str, teams: Sequence[str], language: str, time_zone: str
+    email: str,
+    *,
+    name: str | None,
+    role: str,
+    teams: Sequence[str],
+    language: str,
+    time_zone: str,
 ) -> int:
     """Add a person and print the first password, once."""
     password = new_token(12)

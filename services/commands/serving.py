@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from typing_extensions import override
 
 from services.composition import ROLES, System, compose
 from shared.errors import Misconfigured
@@ -19,7 +20,10 @@ from shared.settings import Settings
 from shared.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from fastapi import FastAPI
+
 
 log = get_logger(__name__)
 
@@ -30,6 +34,7 @@ _HARD_END = 25.0
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: one place here decides when to stop."""
 
+    @override
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to ``serve``."""
@@ -51,7 +56,7 @@ async def serve_role(role: str, *, host: str | None, port: int | None) -> int:
 
 
 async def serve(
-    system: System, *, when_up: Callable[[], Awaitable[None]] | None = None
+    system: System, *, when_up: Callable[[], Coroutine[Any, Any, None]] | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends at once.
 
@@ -59,21 +64,7 @@ async def serve(
     correctness: whatever is cut off is taken up again at the next start.
     """
     listening = _listen(system.settings)
-    server = _Server(
-        uvicorn.Config(
-            system.app,
-            http="h11",
-            h11_max_incomplete_event_size=16_384,
-            limit_concurrency=1_000,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=_DRAIN,
-            server_header=False,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            ws="none",
-        )
-    )
+    server = _Server(uvicorn_config(system.app))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -104,6 +95,23 @@ async def serve(
         log.info("serving.stopped")
 
 
+def uvicorn_config(app: FastAPI) -> uvicorn.Config:
+    """Return how an application is served; whatever is measured against us is served alike."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=16_384,
+        limit_concurrency=1_000,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=_DRAIN,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+    )
+
+
 def _listen(settings: Settings) -> socket.socket:
     """Bind the port before anything else, so that a taken one is a sentence, not a trace."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -119,7 +127,7 @@ def _listen(settings: Settings) -> socket.socket:
         )
         raise Misconfigured(message) from None
     listening.listen(2048)
-    listening.setblocking(False)
+    listening.settimeout(0)
     return listening
 
 

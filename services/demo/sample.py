@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.demo.voices import LANGUAGES, NAMES, PLAIN, VOICES, Language
+from services.demo.voices import LANGUAGES, NAMES, PLAIN, VOICES, Language, Tone
 
 WEEKS = 26
 CHANGE_IN_WEEK = 14
@@ -21,7 +21,7 @@ RISE_FROM_WEEK = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A touchpoint of the sample: what is said there, how content people are, how many answer."""
+    """A touchpoint of the sample: what is said there, how content people are, how many."""
 
     code: str
     name: str
@@ -46,7 +46,11 @@ PLACES = (
         weekly=6,
     ),
     Place(
-        code="web-shop", name="Web shop", subjects=("website", "invoice"), content=0.78, weekly=5
+        code="web-shop",
+        name="Web shop",
+        subjects=("website", "invoice"),
+        content=0.78,
+        weekly=5,
     ),
     Place(
         code="invoice", name="Invoice", subjects=("invoice", "waiting"), content=0.7, weekly=3
@@ -111,7 +115,7 @@ def _comment(
     kind = lot.random()
     if kind < 0.18:
         return None
-    tone = "good" if happy else "bad"
+    tone: Tone = "good" if happy else "bad"
     if kind < 0.28:
         return lot.choice(PLAIN[tone][language])
     return lot.choice(VOICES[lot.choice(subjects), tone][language])

@@ -40,7 +40,10 @@ VOICES: dict[tuple[str, Tone], dict[Language, tuple[str, ...]]] = {
     },
     ("late", "good"): {
         "en": ("Delivered exactly on time, thank you.", "The courier came within the hour."),
-        "de": ("Pünktlich geliefert, danke.", "Die Lieferung kam genau zur angekündigten Zeit."),
+        "de": (
+            "Pünktlich geliefert, danke.",
+            "Die Lieferung kam genau zur angekündigten Zeit.",
+        ),
         "pl": ("Dostawa punktualnie co do minuty.", "Kurier przyjechał na czas, dziękuję."),
         "da": ("Leveret præcis til tiden, tak.", "Budet kom til tiden og var venligt."),
         "cs": ("Doručeno přesně na čas, děkuji.", "Kurýr přijel včas."),
@@ -146,9 +149,18 @@ VOICES: dict[tuple[str, Tone], dict[Language, tuple[str, ...]]] = {
         "cs": ("Faktura je srozumitelná a správná.",),
     },
     ("website", "bad"): {
-        "en": ("The website crashed twice at checkout.", "I cannot log in to the app any more."),
-        "de": ("Die Webseite stürzte beim Bezahlen zweimal ab.", "Die App lässt mich nicht rein."),
-        "pl": ("Strona internetowa zawiesiła się przy płatności.", "Nie mogę zalogować się w aplikacji."),
+        "en": (
+            "The website crashed twice at checkout.",
+            "I cannot log in to the app any more.",
+        ),
+        "de": (
+            "Die Webseite stürzte beim Bezahlen zweimal ab.",
+            "Die App lässt mich nicht rein.",
+        ),
+        "pl": (
+            "Strona internetowa zawiesiła się przy płatności.",
+            "Nie mogę zalogować się w aplikacji.",
+        ),
         "da": ("Hjemmesiden gik ned to gange ved betaling.", "Jeg kan ikke logge ind i appen."),
         "cs": ("Web při placení dvakrát spadl.", "Do aplikace se nemohu přihlásit."),
     },

@@ -115,6 +115,11 @@ class Relay:
         """Return ``relay.<service>``."""
         return self._name
 
+    @property
+    def database(self) -> Database:
+        """Return the database whose outbox this relay empties."""
+        return self._database
+
     async def step(self) -> bool:
         """Publish one claim; return whether there may be more to do now."""
         self._woken.clear()

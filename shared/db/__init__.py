@@ -1,1 +1,1 @@
-"""Tables, transactions and the durable hand-over: outbox, inbox, dead letters, timers, leases."""
+"""Transactions and the durable hand-over: outbox, inbox, dead letters, timers, leases."""

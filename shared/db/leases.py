@@ -25,7 +25,8 @@ async def take(tx: Transaction, name: str, *, token: str, lasting: timedelta) ->
         where=or_(leases.c.token == token, leases.c.lease_until < epoch_now()),
     )
     await tx.execute(statement)
-    return (await tx.scalar(select(leases.c.token).where(leases.c.name == name))) == token
+    holder: str | None = await tx.scalar(select(leases.c.token).where(leases.c.name == name))
+    return holder == token
 
 
 async def give_back(tx: Transaction, name: str, *, token: str) -> None:

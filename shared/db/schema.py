@@ -66,7 +66,7 @@ async def upgrade(engines: Engines) -> tuple[str | None, str]:
         return before
 
     async with translated(), engines.writer.connect() as connection:
-        await connection.begin()
+        _ = await connection.begin()
         before = await connection.run_sync(run)
         await connection.commit()
     return before, head()
@@ -92,11 +92,9 @@ async def grant(engines: Engines, users: Mapping[str, str]) -> None:
         message = "--grant is for PostgreSQL; SQLite has no users."
         raise Misconfigured(message)
     async with translated(), engines.writer.connect() as connection:
-        await connection.begin()
+        _ = await connection.begin()
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-        sequences = await connection.run_sync(
-            lambda sync: inspect(sync).get_sequence_names()
-        )
+        sequences = await connection.run_sync(lambda sync: inspect(sync).get_sequence_names())
         for role, user in users.items():
             name = _quoted(user)
             statements = [

@@ -152,9 +152,12 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
         """Open a read-only view."""
-        async with translated(), self._engines.reader.connect() as connection:
-            async with connection.begin():
-                yield Reading(connection)
+        async with (
+            translated(),
+            self._engines.reader.connect() as connection,
+            connection.begin(),
+        ):
+            yield Reading(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -163,7 +166,7 @@ class Database:
         Raises ``TryLater`` when the database is away, locked or full.
         """
         async with translated(), self._engines.writer.connect() as connection:
-            await connection.begin()
+            _ = await connection.begin()
             tx = Transaction(connection, self._plumbing)
             try:
                 yield tx

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
+from typing_extensions import override
 
 from shared.events import topics
 from shared.events.envelope import Event
@@ -49,6 +50,7 @@ class _Response(Event):
         description="sealed: customer block, comment and attributes; unreadable once erased",
     )
 
+    @override
     def subject(self) -> str:
         """Return the response's id."""
         return self.response_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from typing_extensions import override
 
 from shared.events import topics
 from shared.events.envelope import Event
@@ -44,6 +45,7 @@ class ResponseHandled(Event):
     task_id: str | None = None
     themes: list[str] = Field(default_factory=list)
 
+    @override
     def subject(self) -> str:
         """Return the response's id."""
         return self.response_id
@@ -73,6 +75,7 @@ class _Task(Event):
     person_ref: str
     person: str | None = Field(default=None, description="sealed: customer block and comment")
 
+    @override
     def subject(self) -> str:
         """Return the task's id."""
         return self.task_id

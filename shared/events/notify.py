@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime
+from typing_extensions import override
 
 from shared.events import topics
 from shared.events.envelope import Event
@@ -24,6 +25,7 @@ class _Alert(Event):
     attempts: int
     at: AwareDatetime
 
+    @override
     def subject(self) -> str:
         """Return the delivery's id."""
         return self.delivery_id

@@ -32,8 +32,6 @@ def test_no_schema_of_a_former_event_is_left(generator: ModuleType) -> None:
     """A schema without an event would promise what nobody publishes."""
     made = set(generator.events())
 
-    left = {
-        str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "events").iterdir()
-    } - made
+    left = {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "events").iterdir()} - made
 
     assert left == set()

@@ -72,7 +72,8 @@ async def test_the_audit_trail_refuses_changes(empty_url: str) -> None:
         async with database.transaction() as tx:
             await tx.execute(
                 text(
-                    "INSERT INTO shared_audit (at, actor_kind, actor_id, action, subject, detail)"
+                    "INSERT INTO shared_audit"
+                    " (at, actor_kind, actor_id, action, subject, detail)"
                     " VALUES ('2026-01-01T00:00:00.000000+00:00', 'staff', 'a', 'b', 'c', '{}')"
                 )
             )

@@ -49,7 +49,11 @@ def test_a_table_is_declared_in_the_folder_of_its_owner() -> None:
     declared = re.compile(r"""Table\(\s*f?["']([a-z]+)_""")
     wrong = []
     for path in [*ROOT.glob("services/**/*.py"), *ROOT.glob("shared/**/*.py")]:
-        owner = "shared" if path.is_relative_to(ROOT / "shared") else path.relative_to(ROOT).parts[1]
+        owner = (
+            "shared"
+            if path.is_relative_to(ROOT / "shared")
+            else path.relative_to(ROOT).parts[1]
+        )
         wrong += [
             f"{path.name}: {found}"
             for found in declared.findall(path.read_text(encoding="utf-8"))

@@ -63,6 +63,11 @@ class Load:
         """How many posts have been answered 202 so far."""
         return len(self.ledger.accepted)
 
+    def wait_for_more(self, count: int) -> None:
+        """Wait until that many more posts have been answered 202."""
+        goal = self.accepted + count
+        wait_until(lambda: self.accepted >= goal, what=f"{count} more posts", seconds=60)
+
     def _post_on(self, number: int) -> None:
         lot = random.Random(number)
         count = 0
@@ -155,9 +160,7 @@ def prove_nothing_lost_nothing_doubled(
             if response["external_id"].startswith(prefix)
         ]
         tasks = Counter(task["response_id"] for task in everything(client, "/v1/tasks"))
-        expected = {
-            response["id"] for response in responses if response["score"] in DETRACTORS
-        }
+        expected = {response["id"] for response in responses if response["score"] in DETRACTORS}
         ours = {response["id"] for response in responses}
         task_ids = {
             response["task_id"] for response in responses if response["task_id"] is not None
@@ -171,8 +174,10 @@ def prove_nothing_lost_nothing_doubled(
             )
 
         wait_until(
-            lambda: len([1 for task, _ in alerts() if task in task_ids]) >= 2 * len(task_ids)
-            and all_told(),
+            lambda: (
+                len([1 for task, _ in alerts() if task in task_ids]) >= 2 * len(task_ids)
+                and all_told()
+            ),
             what="every task to have its alerts",
             seconds=seconds,
         )
@@ -195,7 +200,7 @@ def prove_nothing_lost_nothing_doubled(
         if told[task, channel] != 1
     } == {}
     hooks = Counter(request.webhook_id for request in receiver.requests() if request.verified)
-    assert len([name for name in hooks]) >= len(task_ids)
+    assert len(hooks) >= len(task_ids)
     return Counter(
         posted=len(ledger.scores),
         accepted=len(ledger.accepted),

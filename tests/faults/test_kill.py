@@ -11,7 +11,6 @@ import pytest
 from tests.faults.load import Load, prove_nothing_lost_nothing_doubled
 from tests.infra.kafka import KafkaBroker
 from tests.infra.postgres import PostgresServer
-from tests.infra.processes import wait_until
 from tests.infra.receiver import Receiver
 from tests.journeys.installation import Embedded, Installation, ScaledOut
 
@@ -20,7 +19,9 @@ MOMENTS = 10
 
 def _hook(installation: Installation, receiver: Receiver) -> None:
     with installation.client() as client:
-        reply = client.post("/v1/webhooks", json={"url": receiver.url, "events": ["task.opened"]})
+        reply = client.post(
+            "/v1/webhooks", json={"url": receiver.url, "events": ["task.opened"]}
+        )
         assert reply.status_code == 201, reply.text
         receiver.use_secret(reply.json()["secret"])
 
@@ -30,8 +31,7 @@ def _kill_at_moments(installation: Installation, load: Load, roles: list[str]) -
     lot = random.Random(137)
     load.start()
     for moment in range(MOMENTS):
-        target = load.accepted + lot.randrange(3, 25)
-        wait_until(lambda goal=target: load.accepted >= goal, what="load", seconds=60)
+        load.wait_for_more(lot.randrange(3, 25))
         time.sleep(lot.random() * 0.3)
         role = roles[moment % len(roles)]
         installation.kill(role)

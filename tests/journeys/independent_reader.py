@@ -1,8 +1,10 @@
 """A stranger with a Kafka client: knows the topic's name and the published schemas, no more.
 
-``python -I independent_reader.py BOOTSTRAP SCHEMA_FOLDER EXTERNAL_ID`` prints ``listening``, then
-one JSON line about the record that carries this external id.
+``python -I independent_reader.py BOOTSTRAP SCHEMAS EXTERNAL_ID`` prints ``listening``, then one
+JSON line about the record that carries this external id.
 """
+
+from __future__ import annotations
 
 import asyncio
 import json

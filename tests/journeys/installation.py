@@ -108,9 +108,7 @@ class Installation:
             child.kill()
         self._stack.close()
 
-    def _spawn(
-        self, role: str, command: list[str], env: Mapping[str, str], port: int
-    ) -> None:
+    def _spawn(self, role: str, command: list[str], env: Mapping[str, str], port: int) -> None:
         child = Child(
             role,
             [*PROGRAM, *command],
@@ -262,9 +260,7 @@ class ScaledOut(Installation):
         for name in ("cl_ingest", "cl_loop", "cl_notify"):
             user = f"{name}_{secrets.token_hex(3)}"
             self._postgres.create_user(user, word)
-            self._stack.callback(
-                self._postgres.drop_user, user, database=self._database
-            )
+            self._stack.callback(self._postgres.drop_user, user, database=self._database)
             self._users[name] = user
 
     def start_all(self) -> None:
