@@ -1,0 +1,193 @@
+"""Tasks and their history in and out of the database.
+
+Writing is set-based where a poll writes; a single task is changed under a lock on its row, and
+its version guards it once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select, update
+
+from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask
+from services.loop.tasks.store.rows import row_of, task_of
+from services.loop.tasks.tables import task_history, tasks
+from shared.db.transaction import Reading, Transaction
+from shared.errors import Stale
+from shared.sealing import CannotOpen, open_document, seal_document
+
+_MOST_AT_ONCE = 500
+
+
+async def add(tx: Transaction, opened: Sequence[Acted]) -> frozenset[str]:
+    """Add freshly opened tasks; return the ids of those whose response had none yet."""
+    if not opened:
+        return frozenset()
+    await tx.execute(
+        tx.insert(tasks).on_conflict_do_nothing(index_elements=["response_id"]),
+        # In one order everywhere, so that two workers never wait for each other.
+        sorted((row_of(one.task) for one in opened), key=lambda row: str(row["response_id"])),
+    )
+    ours = {one.task.response_id: one for one in opened}
+    added = {
+        task_id
+        for response_id, task_id in (await _ids(tx, list(ours))).items()
+        if ours[response_id].task.id == task_id
+    }
+    await _write_history(
+        tx, [(one.task, one.entry, None) for one in opened if one.task.id in added]
+    )
+    return frozenset(added)
+
+
+async def save(tx: Transaction, acted: Acted, *, key: bytes | None) -> None:
+    """Write what an act led to; raise ``Stale`` when the task was changed meanwhile.
+
+    Words go under ``key``, the person's; they are dropped when the person was erased.
+    """
+    task = acted.task
+    result = await tx.execute(
+        update(tasks)
+        .where(tasks.c.id == task.id, tasks.c.version == task.version - 1)
+        .values(**row_of(task))
+    )
+    if result.rowcount != 1:
+        current = await tx.scalar(select(tasks.c.version).where(tasks.c.id == task.id))
+        raise stale(current)
+    await _write_history(tx, [(task, acted.entry, key)])
+
+
+async def add_entries(tx: Transaction, entries: Sequence[tuple[FollowUpTask, Entry]]) -> None:
+    """Add lines to the histories of tasks that did not change, such as a reminder."""
+    await _write_history(tx, [(task, entry, None) for task, entry in entries])
+
+
+def stale(current: int) -> Stale:
+    """Return the refusal of a change that was made to an older version."""
+    return Stale(
+        "Somebody changed this task meanwhile. Read it again, then decide.",
+        extra={"version": current},
+    )
+
+
+async def _write_history(
+    tx: Transaction, lines: Sequence[tuple[FollowUpTask, Entry, bytes | None]]
+) -> None:
+    if lines:
+        await tx.execute(
+            task_history.insert(),
+            [
+                {
+                    "task_id": task.id,
+                    "version": entry.version,
+                    "act": entry.act,
+                    "at": entry.at,
+                    "by_id": entry.by.id,
+                    "by_name": entry.by.name,
+                    "by_kind": entry.by.kind,
+                    "detail": dict(entry.detail),
+                    "sealed_words": (
+                        seal_document(key, entry.words, context=_context(task.id))
+                        if key is not None and entry.words
+                        else None
+                    ),
+                }
+                for task, entry, key in lines
+            ],
+        )
+
+
+def _context(task_id: str) -> str:
+    return f"{task_id}/sealed_words"
+
+
+async def find(view: Reading, task_id: str) -> FollowUpTask | None:
+    """Return one task."""
+    row = await view.first(select(tasks).where(tasks.c.id == task_id))
+    return None if row is None else task_of(row)
+
+
+async def find_for_change(tx: Transaction, task_id: str) -> FollowUpTask | None:
+    """Return one task and keep others from changing it until the transaction ends."""
+    row = await tx.first(select(tasks).where(tasks.c.id == task_id).with_for_update())
+    return None if row is None else task_of(row)
+
+
+async def find_many(view: Reading, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
+    """Return those of these tasks that exist, by id."""
+    found = {}
+    for start in range(0, len(ids), _MOST_AT_ONCE):
+        part = ids[start : start + _MOST_AT_ONCE]
+        for row in await view.all(select(tasks).where(tasks.c.id.in_(part))):
+            found[row.id] = task_of(row)
+    return found
+
+
+async def lock_many(tx: Transaction, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
+    """Return those of these tasks that exist, kept from change until the transaction ends."""
+    found = {}
+    for start in range(0, len(ids), _MOST_AT_ONCE):
+        part = ids[start : start + _MOST_AT_ONCE]
+        statement = select(tasks).where(tasks.c.id.in_(part)).order_by(tasks.c.id)
+        for row in await tx.all(statement.with_for_update()):
+            found[row.id] = task_of(row)
+    return found
+
+
+async def of_responses(
+    view: Reading, response_ids: Sequence[str]
+) -> Mapping[str, FollowUpTask]:
+    """Return the tasks of these responses, by response id."""
+    found = {}
+    for start in range(0, len(response_ids), _MOST_AT_ONCE):
+        part = response_ids[start : start + _MOST_AT_ONCE]
+        for row in await view.all(select(tasks).where(tasks.c.response_id.in_(part))):
+            found[row.response_id] = task_of(row)
+    return found
+
+
+async def _ids(view: Reading, response_ids: Sequence[str]) -> Mapping[str, str]:
+    found = {}
+    for start in range(0, len(response_ids), _MOST_AT_ONCE):
+        part = response_ids[start : start + _MOST_AT_ONCE]
+        for row in await view.all(
+            select(tasks.c.response_id, tasks.c.id).where(tasks.c.response_id.in_(part))
+        ):
+            found[row.response_id] = row.id
+    return found
+
+
+async def histories_of(
+    view: Reading, keys: Mapping[str, bytes | None]
+) -> Mapping[str, Sequence[Entry]]:
+    """Return the histories of these tasks, oldest line first; without a key without words."""
+    found: dict[str, list[Entry]] = {task_id: [] for task_id in keys}
+    for start in range(0, len(found), _MOST_AT_ONCE):
+        part = list(found)[start : start + _MOST_AT_ONCE]
+        for row in await view.all(
+            select(task_history)
+            .where(task_history.c.task_id.in_(part))
+            .order_by(task_history.c.n)
+        ):
+            entry = Entry(
+                version=row.version,
+                act=row.act,
+                at=row.at,
+                by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
+                detail=row.detail,
+                words=_words(
+                    row.sealed_words, keys[row.task_id], context=_context(row.task_id)
+                ),
+            )
+            found[row.task_id].append(entry)
+    return found
+
+
+def _words(sealed: str | None, key: bytes | None, *, context: str) -> Mapping[str, str]:
+    if sealed is None or key is None:
+        return {}
+    try:
+        return open_document(key, sealed, context=context)
+    except CannotOpen:
+        return {}
