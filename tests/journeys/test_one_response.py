@@ -82,7 +82,8 @@ def test_a_detractor_becomes_a_task_a_page_a_mail_and_a_signed_webhook(
         assert task["state"] == "assigned"
         assert task["opened_at"] < task["first_contact_due_at"] < task["due_at"]
         assert task["comment"] == WORDS
-        start, end = task["themes"][0]["evidence"]
+        evidence = {theme["id"]: theme["evidence"] for theme in task["themes"]}
+        start, end = evidence["waiting"]
         assert "wait" in WORDS[start:end].lower()
 
         assert opened[0].verified, "the official library must accept the signature"
