@@ -1,20 +1,79 @@
-"""The page a browser shows when something cannot be answered: no script, no outside file."""
+"""The page a browser shows when something cannot be answered, in the reader's language.
+
+Details are written in English and may name what to do; other readers get the general sentence
+for the kind of error in their own language.
+"""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+
+from shared.i18n import SOURCE, marked
+from shared.web.templating import Pages, reader_of
+
+if TYPE_CHECKING:
+    from starlette.responses import HTMLResponse
+    from starlette.types import Scope
+
+_pages = Pages()
+_KINDS: Final = {
+    400: (
+        marked("The request cannot be read"),
+        marked("Open the page again and repeat what you did."),
+    ),
+    401: (marked("Sign in first"), marked("Sign in and come back to this page.")),
+    403: (
+        marked("Not allowed with these rights"),
+        marked("Your role does not include this, or the task is not yours. Ask a lead."),
+    ),
+    404: (
+        marked("Not found"),
+        marked("There is nothing at this address, or it is not yours to see."),
+    ),
+    405: (marked("Method not allowed"), marked("Open the page again and use its forms.")),
+    409: (
+        marked("Not allowed in this state"),
+        marked("Open the page again to see what is possible now."),
+    ),
+    412: (
+        marked("Somebody changed this meanwhile"),
+        marked("Open the page again, look at the change, then decide."),
+    ),
+    413: (marked("Too large"), marked("Shorten the longest text and send it again.")),
+    415: (marked("Content type not supported"), marked("Use the forms of the pages.")),
+    422: (marked("The content is not valid"), marked("Go back and correct what you sent.")),
+    429: (marked("Too many requests"), marked("Wait a little, then try again.")),
+    500: (
+        marked("Something went wrong on our side"),
+        marked("Tell your administrator the reference below."),
+    ),
+    503: (
+        marked("Try again later"),
+        marked("Nothing was changed. Try the same again in a moment."),
+    ),
+}
 
 
-def error_page(*, status: int, title: str, detail: str, request_id: str) -> str:
-    """Return a whole page; every part is escaped."""
-    reference = f"<p><small>Reference: {escape(request_id)}</small></p>" if request_id else ""
-    code = f"<p><small>{status}</small></p>" if status else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · Closed Loop</title>"
-        '<link rel="stylesheet" href="/static/app.css"></head>'
-        f"<body><main><h1>{escape(title)}</h1><p>{escape(detail)}</p>"
-        f'<p><a href="/">Back to the start</a></p>{code}{reference}'
-        "</main></body></html>"
-    )
+@dataclass(frozen=True, kw_only=True)
+class ErrorPage:
+    """What the page says."""
+
+    status: int
+    title: str
+    detail: str
+    request_id: str
+
+
+def error_page(
+    scope: Scope, *, status: int, title: str, detail: str, request_id: str
+) -> HTMLResponse:
+    """Return a whole page for an error of this status."""
+    request = Request(scope)
+    reader = reader_of(request)
+    if reader.catalogue != SOURCE and status in _KINDS:
+        title, detail = map(reader.gettext, _KINDS[status])
+    context = ErrorPage(status=status, title=title, detail=detail, request_id=request_id)
+    return _pages.render(request, "error.html", context, status=status)
