@@ -68,12 +68,18 @@ class ErrorPage:
 
 
 def error_page(
-    scope: Scope, *, status: int, title: str, detail: str, request_id: str
+    scope: Scope,
+    *,
+    status: int,
+    title: str,
+    detail: str,
+    request_id: str = "",
+    explains: bool = False,
 ) -> HTMLResponse:
-    """Return a whole page for an error of this status."""
+    """Return a whole page for an error of this status, or one that explains such errors."""
     request = Request(scope)
     reader = reader_of(request)
-    if reader.catalogue != SOURCE and status in _KINDS:
+    if reader.catalogue != SOURCE and status in _KINDS and not explains:
         title, detail = map(reader.gettext, _KINDS[status])
     context = ErrorPage(status=status, title=title, detail=detail, request_id=request_id)
-    return _pages.render(request, "error.html", context, status=status)
+    return _pages.render(request, "error.html", context, status=200 if explains else status)

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 
 from shared.errors import (
@@ -74,11 +74,11 @@ def problem(
     """Return one problem in the form the caller reads: a document, or a page for a browser."""
     request_id = str(scope.get("state", {}).get("request_id", ""))
     if is_page(scope):
-        return HTMLResponse(
-            error_page(status=status, title=title, detail=detail, request_id=request_id),
-            status_code=status,
-            headers=dict(headers or {}),
+        page = error_page(
+            scope, status=status, title=title, detail=detail, request_id=request_id
         )
+        page.headers.update(headers or {})
+        return page
     body: dict[str, Any] = {
         **(extra or {}),
         "type": f"{public_url}/errors/{slug}",
@@ -312,8 +312,12 @@ async def explain(request: Request, slug: str) -> Response:
     if kind is None:
         raise NotFound("There is no explanation under this name.")
     if is_page(request.scope):
-        return HTMLResponse(
-            error_page(status=kind.status, title=kind.title, detail=kind.text, request_id="")
+        return error_page(
+            request.scope,
+            status=kind.status or 0,
+            title=kind.title,
+            detail=kind.text,
+            explains=True,
         )
     return JSONResponse(
         {
