@@ -28,9 +28,7 @@ class CannotMap(Exception):
 
     def __init__(self, member: str, code: str, detail: str) -> None:
         super().__init__(f"{member}: {detail}")
-        self.finding = Finding(
-            pointer="/" + member.replace(".", "/"), code=code, detail=detail
-        )
+        self.finding = Finding(pointer="/" + member.replace(".", "/"), code=code, detail=detail)
 
 
 class Rule(BaseModel):
