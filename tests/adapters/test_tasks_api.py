@@ -326,6 +326,33 @@ async def test_an_act_on_an_older_version_is_refused_with_the_current_one(api: A
         assert (await api.act(task, "notes", {"text": "d"}, if_match=broken)).status_code == 400
 
 
+async def test_the_same_request_again_acts_once(api: Api) -> None:
+    task = await api.has_task()
+    first = await api.act(task, "contacts", CONTACT, idempotency_key="call-1")
+    again = await api.act(
+        task, "contacts", dict(reversed(CONTACT.items())), idempotency_key='"call-1"'
+    )
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+
+    other = {**CONTACT, "result": "no_answer"}
+    refused = await api.act(task, "contacts", other, idempotency_key="call-1")
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "idempotency_key_reused"
+    assert (await api.act(task, "contacts", CONTACT, idempotency_key="")).status_code == 400
+
+    # What was refused was not done: it may come again when it is possible.
+    resume = await api.act(task, "resume", idempotency_key="resume-1")
+    assert resume.status_code == 409
+    await api.act(task, "wait", {"for": "customer"})
+    assert (await api.act(task, "resume", idempotency_key="resume-1")).status_code == 200
+    api.intake.clock.advance(timedelta(days=8))
+    late = await api.act(task, "contacts", other, idempotency_key="call-1")
+    assert late.json()["attempts"][-1]["n"] == 2
+
+
 # ------------------------------------------------------------------ refusals
 
 

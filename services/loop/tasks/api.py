@@ -17,7 +17,14 @@ from starlette.responses import JSONResponse
 from services.loop.resources import Loop
 from services.loop.tasks.domain.acts import Act, FinishAction
 from services.loop.tasks.domain.task import ENDED, OPEN, TaskState
-from services.loop.tasks.handlers import act_on, list_tasks, read_task, resolve_owner
+from services.loop.tasks.handlers import (
+    Sent,
+    act_on,
+    is_first,
+    list_tasks,
+    read_task,
+    resolve_owner,
+)
 from services.loop.tasks.schemas import ACTS, ActIn, body_of, document_of, parse
 from services.loop.tasks.store import TaskFilter, place_of
 from shared.db.transaction import Transaction
@@ -26,6 +33,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.bodies import parse_json, read_body, read_json
+from shared.web.idempotency import PARAMETER, REPLAYED, idempotency_key
 from shared.web.paging import Paged, listed
 
 router = APIRouter(tags=["tasks"])
@@ -183,29 +191,44 @@ async def _answer(
     request: Request,
     task_id: str,
     caller: Principal,
+    body: object,
     act_of: Callable[[Transaction], Awaitable[Act]],
 ) -> JSONResponse:
-    """Carry out one act, commit, and return the task as it is then."""
+    """Carry out one act, commit, and return the task as it is then.
+
+    The same request again (Idempotency-Key) acts no second time and gets the task as it is now.
+    """
     loop = resources(request, Loop)
-    expected = _expected(request)
+    expected, key = _expected(request), idempotency_key(request)
     now = loop.clock.now()
+    headers = {}
     async with loop.database.transaction() as tx:
-        task = await act_on(
-            tx,
-            task_id,
-            await act_of(tx),
-            by=caller,
-            expected=expected,
-            person_keys=loop.person_keys,
-            now=now,
+        sent = (
+            None
+            if key is None
+            else Sent(caller_id=caller.id, route=request.url.path, key=key, body=body)
         )
-        seen = await read_task(tx, task.id, caller=caller, person_keys=loop.person_keys)
-    return JSONResponse(document_of(seen, now), headers={"ETag": f'"{task.version}"'})
+        if sent is None or await is_first(tx, sent, keyring=loop.keyring, now=now):
+            await act_on(
+                tx,
+                task_id,
+                await act_of(tx),
+                by=caller,
+                expected=expected,
+                person_keys=loop.person_keys,
+                now=now,
+            )
+        else:
+            headers[REPLAYED] = "true"
+        seen = await read_task(tx, task_id, caller=caller, person_keys=loop.person_keys)
+    headers["ETag"] = f'"{seen.task.version}"'
+    return JSONResponse(document_of(seen, now), headers=headers)
 
 
 @router.post(
     "/v1/tasks/{task_id}/actions/{n}/done",
     summary="Say that an agreed action is carried out",
+    openapi_extra={"parameters": [PARAMETER]},
 )
 async def post_action_done(
     request: Request, task_id: str, n: str, caller: Writer
@@ -218,23 +241,24 @@ async def post_action_done(
     async def act_of(_tx: Transaction) -> Act:
         return FinishAction(n=int(n))
 
-    return await _answer(request, task_id, caller, act_of)
+    return await _answer(request, task_id, caller, None, act_of)
 
 
 def _route(kind: type[ActIn]) -> Callable[..., Awaitable[JSONResponse]]:
     async def post_act(request: Request, task_id: str, caller: Writer) -> JSONResponse:
+        document: object = {}
         if kind.BLANK:
             await _read_blank(request)
-            body = kind()
         else:
-            body = parse(kind, await read_json(request))
+            document = await read_json(request)
+        body = parse(kind, document)
 
         async def act_of(tx: Transaction) -> Act:
             named: str | None = getattr(body, "owner", None)
             owner = None if named is None else await resolve_owner(tx, named, by=caller)
             return body.to_act(owner)
 
-        return await _answer(request, task_id, caller, act_of)
+        return await _answer(request, task_id, caller, document, act_of)
 
     return post_act
 
@@ -248,5 +272,5 @@ for _name, _kind in ACTS.items():
         operation_id=f"post_{_name}",
         summary=_kind.SUMMARY,
         description=_kind.__doc__,
-        openapi_extra=body_of(_kind),
+        openapi_extra={**body_of(_kind), "parameters": [PARAMETER]},
     )

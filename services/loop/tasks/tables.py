@@ -112,6 +112,15 @@ schemes = Table(
 )
 """The recovery schemes, by version; of each the highest one applies to new tasks."""
 
+requests = Table(
+    "loop_task_requests",
+    metadata,
+    Column("key_digest", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+"""The acts that came with an Idempotency-Key, for seven days."""
+
 PERSONAL = (
     PersonalColumn(table="loop_tasks", column="sealed_person", how="sealed"),
     PersonalColumn(table="loop_task_history", column="sealed_words", how="sealed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.loop.tasks.handlers.acting import act_on, resolve_owner
+from services.loop.tasks.handlers.once import Sent, is_first
 from services.loop.tasks.handlers.opening import Opened, open_tasks
 from services.loop.tasks.handlers.reading import (
     QueueRow,
@@ -17,8 +18,10 @@ from services.loop.tasks.handlers.ringing import ring
 __all__ = [
     "Opened",
     "QueueRow",
+    "Sent",
     "TaskView",
     "act_on",
+    "is_first",
     "list_tasks",
     "open_tasks",
     "queue",

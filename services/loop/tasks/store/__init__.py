@@ -20,6 +20,7 @@ from services.loop.tasks.store.tasks import (
     histories_of,
     lock_many,
     of_responses,
+    remember_request,
     save,
     stale,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "of_responses",
     "page_of",
     "place_of",
+    "remember_request",
     "save",
     "stale",
 ]
