@@ -20,7 +20,7 @@ from services.notify import store
 from services.notify.channels.email import MailChannel
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
 from services.notify.channels.texts import render_mail
-from services.notify.channels.webhook import Call, WebhookChannel, message_id
+from services.notify.channels.webhook import Call, Poster, message_id
 from services.notify.domain.alerts import facts_from, with_person
 from services.notify.domain.deliveries import (
     CHANNEL_BACKOFF,
@@ -88,7 +88,7 @@ class Dispatcher:
         keyring: Keyring,
         person_keys: PersonKeys,
         mail: MailChannel,
-        webhooks: WebhookChannel,
+        webhooks: Poster,
         sender: Sender,
         public_url: str,
         pace: Pace | None = None,
@@ -250,6 +250,8 @@ class Dispatcher:
                 return
             started_at, began = self._clock.now(), self._clock.monotonic()
             outcome = await self._send(ready, started_at)
+            if one.lane == MAIL_LANE:
+                self._rest_mail(outcome)
             fault_point("delivery.sent")
         now = self._clock.now()
         step = next_step(
@@ -271,8 +273,6 @@ class Dispatcher:
             )
         )
         fault_point("delivery.marked")
-        if one.channel is Channel.EMAIL:
-            self._rest_mail(outcome)
         _log.info(
             "delivery.tried",
             delivery_id=one.id,

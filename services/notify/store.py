@@ -490,7 +490,7 @@ class Settlement:
 
 
 async def settle(tx: Transaction, done: Settlement, *, now: datetime) -> bool:
-    """Write an attempt and the delivery's new state; False when the claim was lost meanwhile."""
+    """Write an attempt and the new state; False when the claim was lost meanwhile."""
     one = done.delivery
     values: dict[str, Any] = {"token": None, "lease_until": None}
     if done.outcome.verdict == "doubt":

@@ -117,7 +117,7 @@ class SmtpChannel:
             return _failed(talk, error)
         if outcome.verdict is Verdict.ACCEPTED:
             # The mail is theirs: saying goodbye must not delay writing that down.
-            spawn(_goodbye(client), name="smtp-quit")
+            _ = spawn(_goodbye(client), name="smtp-quit")
         else:
             client.close()
         return outcome

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from babel.dates import format_date, format_skeleton
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from mjml import mjml2html
 
 from services.notify.domain.alerts import TaskFacts
@@ -62,7 +62,8 @@ def _templates(language: str) -> Environment:
     """Return the templates with the messages of one language."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda name: name is None or not name.endswith(".txt"),
+        # Text parts are no markup: escaped, they would be wrong.
+        autoescape=select_autoescape(["mjml"], default_for_string=True),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )

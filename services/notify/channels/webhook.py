@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpcore
 from standardwebhooks import Webhook as Signer
+from typing_extensions import override
 
 from services.notify.domain.deliveries import Outcome, Verdict
 from services.notify.domain.networks import (
@@ -126,6 +127,14 @@ def headers_of(call: Call) -> Mapping[str, str]:
         "webhook-timestamp": str(int(call.at.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
+
+
+class Poster(Protocol):
+    """Takes one call to its receiver."""
+
+    async def send(self, call: Call) -> Outcome:
+        """Post once and say what came of it; never raises for the other side."""
+        ...
 
 
 class WebhookChannel:
@@ -282,11 +291,12 @@ class _Pinned(httpcore.AsyncNetworkBackend):
         self._patience = patience
         self._inner = httpcore.AnyIOBackend()
 
+    @override
     async def connect_tcp(
         self,
-        host: str,  # noqa: ARG002 - the very thing that must not be resolved again
+        host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -313,15 +323,17 @@ class _Pinned(httpcore.AsyncNetworkBackend):
             return stream
         raise _Refused("name_not_found")
 
+    @override
     async def connect_unix_socket(
         self,
-        path: str,  # noqa: ARG002 - refused whatever it is
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: no receiver lives in a file."""
         raise _Refused("address_refused")
 
+    @override
     async def sleep(self, seconds: float) -> None:
         """Wait, as httpcore asks between tries of its own; it makes none here."""
         await asyncio.sleep(seconds)

@@ -152,11 +152,9 @@ def with_person(body: bytes, person: Mapping[str, Any]) -> bytes:
     comment = person.get("comment")
     data["comment"] = comment
     full = compact(document)
-    if comment and len(full) > LARGEST_BODY:
-        data["comment_cut"] = True
-        data["comment"] = ""
-        room = LARGEST_BODY - len(compact(document))
-        data["comment"] = comment.encode()[: max(room // 2, 0)].decode(errors="ignore")
+    while comment and len(full) > LARGEST_BODY:
+        comment = comment[: len(comment) * 3 // 4]
+        data |= {"comment": comment, "comment_cut": True}
         full = compact(document)
     return full
 

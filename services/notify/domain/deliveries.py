@@ -119,7 +119,7 @@ CONFIGURATION_REST = timedelta(minutes=10)
 LONGEST_ASKED_WAIT = timedelta(hours=24)
 
 
-def next_step(
+def next_step(  # noqa: PLR0911 - one answer a verdict
     outcome: Outcome,
     *,
     failures: int,

@@ -58,11 +58,8 @@ def address_problem(address: str) -> str | None:
     if len(local) > 64 or not _LOCAL.fullmatch(local):
         return "local_part"
     labels = domain.split(".")
-    if len(labels) < 2 or len(domain) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        return "domain"
-    if labels[-1].isdigit():
-        return "domain"
-    return None
+    is_domain = len(labels) >= 2 and len(domain) <= 253 and all(map(_LABEL.fullmatch, labels))
+    return None if is_domain and not labels[-1].isdigit() else "domain"
 
 
 def sender_of(text: str) -> Sender | None:

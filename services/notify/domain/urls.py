@@ -59,8 +59,28 @@ class UrlRefused:
     fix: str
 
 
-def read_url(url: str, rules: UrlRules) -> Target | UrlRefused:  # noqa: PLR0911 - a table
+def read_url(url: str, rules: UrlRules) -> Target | UrlRefused:
     """Return where ``url`` points, or why it is refused."""
+    found = _parsed(url, rules)
+    if isinstance(found, UrlRefused):
+        return found
+    scheme, authority = found
+    parts = _authority(authority, 443 if scheme == "https" else 80)
+    if isinstance(parts, UrlRefused):
+        return parts
+    host, port = parts
+    if problem := _host_problem(host, inner_names=rules.inner_networks):
+        return problem
+    if not (port in PUBLIC_PORTS or rules.allow_http or rules.inner_networks):
+        listed = ", ".join(map(str, sorted(PUBLIC_PORTS)))
+        return UrlRefused(code="port", fix=f"use one of the ports {listed}")
+    if (host, port) in rules.own_origins:
+        return UrlRefused(code="own_origin", fix="choose a receiver other than this service")
+    return Target(scheme=scheme, host=host, port=port)
+
+
+def _parsed(url: str, rules: UrlRules) -> tuple[str, str] | UrlRefused:  # noqa: PLR0911 - a table
+    """Return scheme and authority of a URL that every parser reads alike."""
     if len(url) > _LONGEST:
         return UrlRefused(code="too_long", fix=f"use at most {_LONGEST} characters")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
@@ -80,18 +100,7 @@ def read_url(url: str, rules: UrlRules) -> Target | UrlRefused:  # noqa: PLR0911
         return UrlRefused(code="userinfo", fix="leave out user name and password")
     if _BAD_ESCAPE.search((found["path"] or "") + (found["query"] or "")):
         return UrlRefused(code="characters", fix="write a percent sign as %25")
-    parts = _authority(found["authority"].lower(), 443 if scheme == "https" else 80)
-    if isinstance(parts, UrlRefused):
-        return parts
-    host, port = parts
-    if problem := _host_problem(host, inner_names=rules.inner_networks):
-        return problem
-    if not (port in PUBLIC_PORTS or rules.allow_http or rules.inner_networks):
-        listed = ", ".join(map(str, sorted(PUBLIC_PORTS)))
-        return UrlRefused(code="port", fix=f"use one of the ports {listed}")
-    if (host, port) in rules.own_origins:
-        return UrlRefused(code="own_origin", fix="choose a receiver other than this service")
-    return Target(scheme=scheme, host=host, port=port)
+    return scheme, found["authority"].lower()
 
 
 def _authority(authority: str, default: int) -> tuple[str, int] | UrlRefused:
@@ -132,15 +141,16 @@ def _host_problem(host: str, *, inner_names: bool) -> UrlRefused | None:
     if _address(host) is not None:
         return None
     labels = host.split(".")
+    problem: UrlRefused | None = None
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        return UrlRefused(code="host", fix="use the host's plain name, without a final dot")
-    if _NUMERIC.fullmatch(labels[-1]):
+        problem = UrlRefused(code="host", fix="use the host's plain name, without a final dot")
+    elif _NUMERIC.fullmatch(labels[-1]):
         # 2130706433, 0x7f.1 and 127.1 are all loopback to the system's resolver.
-        return UrlRefused(code="numeric_host", fix="write an address as four plain numbers")
-    if inner_names:
-        return None
-    if any(host == name or host.endswith(f".{name}") for name in _INNER_NAMES):
-        return UrlRefused(code="inner_name", fix="use a name that the public internet knows")
-    if len(labels) < 2:
-        return UrlRefused(code="single_label", fix="use the host's full name")
-    return None
+        problem = UrlRefused(code="numeric_host", fix="write an address as four plain numbers")
+    elif inner_names:
+        problem = None
+    elif any(host == name or host.endswith(f".{name}") for name in _INNER_NAMES):
+        problem = UrlRefused(code="inner_name", fix="use a name that the public internet knows")
+    elif len(labels) < 2:
+        problem = UrlRefused(code="single_label", fix="use the host's full name")
+    return problem
