@@ -8,14 +8,18 @@ readers have connections of their own that cannot write.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-from contextlib import asynccontextmanager
+import re
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
+    DataError,
     DBAPIError,
     InterfaceError,
     OperationalError,
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
 
 # PostgreSQL classes of trouble that time heals: connection, resources, operator, system.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+
+
+_NO_NUL = "text with a NUL character reached the database"
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def is_transient(error: BaseException) -> bool:
@@ -96,6 +104,7 @@ class Engines:
             pool_timeout=10,
             pool_pre_ping=True,
             hide_parameters=True,
+            json_serializer=_to_json,
             connect_args={
                 "timeout": 5,
                 "server_settings": {
@@ -106,18 +115,27 @@ class Engines:
                 },
             },
         )
-        return cls(engine, engine, None)
+        # One snapshot for a whole view, in which nothing can be written; the same pool.
+        reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return cls(engine, reader, None)
 
     @classmethod
     def _open_sqlite(cls, url: str, database: str) -> Engines:
         path = Path(database)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _hold(path)
-        quiet: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
+        _use_wal(path)
+        quiet: dict[str, Any] = {
+            "max_overflow": 0,
+            "hide_parameters": True,
+            "json_serializer": _to_json,
+        }
         writer = create_async_engine(url, pool_size=1, pool_timeout=30, **quiet)
         reader = create_async_engine(url, pool_size=4, pool_timeout=10, **quiet)
         for engine, begin, pragmas in (
-            (writer, "BEGIN IMMEDIATE", ("journal_mode=WAL", "wal_autocheckpoint=2000")),
+            (writer, "BEGIN IMMEDIATE", ("wal_autocheckpoint=2000",)),
             (reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0")),
         ):
             _prepare(engine, begin, pragmas)
@@ -152,6 +170,41 @@ def _hold(path: Path) -> int:
     return handle
 
 
+def _use_wal(path: Path) -> None:
+    """Switch the file to its write-ahead log, which it remembers.
+
+    Before anybody reads: the switch needs the file alone.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=5)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        message = (
+            f"The database file {path} cannot be used: {error}. Check that it is a database of"
+            " Closed Loop and that this user may write to it and to its folder."
+        )
+        raise Misconfigured(message) from None
+
+
+def _to_json(value: object) -> str:
+    """Write JSON that both databases take, or that both refuse.
+
+    PostgreSQL takes no NUL in JSON; half a character cannot be encoded for either.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if _NUL_IN_JSON.search(text):
+        raise ValueError(_NO_NUL)
+    return text
+
+
+def _refuse_nul(parameters: Any) -> None:  # noqa: ANN401 - whatever a statement was given
+    """Refuse on SQLite the text that PostgreSQL refuses."""
+    for row in parameters if isinstance(parameters, list) else (parameters,):
+        for value in row:
+            if type(value) is str and "\x00" in value:
+                raise DataError("a statement", None, ValueError(_NO_NUL), hide_parameters=True)
+
+
 def _prepare(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
     """Take over transaction control from the driver and set the pragmas per connection."""
 
@@ -171,6 +224,11 @@ def _prepare(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def _check(*call: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own signature
+        _connection, _cursor, _statement, parameters, *_ = call
+        _refuse_nul(parameters)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's sync facade

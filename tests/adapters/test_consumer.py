@@ -210,6 +210,14 @@ def letters(database: Database) -> Callable[[], Any]:
     return read
 
 
+def state_of(consumer: Consumer) -> ConsumerState:
+    return consumer.health.state
+
+
+def is_ready(consumer: Consumer) -> bool:
+    return consumer.health.ready
+
+
 async def drain(consumer: Consumer) -> None:
     """Let the consumer work until it has nothing to do now."""
     while await consumer.step():
@@ -306,7 +314,7 @@ class TestEffects:
         await send(1, 2)
         bus.commit_fails = True
         await drain(consumer)
-        assert consumer.health.state is ConsumerState.DEGRADED
+        assert state_of(consumer) is ConsumerState.DEGRADED
         bus.commit_fails = False
         clock.advance(timedelta(seconds=30))
 
@@ -314,7 +322,7 @@ class TestEffects:
 
         assert await consumer.lag() == 0
         assert await effects() == [1, 2]
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
 
     async def test_events_for_others_are_passed_over(
         self, consumer: Consumer, room: Room, send: Any, letters: Any, clock: ManualClock
@@ -410,7 +418,7 @@ class TestUnreadable:
         assert await effects() == list(range(1_000))
         assert len(await letters()) == len(POISON)
         assert await consumer.lag() == 0
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
 
     @pytest.mark.parametrize("shape", POISON)
     async def test_a_letter_says_where_from_and_why_and_keeps_the_bytes(
@@ -473,13 +481,13 @@ class TestUnreadable:
         """Then it is this program that cannot read, and parking a whole topic helps nobody."""
         await send(*[b"junk"] * 99, 1, *[b"junk"] * 99)
         await drain(consumer)
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
 
         await send(b"junk")
         await drain(consumer)
 
-        assert consumer.health.state is ConsumerState.STOPPED
-        assert not consumer.health.ready
+        assert state_of(consumer) is ConsumerState.STOPPED
+        assert not is_ready(consumer)
 
 
 class Foreign(Exception):
@@ -511,7 +519,7 @@ class TestFailingForGood:
         assert "forty" not in letter.error
         assert pauses == [0.2, 1.0]
         assert await consumer.lag() == 0
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
 
     async def test_what_succeeds_on_its_second_try_is_not_parked(
         self, consumer: Consumer, room: Room, send: Any, effects: Any, letters: Any
@@ -566,8 +574,8 @@ class TestFailingForGood:
 
         await drain(consumer)
 
-        assert consumer.health.state is ConsumerState.STOPPED
-        assert not consumer.health.ready
+        assert state_of(consumer) is ConsumerState.STOPPED
+        assert not is_ready(consumer)
         assert "20 events in a row" in consumer.health.reason
         assert len(await letters()) == 20
         assert await consumer.lag() == 27
@@ -585,7 +593,7 @@ class TestFailingForGood:
 
         await drain(consumer)
 
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
         assert len(await letters()) == 95
 
     async def test_what_is_parked_already_is_not_tried_again_on_redelivery(
@@ -639,7 +647,7 @@ class TestTroubleThatTimeHeals:
         await drain(consumer)
 
         assert await effects() == [0, 1, 2, 3, 4]
-        assert consumer.health.state is ConsumerState.OK
+        assert state_of(consumer) is ConsumerState.OK
 
     async def test_the_pauses_grow_to_half_a_minute(
         self, consumer: Consumer, room: Room, send: Any, clock: ManualClock
@@ -658,18 +666,18 @@ class TestTroubleThatTimeHeals:
         room.fails = lambda _: TryLater("later", slug="database-unavailable")
         await send(1)
         await drain(consumer)
-        assert consumer.health.state is ConsumerState.DEGRADED
+        assert state_of(consumer) is ConsumerState.DEGRADED
         assert consumer.health.reason == "database-unavailable"
-        assert consumer.health.ready
+        assert is_ready(consumer)
 
         clock.advance(timedelta(seconds=61))
         await drain(consumer)
-        assert not consumer.health.ready
+        assert not is_ready(consumer)
 
         room.fails = lambda _: None
         clock.advance(timedelta(seconds=61))
         await drain(consumer)
-        assert consumer.health.ready
+        assert is_ready(consumer)
 
     async def test_a_bus_that_is_away_leaves_it_ready(
         self, consumer: Consumer, bus: Recording, clock: ManualClock
@@ -681,8 +689,8 @@ class TestTroubleThatTimeHeals:
             assert not await consumer.step()
             clock.advance(timedelta(minutes=1))
 
-        assert consumer.health.state is ConsumerState.DEGRADED
-        assert consumer.health.ready
+        assert state_of(consumer) is ConsumerState.DEGRADED
+        assert is_ready(consumer)
 
     async def test_trouble_while_going_one_by_one_keeps_what_was_done(
         self, consumer: Consumer, room: Room, send: Any, effects: Any, clock: ManualClock
@@ -709,8 +717,8 @@ class TestReplay:
         room.fails = lambda n: Foreign() if n == 1 else None
         await send(0, 1, 2)
         await drain(consumer)
-        (parked,) = await letters()
-        return parked
+        found: Sequence[DeadLetter] = await letters()
+        return found[0]
 
     async def test_it_has_its_effect_and_the_letter_is_settled(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from tests.fakes import ManualClock
 
 
 def handled(n: int = 0) -> ResponseHandled:
-    return ResponseHandled.model_construct(response_id=f"rsp_{n}")
+    return ResponseHandled(response_id=f"rsp_{n}", revision=1, state="no_action")
 
 
 class RecordingBus:
@@ -232,7 +233,7 @@ async def test_a_bus_that_is_away_is_asked_less_and_less_and_then_again_at_once(
             asked_at.append(clock.monotonic())
         clock.advance(timedelta(milliseconds=50))
 
-    pauses = [round(b - a, 2) for a, b in zip(asked_at, asked_at[1:], strict=False)]
+    pauses = [round(b - a, 2) for a, b in itertools.pairwise(asked_at)]
     assert pauses[:4] == pytest.approx([0.15, 0.3, 0.6, 1.2], abs=0.06)
     assert max(pauses) == pytest.approx(22.5, abs=0.06)
     bus.fails = lambda _: None
@@ -277,7 +278,7 @@ async def test_a_missing_topic_holds_its_own_records_only(
 ) -> None:
     async with database.transaction() as tx:
         for n in range(1_200):
-            envelope = tx.announce(handled(), key=f"per_{n}", at=clock.now())
+            tx.announce(handled(), key=f"per_{n}", at=clock.now())
             tx._announced[-1]["topic"] = "missing"
     (fine,) = await announce("per_9999")
     bus.fails = lambda r: (
@@ -294,8 +295,7 @@ async def test_a_missing_topic_holds_its_own_records_only(
     bus.fails = lambda _: None
     clock.advance(timedelta(seconds=30))
     await drain(relay)
-    assert len(bus.log) == 1_201
-    assert envelope.id in bus.ids
+    assert len(set(bus.ids)) == 1_201
 
 
 async def test_a_refused_record_is_parked_and_the_others_go_on(
@@ -375,7 +375,6 @@ async def test_a_relay_that_lost_its_lease_publishes_nothing_more(
     def paused(_: Record) -> None:
         clock.advance(timedelta(seconds=31))
         one._token = "somebody else's"
-        return None
 
     bus.fails = paused
     await one.step()
@@ -399,7 +398,7 @@ async def test_an_idle_relay_writes_nothing(relay: Relay, database: Database) ->
 async def test_a_smaller_number_that_is_committed_later_is_published(
     relay: Relay, bus: RecordingBus, database: Database, clock: ManualClock
 ) -> None:
-    """On PostgreSQL numbers are given out before the commit, and commits overtake each other."""
+    """PostgreSQL gives numbers out before the commit, and commits overtake each other."""
     if database.dialect == "sqlite":
         async with database.transaction() as tx:
             tx.announce(handled(), key="per_1", at=clock.now())
