@@ -398,7 +398,7 @@ async def _own(
 ) -> AsyncIterator[_Opened]:
     """Open this installation in this process, with a key that ends with the import."""
     settings = Settings.load()
-    set_up(form=settings.log_format, level="warning")
+    set_up(form=settings.log_format, level="error")
     clock = SystemClock()
     async with compose(settings) as system:
         async with system.database.transaction() as tx:

@@ -147,11 +147,17 @@ def _value(member: str, rule: Rule, row: Row[str, str]) -> Value:
     if not text:
         return rule.default
     if rule.map is not None:
-        if text in rule.map:
-            return rule.map[text]
-        if rule.default is None:
-            raise CannotMap(member, "not_in_map", "the value has no entry under map")
-        return rule.default
+        return _looked_up(member, rule.map, rule.default, text)
+    return _converted(member, rule, raw, text)
+
+
+def _looked_up(member: str, known: dict[str, Value], default: Value, text: str) -> Value:
+    if text not in known and default is None:
+        raise CannotMap(member, "not_in_map", "the value has no entry under map")
+    return known.get(text, default)
+
+
+def _converted(member: str, rule: Rule, raw: str, text: str) -> Value:
     match rule.type:
         case "verbatim":
             return raw

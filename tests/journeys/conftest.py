@@ -9,6 +9,7 @@ import pytest
 from tests.infra import kafka
 from tests.infra.kafka import KafkaBroker
 from tests.infra.postgres import PostgresServer
+from tests.infra.smtp import MailServer
 from tests.journeys.installation import Embedded, Installation, ScaledOut
 
 
@@ -32,8 +33,11 @@ def journey_broker() -> Iterator[KafkaBroker]:
 def scaled_out(
     journey_broker: KafkaBroker, postgres_server: PostgresServer
 ) -> Iterator[ScaledOut]:
-    """Three roles on Kafka and PostgreSQL behind nginx."""
-    with ScaledOut(journey_broker, postgres_server) as running:
+    """Three roles on Kafka and PostgreSQL behind nginx, with a real SMTP server."""
+    with (
+        MailServer() as mail,
+        ScaledOut(journey_broker, postgres_server, mail=mail) as running,
+    ):
         yield running
 
 

@@ -8,6 +8,7 @@ puts the file's nginx configuration in front; only addresses and ports are repla
 from __future__ import annotations
 
 import contextlib
+import html
 import os
 import re
 import secrets
@@ -21,11 +22,13 @@ from typing import Any, Self
 
 import httpx
 import yaml
+from typing_extensions import override
 
 from tests.infra.kafka import KafkaBroker
 from tests.infra.nginx import Nginx
 from tests.infra.postgres import PostgresServer
 from tests.infra.processes import LOOPBACK, Child, data_folder, free_port, wait_until
+from tests.infra.smtp import MailServer
 
 ROOT = Path(__file__).parents[2]
 ADMIN = ("admin@example.org", "correct horse battery staple")
@@ -130,6 +133,11 @@ class Installation:
         ) as client:
             yield client
 
+    def mailed(self, text: str) -> bool:
+        """Tell whether a mail with this text in its subject has gone out."""
+        with self.browser() as browser:
+            return text in html.unescape(browser.get("/mail").text)
+
     @contextlib.contextmanager
     def browser(self) -> Iterator[httpx.Client]:
         """Lend a client that has signed in as the administrator, as a browser would."""
@@ -188,11 +196,12 @@ class ScaledOut(Installation):
     """The services of the compose file as processes, nginx in front."""
 
     def __init__(
-        self, kafka: KafkaBroker, postgres: PostgresServer, *, smtp: str = "capture:"
+        self, kafka: KafkaBroker, postgres: PostgresServer, *, mail: MailServer | None = None
     ) -> None:
         super().__init__()
         self._kafka = kafka
         self._postgres = postgres
+        self._mail = mail
         self._database = postgres.create_database()
         self._stack.callback(postgres.drop_database, self._database)
         self._ports = {role: free_port() for role in ("ingest", "loop", "notify")}
@@ -201,13 +210,20 @@ class ScaledOut(Installation):
         self._variables = {
             **self._base(),
             "CLOSED_LOOP_PUBLIC_URL": self.front,
-            "CLOSED_LOOP_SMTP_URL": smtp,
+            "CLOSED_LOOP_SMTP_URL": mail.url if mail else "capture:",
             "POSTGRES_PASSWORD": postgres.password,
             "ROLES_PASSWORD": secrets.token_urlsafe(16),
         }
         text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-        self.compose: dict[str, Any] = yaml.safe_load(_substitute(text, self._variables))
+        self.compose: dict[str, Any] = _filled_in(yaml.safe_load(text), self._variables)
         self._users: dict[str, str] = {}
+
+    @override
+    def mailed(self, text: str) -> bool:
+        """Tell whether a mail with this text in its subject has reached the SMTP server."""
+        if self._mail is None:
+            return super().mailed(text)
+        return any(text in str(mail.message["Subject"]) for mail in self._mail.mails)
 
     @property
     def bootstrap(self) -> str:
@@ -300,6 +316,15 @@ class ScaledOut(Installation):
             text = text.replace(f"server {role}:8000;", f"server {LOOPBACK}:{port};")
         text = text.replace("listen 8080;", f"listen {LOOPBACK}:{self._front_port};")
         self._stack.enter_context(Nginx(text, port=self._front_port))
+
+
+def _filled_in(part: Any, variables: Mapping[str, str]) -> Any:
+    """Return a parsed document with the variables in its texts filled in."""
+    if isinstance(part, dict):
+        return {name: _filled_in(value, variables) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_filled_in(value, variables) for value in part]
+    return _substitute(part, variables) if isinstance(part, str) else part
 
 
 def _substitute(text: str, variables: Mapping[str, str]) -> str:

@@ -98,11 +98,11 @@ def test_a_detractor_becomes_a_task_a_page_a_mail_and_a_signed_webhook(
         assert WORDS in queue
         page = html.unescape(browser.get(f"/tasks/{task['id']}").text)
         assert f"Sam {unique}" in page
-
-        def mail_is_there() -> bool:
-            return f"support-{unique}" in html.unescape(browser.get("/mail").text)
-
-        wait_until(mail_is_there, what="the mail to the owner", seconds=10)
+    wait_until(
+        lambda: installation.mailed(f"support-{unique}"),
+        what="the mail to the owner",
+        seconds=10,
+    )
     # No bound here: figures are printed by tests/benchmarks; this one is for the reader.
     print(f"from the post to the verified webhook: {elapsed:.2f} s")
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -38,9 +39,10 @@ from services.ingest.handlers import (
     key_reused,
     meanings,
     record_many,
+    record_responses,
 )
 from services.ingest.schemas import BatchOut, ResponseIn, schema_of
-from shared.errors import Invalid, Refused, TooLarge, Unreadable
+from shared.errors import Forbidden, Invalid, Refused, TooLarge, Unreadable
 from shared.faults import fault_point
 from shared.identity.principal import Principal, Scope
 from shared.tasks import spawn
@@ -72,6 +74,9 @@ LIMIT: Final = 16_000_000
 DEADLINE: Final = 50.0
 _ROUTE: Final = "POST /v1/responses/batch"
 _BOM: Final = "\ufeff"
+
+_AS_NEW: Final = "treat old answers as if they were given today; needs settings:write"
+_DRY_RUN: Final = "check every item against what is stored, record nothing"
 
 _ROW_FLAWS: Final = {
     "not_csv": "This row cannot be read as CSV.",
@@ -133,9 +138,15 @@ class _Item:
     },
 )
 async def post_batch(
-    request: Request, caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))]
+    request: Request,
+    caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))],
+    *,
+    as_new: Annotated[bool, Query(description=_AS_NEW)] = False,
+    dry_run: Annotated[bool, Query(description=_DRY_RUN)] = False,
 ) -> JSONResponse:
     """Take up to 10,000 responses in; one result for each, in order."""
+    if as_new and not caller.may(Scope.SETTINGS_WRITE):
+        raise Forbidden("as_new opens tasks for old answers; it needs scope settings:write.")
     ingest = resources(request, Ingest)
     source = source_of(caller)
     kind = media_type(request, (JSON, NDJSON, CSV))
@@ -144,10 +155,14 @@ async def post_batch(
     # In a thread: ten thousand rows take a good part of a second, and others wait for the loop.
     items = await asyncio.to_thread(_understood, kind, body, source, ingest.clock.now())
     fault_point("ingest.validated")
-    work = spawn(
-        _recorded(ingest, items, source, key, web(request).settings.public_url),
-        name="record-batch",
-    )
+    public_url = web(request).settings.public_url
+    if as_new:
+        for item in items:
+            if item.command is not None:
+                item.command = replace(item.command, as_new=True)
+    if dry_run:
+        return JSONResponse(await _tried(ingest, items, public_url), status_code=202)
+    work = spawn(_recorded(ingest, items, source, key, public_url), name="record-batch")
     answer, replayed = await within(DEADLINE, asyncio.shield(work))
     fault_point("ingest.answering")
     return JSONResponse(
@@ -218,6 +233,30 @@ def _unreadable(code: str) -> Unreadable:
 
 
 _READERS: Final = {JSON: _from_json, NDJSON: _from_lines, CSV: _from_sheet}
+
+
+class _TakenBack(Exception):
+    """Ends a trial: the transaction is rolled back."""
+
+
+async def _tried(ingest: Ingest, items: Sequence[_Item], public_url: str) -> dict[str, Any]:
+    """Record for trial and take it back; the answer is the true one, without ids."""
+    commands = [item.command for item in items if item.command is not None]
+    outcomes: Sequence[Outcome] = ()
+    with suppress(_TakenBack):
+        async with ingest.database.transaction() as tx:
+            outcomes = await record_responses(
+                tx,
+                commands,
+                now=ingest.clock.now(),
+                keyring=ingest.keyring,
+                person_keys=ingest.person_keys,
+            )
+            raise _TakenBack
+    answer = _answer(items, outcomes, public_url)
+    for result in answer["results"]:
+        result["id"] = None
+    return answer
 
 
 async def _recorded(
