@@ -115,6 +115,8 @@ async def api(
         made = Api(intake, client)
         made.headers = await made.key(Scope.TASKS_READ, Scope.TASKS_WRITE)
         yield made
+        # The use of a key is written beside the request; not after the database has closed.
+        await app.state.gate.keys.settle()
 
 
 # ------------------------------------------------------------------ the document
