@@ -15,7 +15,7 @@ from services.notify.channels.message import Mail
 from services.notify.channels.webhook import Call, Poster, Rules
 from services.notify.domain.deliveries import Channel, Outcome, Verdict
 from services.notify.domain.mail import Sender
-from services.notify.handlers import CreateWebhook, Notify, create_webhook
+from services.notify.handlers.endpoints import CreateWebhook, Notify, create_webhook
 from services.notify.jobs import Dispatcher, Pace
 from services.notify.listeners import hear_tasks
 from services.notify.store import Attempt, Delivery, Webhook
@@ -153,7 +153,7 @@ class House:
         now = self.clock.now()
         self._opened_at = self._opened_at or now
         response_id = f"rsp_{task_id[4:]}"
-        extra: Mapping[str, Any] = {
+        all_extra: Mapping[type, dict[str, Any]] = {
             TaskResolved: {
                 "state": "resolved",
                 "outcome": "solved",
@@ -164,7 +164,7 @@ class House:
                 "within_deadline": True,
             },
             TaskClosed: {"state": "closed", "reason": "not_needed", "closed_at": now},
-        }.get(kind, {})
+        }
         event = kind(
             **{
                 "task_id": task_id,
@@ -182,7 +182,7 @@ class House:
                 "due_at": self._opened_at + timedelta(hours=24),
                 "person_ref": "per_1",
                 "person": await self.person(response_id),
-                **extra,
+                **all_extra.get(kind, {}),
                 **members,
             }
         )

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.notify import handlers, store
+from services.notify import store
 from services.notify.domain.deliveries import State
-from services.notify.handlers import ChangeWebhook, CreateWebhook, Notify
+from services.notify.handlers import endpoints as handlers
+from services.notify.handlers.endpoints import ChangeWebhook, CreateWebhook, Notify
 from services.notify.schemas import (
     WebhookChange,
     WebhookIn,

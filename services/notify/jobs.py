@@ -32,7 +32,7 @@ from services.notify.domain.deliveries import (
     next_step,
 )
 from services.notify.domain.mail import Sender
-from services.notify.handlers import settle
+from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
 from shared.clock import Clock
 from shared.db.group import GroupCommit

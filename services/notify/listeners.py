@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.notify.domain.alerts import TaskFacts, public_type
-from services.notify.handlers import tell
+from services.notify.handlers.telling import tell
 from shared.bus.consumer import Arrived, Handler
 from shared.db.transaction import Transaction
 from shared.events.envelope import Event

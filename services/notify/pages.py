@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, Response
 
 from services.notify import store
 from services.notify.channels.capture import opened
-from services.notify.handlers import Notify
+from services.notify.handlers.endpoints import Notify
 from services.notify.store import CapturedMail
 from shared.errors import NotFound
 from shared.identity.principal import Principal, Scope

@@ -7,7 +7,7 @@ from services.notify.channels.capture import CaptureChannel
 from services.notify.channels.email import MailChannel, SmtpChannel, SmtpServer
 from services.notify.channels.webhook import Rules, WebhookChannel
 from services.notify.domain.mail import Sender, sender_of
-from services.notify.handlers import Notify
+from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
 from services.notify.listeners import TASK_EVENTS, hear_tasks
 from services.notify.pages import router as pages_router

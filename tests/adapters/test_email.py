@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ async def test_a_mail_arrives_with_its_envelope_its_headers_and_both_parts(
     }
     text, html = message.iter_parts()
     assert text.get_content().splitlines() == ["Hello", ".", "..two dots", "From here"]
-    assert html.get_content().strip() == "<p>27</p>"
+    assert html.get_content().strip() == "<p>29</p>"
 
 
 async def test_the_same_mail_has_the_same_bytes_on_every_try() -> None:
@@ -200,7 +201,7 @@ class RawServer:
     answers: dict[bytes, bytes] = field(default_factory=dict)
     after_dot: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
     received: list[bytes] = field(default_factory=list)
-    quits: int = 0
+    has_quit: asyncio.Event = field(default_factory=asyncio.Event)
     open: dict[asyncio.StreamWriter, asyncio.Event] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -236,7 +237,7 @@ class RawServer:
                     break
                 writer.write(b"250 2.0.0 taken\r\n")
             elif verb == b"QUIT":
-                self.quits += 1
+                self.has_quit.set()
                 writer.write(b"221 bye\r\n")
                 break
             else:
@@ -244,7 +245,7 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw(**members: object) -> AsyncIterator[RawServer]:
+async def raw(**members: Any) -> AsyncIterator[RawServer]:
     server = RawServer(**members)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
@@ -333,8 +334,7 @@ async def test_saying_goodbye_delays_nothing_and_happens() -> None:
         outcome = await channel_to(server).send(a_mail())
         assert outcome.verdict is Verdict.ACCEPTED
         async with asyncio.timeout(5):
-            while not server.quits:
-                await asyncio.sleep(0.01)
+            await server.has_quit.wait()
 
 
 @pytest.mark.parametrize(

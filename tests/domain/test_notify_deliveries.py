@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def after(outcome: Outcome, *, failures: int = 0, troubles: int = 0) -> NextStep
     )
 
 
-def an_outcome(verdict: Verdict, **members: object) -> Outcome:
+def an_outcome(verdict: Verdict, **members: Any) -> Outcome:
     return Outcome(verdict=verdict, reason="reason", **members)
 
 

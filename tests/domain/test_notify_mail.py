@@ -1,4 +1,4 @@
-"""Addresses, header values and words: what may stand in a mail, and what becomes of the rest."""
+"""Addresses, header values and words: what may stand in a mail, and what becomes of it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_public_addresses_may_be_dialled(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - to be refused
         "0.1.2.3",
         "10.0.0.1",
         "10.255.255.255",
@@ -198,7 +198,7 @@ def test_the_operator_may_allow_a_network_on_any_port_and_no_other() -> None:
     assert address_problem(ip_address("10.0.0.1"), 443, rules) == "private"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "198.18.7.7"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::", "198.18.7.7"])
 def test_our_own_origin_stays_refused_even_where_its_network_is_allowed(address: str) -> None:
     rules = NetworkRules(
         allowed=(ip_network("0.0.0.0/0"), ip_network("::/0")),

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from services.notify import handlers, store
+from services.notify import store
 from services.notify.channels.capture import CaptureChannel, opened
 from services.notify.domain.deliveries import (
     WEBHOOK_SCHEDULE,
@@ -20,8 +20,10 @@ from services.notify.domain.deliveries import (
     State,
     Verdict,
 )
-from services.notify.handlers import ChangeWebhook
+from services.notify.handlers import endpoints as handlers
+from services.notify.handlers.endpoints import ChangeWebhook
 from services.notify.store import Delivery
+from services.notify.tables import deliveries
 from shared.db.transaction import Database
 from shared.errors import Conflict, Invalid, NotFound
 from shared.events.loop import (
@@ -618,8 +620,8 @@ async def test_an_address_that_is_none_is_given_up_at_once(house: House) -> None
     async with house.database.transaction() as tx:
         one = await only(house)
         await tx.execute(
-            store.deliveries.update()
-            .where(store.deliveries.c.id == one.id)
+            deliveries.update()
+            .where(deliveries.c.id == one.id)
             .values(recipient={"email": "a@b\nx", "language": "en", "time_zone": "UTC"})
         )
 

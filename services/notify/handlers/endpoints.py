@@ -1,45 +1,29 @@
-"""What notify does: tell about tasks, look after webhooks, settle attempts.
-
-Load, decide, save, announce; whoever opened the transaction commits it.
-"""
+"""Looking after webhooks: adding, changing, rotating, trying out, sending again."""
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.notify import store
 from services.notify.channels.webhook import Rules
-from services.notify.domain.alerts import (
-    MAIL_KINDS,
-    TaskFacts,
-    facts_document,
-    is_wanted,
-    ping_body,
-    webhook_body,
-)
-from services.notify.domain.deliveries import Channel, GiveUp, RetryAt, Sent, Verdict
-from services.notify.store import Delivery, Detail, Mailbox, NewDelivery, Secret, Webhook
+from services.notify.domain.alerts import ping_body
+from services.notify.domain.deliveries import Channel
+from services.notify.store import Delivery, Detail, NewDelivery, Secret, Webhook
 from shared.clock import Clock
 from shared.db.transaction import Database, Reading, Transaction
 from shared.errors import Conflict, Finding, Invalid, NotFound
-from shared.events.notify import AlertDelivered, AlertUndeliverable
-from shared.faults import fault_point
 from shared.identity import audit
-from shared.identity.people import Recipient, addresses_of
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 from shared.ids import new_id
-from shared.logs import correlation_id, get_logger
 from shared.sealing import Keyring
 
 ROTATION_GRACE = timedelta(hours=24)
 MOST_FORMER_SECRETS = 10
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,116 +37,6 @@ class Notify:
     rules: Rules
     wake: Callable[[], None] = lambda: None
     """Tells the dispatcher of this process that something is due."""
-
-
-# ---------------------------------------------------------------- telling about tasks
-
-
-async def tell(
-    tx: Transaction, events: Sequence[TaskFacts], *, public_url: str, now: datetime
-) -> int:
-    """Make one delivery per event and recipient or endpoint; return how many were asked for.
-
-    Twins are impossible by key. Which tasks are done is noted, so that mails about them which
-    still wait are held when their turn comes.
-    """
-    endpoints = await store.enabled_webhooks(tx)
-    owners = {
-        (one.owner_id, one.owner_kind): await addresses_of(
-            tx, one.owner_id, "person" if one.owner_kind == "person" else "team"
-        )
-        for one in {
-            (each.owner_id, each.owner_kind): each for each in events if _mail_kind(each)
-        }.values()
-    }
-    fresh = [
-        delivery
-        for one in events
-        for delivery in (
-            *_mails(one, owners.get((one.owner_id, one.owner_kind), ())),
-            *_posts(one, endpoints, public_url=public_url),
-        )
-    ]
-    await store.add_deliveries(tx, fresh, now=now)
-    await store.note_task_states(tx, _latest_states(events))
-    fault_point("notify.fanned_out")
-    return len(fresh)
-
-
-def _mail_kind(one: TaskFacts) -> str | None:
-    return None if one.is_done else MAIL_KINDS.get(one.type)
-
-
-def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDelivery]:
-    kind = _mail_kind(one)
-    if kind is None:
-        return []
-    if not recipients:
-        _log.warning("alert.nobody_to_tell", task_id=one.task_id, event_type=one.type)
-    return [
-        NewDelivery(
-            event_id=one.event_id,
-            event_type=one.type,
-            channel=Channel.EMAIL,
-            target=recipient.staff_id or one.owner_id,
-            purpose=kind,
-            payload=facts_document(one),
-            task_id=one.task_id,
-            response_id=one.response_id,
-            correlation_id=one.correlation_id,
-            person_ref=one.person_ref,
-            sealed_person=one.person,
-            recipient=Mailbox(
-                email=recipient.email,
-                language=recipient.language,
-                time_zone=recipient.time_zone,
-            ),
-        )
-        for recipient in recipients
-    ]
-
-
-def _posts(
-    one: TaskFacts,
-    endpoints: Sequence[tuple[str, tuple[str, ...], Detail]],
-    *,
-    public_url: str,
-) -> Sequence[NewDelivery]:
-    wanting = [
-        (webhook_id, detail)
-        for webhook_id, patterns, detail in endpoints
-        if is_wanted(one.type, patterns)
-    ]
-    if not wanting:
-        return []
-    body = webhook_body(one, public_url=public_url)
-    return [
-        NewDelivery(
-            event_id=one.event_id,
-            event_type=one.type,
-            channel=Channel.WEBHOOK,
-            target=webhook_id,
-            purpose="event",
-            payload=body,
-            task_id=one.task_id,
-            response_id=one.response_id,
-            correlation_id=one.correlation_id,
-            person_ref=one.person_ref,
-            sealed_person=one.person if detail == "full" else None,
-        )
-        for webhook_id, detail in wanting
-    ]
-
-
-def _latest_states(events: Sequence[TaskFacts]) -> Mapping[str, tuple[int, bool]]:
-    latest: dict[str, tuple[int, bool]] = {}
-    for one in events:
-        if one.version >= latest.get(one.task_id, (0, False))[0]:
-            latest[one.task_id] = (one.version, one.is_done)
-    return latest
-
-
-# ---------------------------------------------------------------- webhooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +109,7 @@ async def change_webhook(
         changed_at=now,
     )
     if command.is_enabled is not None and command.is_enabled is not webhook.is_enabled:
-        changed = await _switched(
+        changed = await switched(
             tx, changed, on=command.is_enabled, reason="switched_off", now=now
         )
     await store.save_webhook(tx, changed, notify.keyring)
@@ -355,9 +229,10 @@ async def _wanted(
     return webhook
 
 
-async def _switched(
+async def switched(
     tx: Transaction, webhook: Webhook, *, on: bool, reason: str, now: datetime
 ) -> Webhook:
+    """Return the endpoint on or off, after releasing or holding what waits for it."""
     if on:
         await store.release_lane(tx, webhook.id, now=now)
         return replace(webhook, is_enabled=True, disabled_reason=None)
@@ -384,73 +259,3 @@ def _check_url(url: str, rules: Rules) -> None:
 def _new_secret() -> str:
     """Return a secret as Standard Webhooks writes it: 32 random bytes."""
     return f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
-
-
-# ---------------------------------------------------------------- settling attempts
-
-
-async def settle(
-    tx: Transaction, done: store.Settlement, *, keyring: Keyring, now: datetime
-) -> bool:
-    """Write down an attempt and what follows; announce a verdict that is final.
-
-    False when another worker has taken the delivery over meanwhile: then nothing is changed.
-    """
-    one = done.delivery
-    if not await store.settle(tx, done, now=now):
-        return False
-    # The announcement belongs to the request that the alert goes back to.
-    before = correlation_id.set(one.correlation_id)
-    _announce(tx, done, now=now)
-    correlation_id.reset(before)
-    if done.outcome.verdict is Verdict.GONE:
-        webhook = await store.webhook_of(tx, one.target, keyring, locked=True)
-        if webhook is not None and webhook.is_enabled:
-            off = await _switched(tx, webhook, on=False, reason="receiver_gone", now=now)
-            await store.save_webhook(tx, replace(off, changed_at=now), keyring)
-            await audit.record(
-                tx,
-                audit.SYSTEM,
-                "webhook.disabled",
-                webhook.id,
-                {"reason": "receiver_gone"},
-                now=now,
-            )
-    return True
-
-
-def _announce(tx: Transaction, done: store.Settlement, *, now: datetime) -> None:
-    one = done.delivery
-    match done.step:
-        case Sent():
-            tx.announce(
-                AlertDelivered(
-                    delivery_id=one.id,
-                    channel=one.channel.value,
-                    event_type=one.event_type,
-                    event_id=one.event_id,
-                    task_id=one.task_id,
-                    attempts=one.attempts,
-                    at=now,
-                    possible_duplicate=one.in_doubt,
-                ),
-                key=one.person_ref or one.id,
-                at=now,
-            )
-        case GiveUp(reason):
-            tx.announce(
-                AlertUndeliverable(
-                    delivery_id=one.id,
-                    channel=one.channel.value,
-                    event_type=one.event_type,
-                    event_id=one.event_id,
-                    task_id=one.task_id,
-                    attempts=one.attempts,
-                    at=now,
-                    reason=reason,
-                ),
-                key=one.person_ref or one.id,
-                at=now,
-            )
-        case RetryAt():
-            pass

@@ -1,0 +1,127 @@
+"""Who is told about an event of a task: one delivery per recipient and per endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from services.notify import store
+from services.notify.domain.alerts import (
+    MAIL_KINDS,
+    TaskFacts,
+    facts_document,
+    is_wanted,
+    webhook_body,
+)
+from services.notify.domain.deliveries import Channel
+from services.notify.store import Detail, Mailbox, NewDelivery
+from shared.db.transaction import Transaction
+from shared.faults import fault_point
+from shared.identity.people import Recipient, addresses_of
+from shared.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+async def tell(
+    tx: Transaction, events: Sequence[TaskFacts], *, public_url: str, now: datetime
+) -> int:
+    """Make one delivery per event and recipient or endpoint; return how many were asked for.
+
+    Twins are impossible by key. Which tasks are done is noted, so that mails about them which
+    still wait are held when their turn comes.
+    """
+    endpoints = await store.enabled_webhooks(tx)
+    owners = {
+        (one.owner_id, one.owner_kind): await addresses_of(
+            tx, one.owner_id, "person" if one.owner_kind == "person" else "team"
+        )
+        for one in {
+            (each.owner_id, each.owner_kind): each for each in events if _mail_kind(each)
+        }.values()
+    }
+    fresh = [
+        delivery
+        for one in events
+        for delivery in (
+            *_mails(one, owners.get((one.owner_id, one.owner_kind), ())),
+            *_posts(one, endpoints, public_url=public_url),
+        )
+    ]
+    await store.add_deliveries(tx, fresh, now=now)
+    await store.note_task_states(tx, _latest_states(events))
+    fault_point("notify.fanned_out")
+    return len(fresh)
+
+
+def _mail_kind(one: TaskFacts) -> str | None:
+    return None if one.is_done else MAIL_KINDS.get(one.type)
+
+
+def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDelivery]:
+    kind = _mail_kind(one)
+    if kind is None:
+        return []
+    if not recipients:
+        _log.warning("alert.nobody_to_tell", task_id=one.task_id, event_type=one.type)
+    return [
+        NewDelivery(
+            event_id=one.event_id,
+            event_type=one.type,
+            channel=Channel.EMAIL,
+            target=recipient.staff_id or one.owner_id,
+            purpose=kind,
+            payload=facts_document(one),
+            task_id=one.task_id,
+            response_id=one.response_id,
+            correlation_id=one.correlation_id,
+            person_ref=one.person_ref,
+            sealed_person=one.person,
+            recipient=Mailbox(
+                email=recipient.email,
+                language=recipient.language,
+                time_zone=recipient.time_zone,
+            ),
+        )
+        for recipient in recipients
+    ]
+
+
+def _posts(
+    one: TaskFacts,
+    endpoints: Sequence[tuple[str, tuple[str, ...], Detail]],
+    *,
+    public_url: str,
+) -> Sequence[NewDelivery]:
+    wanting = [
+        (webhook_id, detail)
+        for webhook_id, patterns, detail in endpoints
+        if is_wanted(one.type, patterns)
+    ]
+    if not wanting:
+        return []
+    body = webhook_body(one, public_url=public_url)
+    return [
+        NewDelivery(
+            event_id=one.event_id,
+            event_type=one.type,
+            channel=Channel.WEBHOOK,
+            target=webhook_id,
+            purpose="event",
+            payload=body,
+            task_id=one.task_id,
+            response_id=one.response_id,
+            correlation_id=one.correlation_id,
+            person_ref=one.person_ref,
+            sealed_person=one.person if detail == "full" else None,
+        )
+        for webhook_id, detail in wanting
+    ]
+
+
+def _latest_states(events: Sequence[TaskFacts]) -> Mapping[str, tuple[int, bool]]:
+    latest: dict[str, tuple[int, bool]] = {}
+    for one in events:
+        if one.version >= latest.get(one.task_id, (0, False))[0]:
+            latest[one.task_id] = (one.version, one.is_done)
+    return latest

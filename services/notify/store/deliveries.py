@@ -1,0 +1,237 @@
+"""Deliveries and their tries: making them, reading them, and which tasks are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, select
+
+from services.notify.domain.deliveries import Channel, State
+from services.notify.tables import attempts, deliveries, tasks_done
+from shared.db.transaction import Reading, Transaction
+from shared.ids import new_id
+
+MAIL_LANE = "email"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mailbox:
+    """Where a mail goes, and in which language and time zone it speaks."""
+
+    email: str = field(repr=False)
+    language: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One alert to one target, as it stands."""
+
+    id: str
+    event_id: str
+    event_type: str
+    channel: Channel
+    target: str
+    purpose: str
+    lane: str
+    task_id: str | None
+    response_id: str | None
+    correlation_id: str | None
+    payload: bytes = field(repr=False)
+    person_ref: str | None
+    sealed_person: str | None = field(repr=False)
+    recipient: Mailbox | None
+    state: State
+    reason: str | None
+    attempts: int
+    failures: int
+    in_doubt: bool
+    created_at: datetime
+    first_tried_at: datetime | None
+    next_attempt_at: datetime | None
+    settled_at: datetime | None
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try and what it came to."""
+
+    n: int
+    started_at: datetime
+    milliseconds: int
+    result: str
+    reason: str
+    code: int | None
+    reply: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDelivery:
+    """A delivery to be made; twins by event, channel, target and purpose are impossible."""
+
+    event_id: str
+    event_type: str
+    channel: Channel
+    target: str
+    purpose: str
+    payload: bytes = field(repr=False)
+    task_id: str | None = None
+    response_id: str | None = None
+    correlation_id: str | None = None
+    person_ref: str | None = None
+    sealed_person: str | None = field(default=None, repr=False)
+    recipient: Mailbox | None = None
+
+
+async def add_deliveries(
+    tx: Transaction, fresh: Sequence[NewDelivery], *, now: datetime
+) -> Sequence[str]:
+    """Store deliveries that are due now, and return their ids.
+
+    One that exists already stays as it is; the id returned in its place is nobody's.
+    """
+    rows = [_delivery_values(one, now) for one in fresh]
+    if rows:
+        await tx.execute(
+            tx.insert(deliveries).on_conflict_do_nothing(
+                index_elements=["event_id", "channel", "target", "purpose"]
+            ),
+            rows,
+        )
+    return [row["id"] for row in rows]
+
+
+def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
+    box = one.recipient
+    return {
+        "id": new_id("dlv"),
+        "event_id": one.event_id,
+        "event_type": one.event_type,
+        "channel": one.channel.value,
+        "target": one.target,
+        "purpose": one.purpose,
+        "lane": MAIL_LANE if one.channel is Channel.EMAIL else one.target,
+        "task_id": one.task_id,
+        "response_id": one.response_id,
+        "correlation_id": one.correlation_id,
+        "payload": one.payload,
+        "person_ref": one.person_ref,
+        "sealed_person": one.sealed_person,
+        "recipient": box
+        and {"email": box.email, "language": box.language, "time_zone": box.time_zone},
+        "state": State.DUE.value,
+        "attempts": 0,
+        "failures": 0,
+        "in_doubt": False,
+        "created_at": now,
+        "next_attempt_at": now,
+    }
+
+
+async def note_task_states(tx: Transaction, states: Mapping[str, tuple[int, bool]]) -> None:
+    """Remember which tasks are done; ``states`` holds each task's latest version and state.
+
+    An older event that comes late (a replay) changes nothing.
+    """
+    for is_done in (True, False):
+        part = [
+            {"task_id": task_id, "version": version}
+            for task_id, (version, done) in states.items()
+            if done is is_done
+        ]
+        if is_done and part:
+            statement = tx.insert(tasks_done)
+            await tx.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["task_id"],
+                    set_={"version": statement.excluded.version},
+                    where=tasks_done.c.version < statement.excluded.version,
+                ),
+                part,
+            )
+        elif part:
+            stored = await tx.all(
+                select(tasks_done).where(
+                    tasks_done.c.task_id.in_([one["task_id"] for one in part])
+                )
+            )
+            reopened = [row.task_id for row in stored if row.version < states[row.task_id][0]]
+            if reopened:
+                await tx.execute(delete(tasks_done).where(tasks_done.c.task_id.in_(reopened)))
+
+
+async def delivery_of(view: Reading, delivery_id: str) -> Delivery | None:
+    """Return one delivery."""
+    row = await view.first(select(deliveries).where(deliveries.c.id == delivery_id))
+    return delivery_from(row) if row else None
+
+
+async def list_deliveries(
+    view: Reading,
+    *,
+    limit: int,
+    before: str | None = None,
+    state: State | None = None,
+    target: str | None = None,
+) -> Sequence[Delivery]:
+    """Return deliveries, newest first, behind the id ``before``."""
+    query = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
+    for column, value in ((deliveries.c.state, state), (deliveries.c.target, target)):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(deliveries.c.id < before)
+    return [delivery_from(row) for row in await view.all(query)]
+
+
+async def attempts_of(view: Reading, delivery_id: str) -> Sequence[Attempt]:
+    """Return every try of a delivery, in order."""
+    rows = await view.all(
+        select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.n)
+    )
+    return [
+        Attempt(
+            n=row.n,
+            started_at=row.started_at,
+            milliseconds=row.milliseconds,
+            result=row.result,
+            reason=row.reason,
+            code=row.code,
+            reply=row.reply,
+        )
+        for row in rows
+    ]
+
+
+def delivery_from(row: Row[Any]) -> Delivery:
+    """Return the delivery that a row is."""
+    return Delivery(
+        id=row.id,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        channel=Channel(row.channel),
+        target=row.target,
+        purpose=row.purpose,
+        lane=row.lane,
+        task_id=row.task_id,
+        response_id=row.response_id,
+        correlation_id=row.correlation_id,
+        payload=row.payload,
+        person_ref=row.person_ref,
+        sealed_person=row.sealed_person,
+        recipient=Mailbox(**row.recipient) if row.recipient else None,
+        state=State(row.state),
+        reason=row.reason,
+        attempts=row.attempts,
+        failures=row.failures,
+        in_doubt=bool(row.in_doubt),
+        created_at=row.created_at,
+        first_tried_at=row.first_tried_at,
+        next_attempt_at=row.next_attempt_at,
+        settled_at=row.settled_at,
+        token=row.token,
+    )

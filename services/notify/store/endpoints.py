@@ -1,0 +1,150 @@
+"""Webhooks and their secrets; the secrets lie sealed under a key of the installation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, delete, select, update
+
+from services.notify.tables import webhooks
+from shared.db.transaction import Reading, Transaction
+from shared.sealing import Keyring
+
+_SECRETS = "webhook-secrets"
+
+Detail = Literal["thin", "full"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """One signing secret; a former one signs until ``until``."""
+
+    value: str = field(repr=False)
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Where events are posted to."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    detail: Detail
+    is_enabled: bool
+    disabled_reason: str | None
+    secrets: tuple[Secret, ...] = field(repr=False)
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+
+
+async def add_webhook(tx: Transaction, webhook: Webhook, keyring: Keyring) -> None:
+    """Store a new webhook."""
+    await tx.execute(
+        tx.insert(webhooks).values(
+            id=webhook.id,
+            created_at=webhook.created_at,
+            created_by=webhook.created_by,
+            **_webhook_values(webhook, keyring),
+        )
+    )
+
+
+async def save_webhook(tx: Transaction, webhook: Webhook, keyring: Keyring) -> None:
+    """Store a changed webhook."""
+    await tx.execute(
+        update(webhooks)
+        .where(webhooks.c.id == webhook.id)
+        .values(**_webhook_values(webhook, keyring))
+    )
+
+
+async def drop_webhook(tx: Transaction, webhook_id: str) -> None:
+    """Forget a webhook and its secrets; its deliveries stay as history."""
+    await tx.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+
+
+async def webhook_of(
+    view: Reading, webhook_id: str, keyring: Keyring, *, locked: bool = False
+) -> Webhook | None:
+    """Return one webhook; ``locked`` keeps it from changing until the transaction ends."""
+    query = select(webhooks).where(webhooks.c.id == webhook_id)
+    row = await view.first(query.with_for_update() if locked else query)
+    return _webhook(row, keyring) if row else None
+
+
+async def list_webhooks(
+    view: Reading, keyring: Keyring, *, limit: int, after: str | None = None
+) -> Sequence[Webhook]:
+    """Return webhooks in the order of their making, behind the id ``after``."""
+    query = select(webhooks).order_by(webhooks.c.id).limit(limit)
+    if after is not None:
+        query = query.where(webhooks.c.id > after)
+    return [_webhook(row, keyring) for row in await view.all(query)]
+
+
+async def webhooks_by_id(
+    view: Reading, ids: Sequence[str], keyring: Keyring
+) -> Mapping[str, Webhook]:
+    """Return these webhooks; deleted ones are absent."""
+    if not ids:
+        return {}
+    rows = await view.all(select(webhooks).where(webhooks.c.id.in_(ids)))
+    return {row.id: _webhook(row, keyring) for row in rows}
+
+
+async def enabled_webhooks(
+    view: Reading,
+) -> Sequence[tuple[str, tuple[str, ...], Detail]]:
+    """Return id, patterns and detail of every enabled webhook: what a fan-out needs."""
+    rows = await view.all(
+        select(webhooks.c.id, webhooks.c.events, webhooks.c.detail).where(
+            webhooks.c.state == "enabled"
+        )
+    )
+    return [(row.id, tuple(row.events), row.detail) for row in rows]
+
+
+def _webhook_values(webhook: Webhook, keyring: Keyring) -> dict[str, Any]:
+    secrets = [
+        {"value": one.value, "until": one.until.isoformat() if one.until else None}
+        for one in webhook.secrets
+    ]
+    return {
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "detail": webhook.detail,
+        "state": "enabled" if webhook.is_enabled else "disabled",
+        "disabled_reason": webhook.disabled_reason,
+        "sealed_secrets": keyring.seal(
+            _SECRETS, json.dumps(secrets).encode(), context=webhook.id
+        ),
+        "changed_at": webhook.changed_at,
+    }
+
+
+def _webhook(row: Row[Any], keyring: Keyring) -> Webhook:
+    secrets = json.loads(keyring.open(_SECRETS, row.sealed_secrets, context=row.id))
+    return Webhook(
+        id=row.id,
+        url=row.url,
+        events=tuple(row.events),
+        detail=row.detail,
+        is_enabled=row.state == "enabled",
+        disabled_reason=row.disabled_reason,
+        secrets=tuple(
+            Secret(
+                value=one["value"],
+                until=datetime.fromisoformat(one["until"]) if one["until"] else None,
+            )
+            for one in secrets
+        ),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        changed_at=row.changed_at,
+    )
