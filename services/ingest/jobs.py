@@ -12,8 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.ingest import store
-from services.ingest.handlers import ANNOUNCE_AGAIN_AFTER, envelope_of
-from shared.events.ingest import ResponseReceived
+from services.ingest.handlers import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from shared.logs import get_logger
 
 if TYPE_CHECKING:
@@ -40,12 +39,8 @@ async def announce_again(tx: Transaction, *, now: datetime) -> int:
     kept = await store.publish_again(tx, [response.event_id for response in due])
     for response in due:
         if response.event_id not in kept:  # its row in the outbox was pruned long ago
-            tx.announce_again(
-                envelope_of(response, first=response.announced == 1),
-                topic=ResponseReceived.TOPIC,
-                key=response.person_ref,
-                at=now,
-            )
+            envelope = envelope_of(response, first=response.announced == 1)
+            announce(tx, envelope, response, at=now)
     await store.set_next_announcements(
         tx,
         {

@@ -48,15 +48,18 @@ responses = Table(
     Column("emotion", String(200)),
     Column("question_version", String(200)),
     Column("answered_at", UtcDateTime, nullable=False),
+    # Whether a sender said when; otherwise it is the time of arrival.
+    Column("dated", Boolean, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("as_new", Boolean, nullable=False),
     Column("has_comment", Boolean, nullable=False),
     Column("sealed_person", Text),
+    Column("first_fingerprint", String(64), nullable=False),
     # What the loop made of it, as far as we have been told.
     Column("state", String(12), nullable=False),
     Column("outcome_reason", String(200)),
     Column("task_id", String(40)),
-    Column("themes", Json, nullable=False),
+    Column("themes", Json),
     # Which revision was announced last and which one the loop has taken in.
     Column("event_id", String(40), nullable=False),
     Column("announced", Integer, nullable=False),
@@ -86,7 +89,10 @@ revisions = Table(
     Column("person_ref", String(40), nullable=False),
     Column("sealed_person", Text),
 )
-"""Each part as it was posted: what tells a duplicate from a revision, and what is merged."""
+"""Each part of a response that came in several, as it was posted.
+
+While there is only one, the response's own row says the same, and nothing is written twice.
+"""
 
 idempotency = Table(
     "ingest_idempotency",

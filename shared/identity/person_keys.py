@@ -51,6 +51,25 @@ class PersonKeys:
             found |= await self._load(tx, missing)
         return {ref: key for ref, key in found.items() if key is not None}
 
+    async def for_new(
+        self, tx: Transaction, refs: Sequence[str], *, now: datetime
+    ) -> dict[str, bytes]:
+        """Make the keys of refs that were thought up in this transaction: nobody has them."""
+        keys = {ref: urandom(32) for ref in refs}
+        if keys:
+            await tx.execute(
+                tx.insert(person_keys),
+                [
+                    {
+                        "ref": ref,
+                        "wrapped_key": self._keyring.seal(_PURPOSE, key, context=ref),
+                        "created_at": now,
+                    }
+                    for ref, key in keys.items()
+                ],
+            )
+        return keys
+
     async def for_reading(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes]:
         """Return the keys of those of these persons who have not been erased."""
         found = await self._load(view, list(dict.fromkeys(refs)))

@@ -174,7 +174,7 @@ async def test_the_same_meaning_again_changes_nothing(recorder: Recorder) -> Non
     again = await recorder.post(answered_at="2026-03-01T11:00:00.0+01:00", score=2)
     assert again == Recorded(id=first.id, duplicate=True, revision=1)
     assert await recorder.count(responses) == 1
-    assert await recorder.count(revisions) == 1
+    assert await recorder.count(revisions) == 0
     assert len(await recorder.announced()) == 1
 
 
@@ -188,6 +188,7 @@ async def test_another_meaning_is_a_revision_and_the_first_one_stays_a_duplicate
     assert await recorder.post(score=2) == Recorded(id=first.id, duplicate=True, revision=1)
     assert await recorder.post(score=9) == Recorded(id=first.id, duplicate=True, revision=2)
     assert (await recorder.stored(first.id)).clear["score"] == 9
+    assert await recorder.count(revisions) == 2
     assert [e.type for e in await recorder.announced()] == [
         "response.received.v1",
         "response.revised.v1",
@@ -287,7 +288,7 @@ async def test_a_score_that_does_not_fit_the_known_metric_is_refused(
     (outcome,) = await record_many(recorder.ingest, [recorder.command(score=9)])
     assert isinstance(outcome, Invalid)
     assert (await recorder.stored(first.id)).revision == 1
-    assert await recorder.count(revisions) == 1
+    assert await recorder.count(revisions) == 0
 
 
 async def test_fifty_at_once_under_one_key_make_one_row(recorder: Recorder) -> None:
@@ -308,7 +309,7 @@ async def test_processes_that_meet_at_one_key_make_one_row(recorder: Recorder) -
 
     runs = await asyncio.gather(*(one(commands if n % 2 else commands[::-1]) for n in range(8)))
     assert await recorder.count(responses) == 9
-    assert await recorder.count(revisions) == 9
+    assert await recorder.count(revisions) == 0
     ids = {o.id for run in runs for o in run if isinstance(o, Recorded)}
     assert len(ids) == 9
     fresh = [o for run in runs for o in run if isinstance(o, Recorded) and not o.duplicate]
@@ -334,7 +335,7 @@ async def test_an_idempotency_key_with_another_meaning_changes_nothing(
     (outcome,) = await record_many(recorder.ingest, [recorder.command(score=3, key="k-1")])
     assert isinstance(outcome, Invalid)
     assert outcome.extra == {"code": "idempotency_key_reused"}
-    assert await recorder.count(revisions) == 1
+    assert await recorder.count(revisions) == 0
     assert not (await recorder.post("A-2", score=3, source="other", key="k-1")).replayed
 
 
@@ -360,7 +361,7 @@ async def test_one_idempotency_key_twice_in_one_group(recorder: Recorder) -> Non
     assert isinstance(outcomes[1], Recorded)
     assert (outcomes[0].replayed, outcomes[1].replayed) == (False, True)
     assert isinstance(outcomes[2], Invalid)
-    assert await recorder.count(revisions) == 1
+    assert await recorder.count(revisions) == 0
 
 
 async def test_the_words_of_an_erased_person_are_not_taken_again(recorder: Recorder) -> None:

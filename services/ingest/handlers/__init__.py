@@ -1,0 +1,24 @@
+"""What ingest does with what it was given; the doors import from here."""
+
+from __future__ import annotations
+
+from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
+from services.ingest.handlers.commands import Ingest, Outcome, Recorded, RecordResponse
+from services.ingest.handlers.promises import claim_promises, key_digest, key_reused, meanings
+from services.ingest.handlers.recording import record_many, record_responses
+
+__all__ = [
+    "ANNOUNCE_AGAIN_AFTER",
+    "Ingest",
+    "Outcome",
+    "RecordResponse",
+    "Recorded",
+    "announce",
+    "claim_promises",
+    "envelope_of",
+    "key_digest",
+    "key_reused",
+    "meanings",
+    "record_many",
+    "record_responses",
+]

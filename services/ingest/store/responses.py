@@ -1,0 +1,161 @@
+"""Responses and their parts: found by natural key, added, changed, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, insert, select, update
+
+from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse, response_of
+from services.ingest.tables import responses, revisions
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    from shared.db.transaction import Reading, Transaction
+
+_CHUNK = 500
+
+
+async def find_by_natural_keys(
+    tx: Transaction, keys: Iterable[NaturalKey]
+) -> dict[NaturalKey, StoredResponse]:
+    """Return the responses known under these natural keys, locked until the commit."""
+    by_source: dict[str, list[str]] = {}
+    for source, external_id in sorted(keys):
+        by_source.setdefault(source, []).append(external_id)
+    found: dict[NaturalKey, StoredResponse] = {}
+    for source, external_ids in by_source.items():
+        for start in range(0, len(external_ids), _CHUNK):
+            rows = await tx.all(
+                select(responses)
+                .where(
+                    responses.c.source == source,
+                    responses.c.external_id.in_(external_ids[start : start + _CHUNK]),
+                )
+                .order_by(responses.c.id)
+                .with_for_update()
+            )
+            found |= {(row.source, row.external_id): response_of(row) for row in rows}
+    return found
+
+
+async def fingerprints_of(
+    view: Reading, known: Iterable[StoredResponse]
+) -> dict[str, dict[str, int]]:
+    """Return per response the fingerprint of every part and the revision that it made."""
+    found: dict[str, dict[str, int]] = {}
+    several: list[str] = []
+    for response in known:
+        found[response.id] = {}
+        if response.revision == 1:
+            found[response.id][response.first_fingerprint] = 1
+        else:
+            several.append(response.id)
+    for start in range(0, len(several), _CHUNK):
+        rows = await view.all(
+            select(
+                revisions.c.response_id, revisions.c.fingerprint, revisions.c.revision
+            ).where(revisions.c.response_id.in_(several[start : start + _CHUNK]))
+        )
+        for row in rows:
+            found[row.response_id][row.fingerprint] = row.revision
+    return found
+
+
+async def parts_of(
+    view: Reading, known: Iterable[StoredResponse]
+) -> dict[str, list[StoredPart]]:
+    """Return per response every part, in the order of arrival."""
+    parts: dict[str, list[StoredPart]] = {}
+    several: list[str] = []
+    for response in known:
+        parts[response.id] = [response.only_part()] if response.revision == 1 else []
+        if response.revision > 1:
+            several.append(response.id)
+    for start in range(0, len(several), _CHUNK):
+        rows = await view.all(
+            select(revisions)
+            .where(revisions.c.response_id.in_(several[start : start + _CHUNK]))
+            .order_by(revisions.c.response_id, revisions.c.revision)
+        )
+        for row in rows:
+            parts[row.response_id].append(StoredPart(**row._asdict()))
+    return parts
+
+
+async def add_responses(tx: Transaction, fresh: Sequence[StoredResponse]) -> set[str]:
+    """Insert responses in the order of their natural keys; return the ids that got in.
+
+    One that another process recorded first, under the same natural key, is left out.
+    """
+    if not fresh:
+        return set()
+    ordered = sorted(fresh, key=lambda one: (one.source, one.external_id))
+    await tx.execute(
+        tx.insert(responses).on_conflict_do_nothing(index_elements=["source", "external_id"]),
+        [one.row() for one in ordered],
+    )
+    ids = [one.id for one in ordered]
+    if tx.dialect == "sqlite":
+        return set(ids)  # the only writer has already seen that there was none
+    got_in: set[str] = set()
+    for start in range(0, len(ids), _CHUNK):
+        rows = await tx.all(
+            select(responses.c.id).where(responses.c.id.in_(ids[start : start + _CHUNK]))
+        )
+        got_in |= {row.id for row in rows}
+    return got_in
+
+
+async def add_parts(tx: Transaction, parts: Sequence[StoredPart]) -> None:
+    """Insert parts."""
+    if parts:
+        await tx.execute(insert(revisions), [part.row() for part in parts])
+
+
+async def save_responses(tx: Transaction, changed: Sequence[StoredResponse]) -> None:
+    """Write what became of known responses."""
+    if changed:
+        columns = [name for name in changed[0].row() if name != "id"]
+        await tx.execute(
+            update(responses)
+            .where(responses.c.id == bindparam("the_id"))
+            .values({name: bindparam(f"new_{name}") for name in columns}),
+            [
+                {"the_id": row.pop("id")} | {f"new_{name}": row[name] for name in columns}
+                for row in (one.row() for one in changed)
+            ],
+        )
+
+
+async def find_response(view: Reading, response_id: str) -> StoredResponse | None:
+    """Return one response, or None."""
+    row = await view.first(select(responses).where(responses.c.id == response_id))
+    return None if row is None else response_of(row)
+
+
+async def list_responses(
+    view: Reading,
+    *,
+    state: str | None,
+    source: str | None,
+    external_id: str | None,
+    before: str | None,
+    limit: int,
+) -> list[StoredResponse]:
+    """Return up to ``limit`` responses older than the id ``before``, the latest first."""
+    wanted: list[ColumnElement[bool]] = []
+    if state is not None:
+        wanted.append(responses.c.state == state)
+    if source is not None:
+        wanted.append(responses.c.source == source)
+    if external_id is not None:
+        wanted.append(responses.c.external_id == external_id)
+    if before is not None:
+        wanted.append(responses.c.id < before)
+    rows = await view.all(
+        select(responses).where(*wanted).order_by(responses.c.id.desc()).limit(limit)
+    )
+    return [response_of(row) for row in rows]
