@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -70,13 +71,14 @@ def configuration() -> dict[str, str]:
 
 
 async def _openapi() -> dict[str, str]:
-    settings = Settings(
-        database_url="sqlite+aiosqlite:////tmp/closed-loop-openapi.db",
-        secret="-" * 32,
-        public_url="http://127.0.0.1:8000",
-    )
-    async with compose(settings) as system:
-        return {"docs/openapi.json": _json(system.app.openapi())}
+    with TemporaryDirectory() as folder:
+        settings = Settings(
+            database_url=f"sqlite+aiosqlite:///{folder}/closed-loop.db",
+            secret="-" * 32,
+            public_url="http://127.0.0.1:8000",
+        )
+        async with compose(settings) as system:
+            return {"docs/openapi.json": _json(system.app.openapi())}
 
 
 def generated() -> dict[str, str]:

@@ -36,7 +36,7 @@ _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
 _Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
 
 
-@router.get("")
+@router.get("", summary="List touchpoints, also those that nobody has described")
 async def list_touchpoints(
     request: Request,
     _caller: _Reader,
@@ -59,14 +59,19 @@ async def list_touchpoints(
     )
 
 
-@router.get("/{code:path}")
+@router.get("/{code:path}", summary="Read a touchpoint")
 async def get_touchpoint(request: Request, code: str, _caller: _Reader) -> JSONResponse:
     """Return one touchpoint."""
     async with resources(request, Loop).database.reading() as view:
         return _answer(await find_touchpoint(view, code))
 
 
-@router.post("", status_code=201, openapi_extra=body_of(NewTouchpoint))
+@router.post(
+    "",
+    status_code=201,
+    summary="Describe a touchpoint",
+    openapi_extra=body_of(NewTouchpoint),
+)
 async def post_touchpoint(request: Request, caller: _Writer) -> JSONResponse:
     """Describe a touchpoint, whether responses have named it already or not."""
     sent = await read_as(request, NewTouchpoint)
@@ -92,7 +97,11 @@ async def post_touchpoint(request: Request, caller: _Writer) -> JSONResponse:
     return _answer(added, status=201)
 
 
-@router.patch("/{code:path}", openapi_extra=body_of(TouchpointChange))
+@router.patch(
+    "/{code:path}",
+    summary="Change what is said of a touchpoint",
+    openapi_extra=body_of(TouchpointChange),
+)
 async def patch_touchpoint(request: Request, code: str, caller: _Writer) -> JSONResponse:
     """Change what is said of a touchpoint: members left out stay, null clears."""
     sent = await read_as(request, TouchpointChange)

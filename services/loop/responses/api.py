@@ -38,7 +38,7 @@ def _of(
     return {name: value for name, value in given.items() if value is not None}
 
 
-@router.get("", response_model=ScoreList)
+@router.get("", response_model=ScoreList, summary="Read scores by group")
 async def get_scores(
     request: Request,
     _caller: _Reader,

@@ -68,7 +68,11 @@ def _of(
 _Of = Annotated[dict[Dimension, str], Depends(_of)]
 
 
-@router.get("/v1/themes", response_model=ThemeList)
+@router.get(
+    "/v1/themes",
+    response_model=ThemeList,
+    summary="List themes with how often customers mention them",
+)
 async def get_themes(
     request: Request,
     caller: _Reader,
@@ -107,7 +111,11 @@ async def get_themes(
     }
 
 
-@router.get("/v1/themes/{theme_id}", response_model=ThemeDetail)
+@router.get(
+    "/v1/themes/{theme_id}",
+    response_model=ThemeDetail,
+    summary="Read one theme with the words that decided so",
+)
 async def get_theme(
     request: Request,
     theme_id: str,
@@ -158,14 +166,19 @@ async def get_theme(
     }
 
 
-@router.get("/v1/taxonomy", response_model=TaxonomyOut)
+@router.get("/v1/taxonomy", response_model=TaxonomyOut, summary="Read the taxonomy in use")
 async def get_taxonomy(request: Request, _caller: _Reader) -> JSONResponse:
     """Return the taxonomy in use; its version is the ETag."""
     async with resources(request, Loop).database.reading() as view:
         return _answer(await current_taxonomy(view))
 
 
-@router.put("/v1/taxonomy", response_model=TaxonomyOut, openapi_extra=_TAXONOMY_BODY)
+@router.put(
+    "/v1/taxonomy",
+    response_model=TaxonomyOut,
+    summary="Put another taxonomy into use",
+    openapi_extra=_TAXONOMY_BODY,
+)
 async def put_taxonomy(request: Request, caller: _Writer) -> JSONResponse:
     """Put another taxonomy into use; what was found before stays as it was found."""
     expected = expected_version(request)
