@@ -8,7 +8,6 @@ record on its way: without that, a record that failed could be overtaken by the 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
 from collections import defaultdict
@@ -17,10 +16,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 
 from shared.bus.ports import TOPIC_MISSING, Record, RecordRefused
 from shared.db import dead_letter, leases
+from shared.db.base import listed
 from shared.db.dead_letter import LetterState, Undeliverable
 from shared.errors import NotFound, TryLater
 from shared.faults import fault_point
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
 
     from shared.bus.ports import Bus, Publisher
     from shared.clock import Clock
@@ -281,11 +281,11 @@ class Relay:
     async def _mark(self, tx: Transaction, seqs: Sequence[int], now: datetime) -> None:
         # One parameter however many rows. Never "up to the last one": rows of transactions
         # that commit later may lie in between.
+        seq = self._outbox.c.seq
         await tx.execute(
             update(self._outbox)
-            .where(_among(self._outbox.c.seq, tx.dialect))
-            .values(published_at=now),
-            {"seqs": list(seqs) if tx.dialect == "postgresql" else json.dumps(list(seqs))},
+            .where(seq.in_(select(listed(tx.dialect, seqs, seq.type))))
+            .values(published_at=now)
         )
 
     def _refused(self, row: Row[Any], error: RecordRefused) -> Undeliverable:
@@ -428,11 +428,3 @@ def _record(row: Row[Any]) -> Record:
             "content-type": CONTENT_TYPE,
         },
     )
-
-
-def _among(column: ColumnElement[int], dialect: str) -> ColumnElement[bool]:
-    """Compare a column with the list in the one parameter ``seqs``."""
-    if dialect == "postgresql":
-        return column == any_(bindparam("seqs", type_=ARRAY(BigInteger)))
-    listed = func.json_each(bindparam("seqs", type_=Text)).table_valued("value")
-    return column.in_(select(listed.c.value))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     any_,
+    column,
     func,
     literal,
     select,
@@ -120,6 +121,18 @@ def among(
         listed = func.json_each(json.dumps(list(values))).table_valued("value")
         return column.in_(select(listed.c.value))
     return column == any_(literal(list(values), postgresql.ARRAY(Text)))
+
+
+def listed(dialect: str, values: Sequence[Any], kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return a column that holds these values, in one parameter however many there are.
+
+    Use it as ``column.in_(select(listed(…)))`` or to insert from: the statement stays the same
+    for every length, so it is compiled and prepared once.
+    """
+    if dialect == "sqlite":
+        rows = func.json_each(json.dumps(list(values)))
+        return rows.table_valued(column("value", kind), name="listed").c.value
+    return func.unnest(literal(list(values), postgresql.ARRAY(kind))).column_valued("listed")
 
 
 def insert_for(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
