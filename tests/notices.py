@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from services.notify import store
+from services.notify.channels.email import MailChannel
 from services.notify.channels.message import Mail
 from services.notify.channels.webhook import Call, Poster, Rules
 from services.notify.domain.deliveries import Channel, Outcome, Verdict
@@ -111,13 +112,19 @@ class House:
             rules=Rules.of(Settings(webhook_allow_http=True)),
         )
 
-    def dispatcher(self, *, webhooks: Poster | None = None, **pace: Any) -> Dispatcher:
+    def dispatcher(
+        self,
+        *,
+        mail: MailChannel | None = None,
+        webhooks: Poster | None = None,
+        **pace: Any,
+    ) -> Dispatcher:
         return Dispatcher(
             database=self.database,
             clock=self.clock,
             keyring=self.keyring,
             person_keys=self.person_keys,
-            mail=self.mail,
+            mail=mail or self.mail,
             webhooks=webhooks or self.posts,
             sender=Sender(name="Closed Loop", address="loop@example.org"),
             public_url=PUBLIC_URL,

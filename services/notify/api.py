@@ -15,6 +15,7 @@ from services.notify import store
 from services.notify.domain.deliveries import State
 from services.notify.handlers import endpoints as handlers
 from services.notify.handlers.endpoints import ChangeWebhook, CreateWebhook, Notify
+from services.notify.handlers.once import Act, Sent, once
 from services.notify.schemas import (
     WebhookChange,
     WebhookIn,
@@ -22,11 +23,13 @@ from services.notify.schemas import (
     delivery_out,
     webhook_out,
 )
+from shared.db.transaction import Transaction
 from shared.errors import Finding, Invalid, NotFound
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.documents import body_of, read_as
+from shared.web.idempotency import PARAMETER, REPLAYED, idempotency_key
 from shared.web.paging import Paged, listed
 
 router = APIRouter()
@@ -56,7 +59,7 @@ def _parameter(name: str, description: str, **schema: object) -> dict[str, Any]:
     status_code=201,
     tags=["webhooks"],
     summary="Add a webhook; its secret is shown this once",
-    openapi_extra=body_of(WebhookIn),
+    openapi_extra={**body_of(WebhookIn), "parameters": [PARAMETER]},
 )
 async def post_webhook(request: Request, caller: Integrator) -> JSONResponse:
     """Add an endpoint that is called from now on."""
@@ -65,14 +68,15 @@ async def post_webhook(request: Request, caller: Integrator) -> JSONResponse:
     command = CreateWebhook(
         url=posted.url, events=checked_patterns(posted.events), detail=posted.detail
     )
-    async with notify.database.transaction() as tx:
+
+    async def create(tx: Transaction) -> dict[str, Any]:
         webhook, secret = await handlers.create_webhook(
             tx, command, notify=notify, by=caller, now=notify.clock.now()
         )
-    return JSONResponse(
-        webhook_out(webhook, secret=secret),
-        status_code=201,
-        headers={"Location": f"/v1/webhooks/{webhook.id}"},
+        return webhook_out(webhook, secret=secret)
+
+    return await _acted(
+        request, caller, create, status=201, body=posted.model_dump(), at="/v1/webhooks/{id}"
     )
 
 
@@ -155,52 +159,57 @@ async def delete_webhook(request: Request, webhook_id: str, caller: Integrator) 
     status_code=202,
     tags=["webhooks"],
     summary="Send a test event",
+    openapi_extra={"parameters": [PARAMETER]},
 )
-async def post_test(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:  # noqa: ARG001 - guards
+async def post_test(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
     """Send an event of type ``webhook.test``; the delivery tells how it went."""
     notify = resources(request, Notify)
-    async with notify.database.transaction() as tx:
+
+    async def test(tx: Transaction) -> dict[str, Any]:
         delivery_id = await handlers.send_test(
             tx, webhook_id, notify=notify, now=notify.clock.now()
         )
-        tx.after_commit(notify.wake)
-    status_url = f"/v1/deliveries/{delivery_id}"
-    return JSONResponse(
-        {"delivery_id": delivery_id, "status_url": status_url},
-        status_code=202,
-        headers={"Location": status_url},
-    )
+        return {"delivery_id": delivery_id, "status_url": f"/v1/deliveries/{delivery_id}"}
+
+    return await _acted(request, caller, test, status=202, at="/v1/deliveries/{delivery_id}")
 
 
 @router.post(
     "/v1/webhooks/{webhook_id}/rotate",
     tags=["webhooks"],
     summary="Make a new secret; the former one signs for 24 more hours",
+    openapi_extra={"parameters": [PARAMETER]},
 )
 async def post_rotate(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
     """Return the endpoint with its new secret, which is shown this once."""
     notify = resources(request, Notify)
-    async with notify.database.transaction() as tx:
+
+    async def rotate(tx: Transaction) -> dict[str, Any]:
         webhook, secret = await handlers.rotate_secret(
             tx, webhook_id, notify=notify, by=caller, now=notify.clock.now()
         )
-    return JSONResponse(webhook_out(webhook, secret=secret))
+        return webhook_out(webhook, secret=secret)
+
+    return await _acted(request, caller, rotate)
 
 
 @router.post(
     "/v1/webhooks/{webhook_id}/enable",
     tags=["webhooks"],
     summary="Switch a webhook on again and send what was held",
+    openapi_extra={"parameters": [PARAMETER]},
 )
 async def post_enable(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
     """Return the endpoint, enabled."""
     notify = resources(request, Notify)
-    async with notify.database.transaction() as tx:
+
+    async def enable(tx: Transaction) -> dict[str, Any]:
         webhook = await handlers.enable_webhook(
             tx, webhook_id, notify=notify, by=caller, now=notify.clock.now()
         )
-        tx.after_commit(notify.wake)
-    return JSONResponse(webhook_out(webhook))
+        return webhook_out(webhook)
+
+    return await _acted(request, caller, enable)
 
 
 # ---------------------------------------------------------------- deliveries
@@ -277,16 +286,49 @@ async def get_delivery(request: Request, delivery_id: str, caller: Watcher) -> J
     status_code=202,
     tags=["deliveries"],
     summary="Send a settled delivery once more",
+    openapi_extra={"parameters": [PARAMETER]},
 )
 async def post_resend(request: Request, delivery_id: str, caller: Repairer) -> JSONResponse:
     """Make it due again, under the same id; a receiver can tell that it is the same."""
     notify = resources(request, Notify)
-    async with notify.database.transaction() as tx:
+
+    async def resend(tx: Transaction) -> dict[str, Any]:
         one = await handlers.resend(
             tx, delivery_id, notify=notify, by=caller, now=notify.clock.now()
         )
+        return delivery_out(one)
+
+    return await _acted(request, caller, resend, status=202)
+
+
+async def _acted(
+    request: Request,
+    caller: Principal,
+    act: Act,
+    *,
+    status: int = 200,
+    body: object = None,
+    at: str = "",
+) -> JSONResponse:
+    """Carry out one POST, once under its Idempotency-Key, and answer after the commit.
+
+    ``at`` names where the made thing is, with members of the answer in braces.
+    """
+    notify, key = resources(request, Notify), idempotency_key(request)
+    sent = (
+        None
+        if key is None
+        else Sent(caller_id=caller.id, route=request.url.path, key=key, body=body)
+    )
+    async with notify.database.transaction() as tx:
+        answer, again = await once(
+            tx, sent, act, keyring=notify.keyring, now=notify.clock.now()
+        )
         tx.after_commit(notify.wake)
-    return JSONResponse(delivery_out(one), status_code=202)
+    headers = {REPLAYED: "true"} if again else {}
+    if at:
+        headers["Location"] = at.format_map(answer)
+    return JSONResponse(answer, status_code=status, headers=headers)
 
 
 def _plain(text: str | None) -> str | None:

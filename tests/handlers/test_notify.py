@@ -264,8 +264,7 @@ async def test_captured_mail_is_sealed_and_readable_until_its_person_is_erased(
 ) -> None:
     await house.hear(await house.event())
     capture = CaptureChannel(house.database, keyring=house.keyring, clock=house.clock)
-    dispatcher = house.dispatcher()
-    dispatcher._mail = capture
+    dispatcher = house.dispatcher(mail=capture)
     while await dispatcher.step():
         pass
 

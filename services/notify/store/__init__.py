@@ -46,6 +46,7 @@ from services.notify.store.queue import (
     release_lane,
     settle,
 )
+from services.notify.store.requests import Known, first_request, keep_answer
 from services.notify.tables import PERSONAL, PLUMBING
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "CapturedMail",
     "Delivery",
     "Detail",
+    "Known",
     "Mailbox",
     "NewDelivery",
     "Secret",
@@ -72,10 +74,12 @@ __all__ = [
     "drop_lane",
     "drop_webhook",
     "enabled_webhooks",
+    "first_request",
     "give_back",
     "hold_claimed",
     "hold_lane",
     "hold_settled_tasks",
+    "keep_answer",
     "list_captured",
     "list_deliveries",
     "list_webhooks",
