@@ -18,7 +18,7 @@ import services.loop.responses.tables
 import services.loop.tables
 import services.loop.tasks.tables
 import services.loop.themes.tables
-import services.notify.tables  # noqa: F401
+import services.notify.tables  # noqa: F401 - imported to be known
 import shared.identity.tables  # noqa: F401
 from shared.db.base import UtcDateTime, metadata
 from shared.settings import Settings
@@ -29,7 +29,7 @@ def render(kind: str, item: object, autogen_context: object) -> str | Literal[Fa
     del autogen_context
     if kind == "type" and isinstance(item, JSON):
         return "Json"
-    if kind == "type" and isinstance(item, BigInteger) and item._variant_mapping:  # noqa: SLF001
+    if kind == "type" and isinstance(item, BigInteger) and item._variant_mapping:  # noqa: SLF001 - as Alembic does
         return "Sequence"
     if kind == "type" and isinstance(item, UtcDateTime):
         return "UtcDateTime()"

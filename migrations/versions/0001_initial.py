@@ -109,14 +109,16 @@ def upgrade() -> None:
         sa.Column("emotion", sa.String(length=200), nullable=True),
         sa.Column("question_version", sa.String(length=200), nullable=True),
         sa.Column("answered_at", UtcDateTime(), nullable=False),
+        sa.Column("dated", sa.Boolean(), nullable=False),
         sa.Column("received_at", UtcDateTime(), nullable=False),
         sa.Column("as_new", sa.Boolean(), nullable=False),
         sa.Column("has_comment", sa.Boolean(), nullable=False),
         sa.Column("sealed_person", sa.Text(), nullable=True),
+        sa.Column("first_fingerprint", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("outcome_reason", sa.String(length=200), nullable=True),
         sa.Column("task_id", sa.String(length=40), nullable=True),
-        sa.Column("themes", Json, nullable=False),
+        sa.Column("themes", Json, nullable=True),
         sa.Column("event_id", sa.String(length=40), nullable=False),
         sa.Column("announced", sa.Integer(), nullable=False),
         sa.Column("announced_at", UtcDateTime(), nullable=False),
@@ -311,6 +313,19 @@ def upgrade() -> None:
         "ix_loop_score_rollups_of_metric",
         "loop_score_rollups",
         ["metric", "measurement", "day"],
+        unique=False,
+    )
+    op.create_table(
+        "loop_task_requests",
+        sa.Column("key_digest", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key_digest", name=op.f("pk_loop_task_requests")),
+    )
+    op.create_index(
+        op.f("ix_loop_task_requests_created_at"),
+        "loop_task_requests",
+        ["created_at"],
         unique=False,
     )
     op.create_table(
@@ -574,6 +589,17 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("published_at IS NULL"),
         postgresql_where=sa.text("published_at IS NULL"),
+    )
+    op.create_table(
+        "notify_requests",
+        sa.Column("key_digest", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("sealed_answer", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key_digest", name=op.f("pk_notify_requests")),
+    )
+    op.create_index(
+        op.f("ix_notify_requests_created_at"), "notify_requests", ["created_at"], unique=False
     )
     op.create_table(
         "notify_tasks_done",
