@@ -90,7 +90,7 @@ class Supervisor:
                 condition.error = type(error).__name__
                 if condition.failing_since is None:
                     condition.failing_since = self._clock.monotonic()
-                pause = self._backoff.wait(condition.failures, random.random())  # noqa: S311
+                pause = self._backoff.wait(condition.failures, random.random())  # noqa: S311 - jitter
                 log.warning(
                     "worker.failed",
                     worker=worker.name,

@@ -267,7 +267,7 @@ class Door:
                 return
             cursor = {"cursor": page["next_cursor"]}
 
-    async def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401
+    async def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         try:
             answer = await self.client.request(method, path, **rest)
         except httpx.HTTPError as error:

@@ -24,7 +24,7 @@ Short = Annotated[str, Field(description="up to 200 characters, no control chara
 class AnnualValueIn(TypedDict, total=False):
     """What the customer is worth in a year."""
 
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    __pydantic_config__ = _STRICT  # type: ignore[misc] # pydantic reads it
 
     amount: StrictInt | StrictFloat | None
     currency: Annotated[str | None, Field(description="ISO 4217, such as EUR")]

@@ -402,7 +402,7 @@ async def _drop_producer(producer: Any) -> None:  # noqa: ANN401
     Its own ``stop`` waits for what is unsent, for as long as a dead broker likes (aiokafka
     #1101). So what waits is given up first, which aiokafka has no public word for.
     """
-    accumulator, sender = producer._message_accumulator, producer._sender  # noqa: SLF001
+    accumulator, sender = producer._message_accumulator, producer._sender  # noqa: SLF001 - as argued above
     accumulator.fail_all(KafkaError("abandoned"))
     if sender.sender_task is not None:
         sender.sender_task.cancel()

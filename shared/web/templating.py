@@ -142,7 +142,7 @@ def _environment(pages: Pages, language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(  # type: ignore[attr-defined]
+    environment.install_gettext_translations(  # type: ignore[attr-defined] # of the extension
         translations(language), newstyle=True
     )
     return environment

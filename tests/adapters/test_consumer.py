@@ -303,7 +303,7 @@ class TestEffects:
             bus.verbs.append(f"inbox has {marked}")
             await original(records)
 
-        bus.commit = commit  # type: ignore[method-assign]
+        bus.commit = commit  # type: ignore[method-assign] # a failing commit
         await drain(new_consumer(handler))
 
         assert bus.verbs == ["poll", "effect", "inbox has 1", "commit"]

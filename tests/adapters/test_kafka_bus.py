@@ -107,7 +107,7 @@ class TestItsNeighbours:
         await bus.create_topics([topic])
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)
         await admin.start()
-        from aiokafka.admin.config_resource import (  # noqa: PLC0415
+        from aiokafka.admin.config_resource import (  # noqa: PLC0415 - only with a broker
             ConfigResource,
             ConfigResourceType,
         )

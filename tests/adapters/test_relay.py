@@ -387,7 +387,7 @@ async def test_a_relay_that_lost_its_lease_publishes_nothing_more(
 
 
 async def test_an_idle_relay_writes_nothing(relay: Relay, database: Database) -> None:
-    from shared.db.plumbing import leases  # noqa: PLC0415
+    from shared.db.plumbing import leases  # noqa: PLC0415 - only here
 
     await drain(relay)
 

@@ -431,7 +431,7 @@ async def outside(receiver: Peer) -> Outcome:
     async def found(_target: object) -> Sequence[Address]:
         return [ip_address("127.0.0.1")]
 
-    sender._checked = found  # type: ignore[method-assign, assignment]
+    sender._checked = found  # type: ignore[method-assign, assignment] # a fake look-up
     return await sender.send(a_call(f"http://crm.example.com:{receiver.port}/"))
 
 

@@ -214,7 +214,7 @@ def test_any_text_is_a_moment_or_the_name_of_what_is_wrong(text: str) -> None:
 
 
 @given(
-    st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(2026, 1, 1)),  # noqa: DTZ001
+    st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(2026, 1, 1)),  # noqa: DTZ001 - zones are added
     st.integers(-14 * 60, 14 * 60),
 )
 def test_a_moment_means_the_same_with_any_offset(naive: datetime, offset: int) -> None:

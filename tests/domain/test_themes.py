@@ -429,7 +429,7 @@ class TestLines:
 
         assert [line.number for line in bad] == [1, 2, 3, 4, 5, 6, 7, 8]
         assert len(answers) == 9
-        assert all("error" in answer for answer in answers[:8])  # type: ignore[operator]
+        assert all("error" in answer for answer in answers[:8])  # type: ignore[operator] # JSON
         assert "error" not in answers[8]  # type: ignore[operator]
         assert bad[0].sentence().startswith("line 1: not JSON")
         assert "secret" not in str(bad) + str(answers)

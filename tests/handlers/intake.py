@@ -111,7 +111,7 @@ class Intake:
         return Arrived(
             envelope=wrapped.model_copy(update=envelope),
             event=event,
-            key=event.person_ref,  # type: ignore[attr-defined]
+            key=event.person_ref,  # type: ignore[attr-defined] # of every response event
         )
 
     async def take_in(self, *events: Event) -> None:

@@ -50,7 +50,7 @@ def _mentioned(rows: list[dict[str, Any]]) -> dict[str, tuple[int, int, int]]:
     for row in rows:
         before = found.get(row["theme_id"], (0, 0, 0))
         added = (row["mentions"], row["low"], row["high"])
-        found[row["theme_id"]] = tuple(map(sum, zip(before, added, strict=True)))  # type: ignore[assignment]
+        found[row["theme_id"]] = tuple(map(sum, zip(before, added, strict=True)))  # type: ignore[assignment] # three counts
     return {theme_id: counts for theme_id, counts in found.items() if any(counts)}
 
 
@@ -97,7 +97,7 @@ async def test_a_poll_that_fails_leaves_nothing_behind(intake: Intake) -> None:
     try:
         await intake.take_in(good, bad)
     except Exception as error:  # noqa: BLE001 - whatever it is, the transaction must be gone
-        assert "open" in str(error) or "key" in str(error)  # noqa: PT017
+        assert "open" in str(error) or "key" in str(error)  # noqa: PT017 - either reason is right
     else:
         raise AssertionError("it should have been refused")
 

@@ -40,7 +40,7 @@ async def _scores(
             "last": date(2026, 3, 31),
             "of": {},
             **wanted,
-        }  # type: ignore[arg-type]
+        }  # type: ignore[arg-type] # strings of JSON
     )
     async with intake.database.reading() as view:
         return list(await scores(view, chosen, group_by))

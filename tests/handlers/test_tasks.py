@@ -319,7 +319,7 @@ async def test_the_whole_way_is_announced_and_remembered(loop: Loop) -> None:
     ]
     for envelope, event in await loop.announced():
         if envelope.type.startswith("task."):
-            assert event.person == task.sealed_person  # type: ignore[attr-defined]
+            assert event.person == task.sealed_person  # type: ignore[attr-defined] # of every task event
     assert await loop.task_of(task.response_id) == done
 
 

@@ -102,7 +102,7 @@ class Receiver:
         request = urllib.request.Request(
             f"http://{LOOPBACK}:{self.port}{path}", json.dumps(body).encode(), method="PUT"
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own loopback
             answer.read()
 
     def requests(self) -> list[Received]:

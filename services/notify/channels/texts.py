@@ -68,7 +68,7 @@ def _templates(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
-    environment.install_gettext_translations(  # type: ignore[attr-defined]
+    environment.install_gettext_translations(  # type: ignore[attr-defined] # of the extension
         translations(language), newstyle=True
     )
     environment.filters["columns"] = _columns
