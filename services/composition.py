@@ -136,8 +136,11 @@ async def compose(
     *,
     roles: Sequence[Role] = ROLES,
     clock: Clock | None = None,
+    bus: Bus | None = None,
 ) -> AsyncIterator[System]:
     """Open everything, hand out the composed program, close everything.
+
+    ``bus`` stands in for the one that the settings name.
 
     On SQLite the tables are brought up to date first; elsewhere they must be
     (``closed-loop migrate``). Raises ``Misconfigured`` with a sentence that names the remedy.
@@ -155,7 +158,7 @@ async def compose(
         async with common.transaction() as tx:
             await verify_secret(tx, keyring, clock.now())
             await ensure_defaults(tx, settings, clock.now())
-        bus = open_bus(settings, engines, clock)
+        bus = bus or open_bus(settings, engines, clock)
         stack.push_async_callback(bus.close)
         if settings.is_embedded_bus:
             await bus.create_topics(topics.ALL)

@@ -115,7 +115,8 @@ def uvicorn_config(app: FastAPI) -> uvicorn.Config:
 def _listen(settings: Settings) -> socket.socket:
     """Bind the port before anything else, so that a taken one is a sentence, not a trace."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY).
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
