@@ -6,8 +6,9 @@ another team, Uwe leads and reads German, Ada administers.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,8 +21,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from services.loop.journey.domain import Touchpoint
 from services.loop.journey.handlers import add_touchpoint
 from services.loop.pages import ROUTERS
-from services.loop.tasks.store import TaskFilter, page_of
+from services.loop.tables import PLUMBING
 from services.loop.tasks.domain.task import FollowUpTask
+from services.loop.tasks.store import TaskFilter, page_of
 from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -39,6 +41,7 @@ from shared.web.app import create_app
 from shared.web.auth import session_cookie
 from tests.handlers.intake import Intake
 from tests.infra.processes import free_port
+from tests.plumbing import load_tables
 
 PASSWORD = "correct horse battery staple"
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
@@ -53,6 +56,10 @@ HOSTILE = (
     '<script>document.title="owned"</script> <img src=x onerror=alert(1)>'
     " javascript:alert(1) \u202eevil\u202c {{ 7*7 }}"
 )
+
+
+# Hashing a password is slow on purpose; once a run is enough.
+_hashed: dict[str, str] = {}
 
 
 @dataclass
@@ -75,7 +82,8 @@ class Desk(Intake):
         """Hire everybody and describe the touchpoints."""
         await self.prepare()
         now = self.clock.now()
-        hashed = await hash_password(PASSWORD)
+        hashed = _hashed.get(PASSWORD) or await hash_password(PASSWORD)
+        _hashed[PASSWORD] = hashed
         async with self.database.transaction() as tx:
             await ensure_defaults(tx, self.settings, now)
             other = await create_team(tx, name="Shop floor", now=now)
@@ -160,15 +168,13 @@ class Desk(Intake):
         self.settings = self.settings.model_copy(
             update={"public_url": f"http://127.0.0.1:{port}"}
         )
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 self.app, host="127.0.0.1", port=port, log_config=None, lifespan="off"
             )
         )
-        server.config.load()
-        running = spawn(server._serve(), name="desk")
-        while not server.started:
-            await _breath()
+        running = spawn(server.serve(), name="desk")
+        await server.listening.wait()
         try:
             yield self.settings.public_url
         finally:
@@ -176,18 +182,25 @@ class Desk(Intake):
             await running
 
 
-async def _breath() -> None:
-    import asyncio  # noqa: PLC0415 - waiting for the server to listen, nothing else
+class _Server(uvicorn.Server):
+    """uvicorn without its signals, telling when it listens."""
 
-    await asyncio.sleep(0.01)
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, *given: Any, **named: Any) -> None:
+        await super().startup(*given, **named)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @contextlib.asynccontextmanager
 async def desk_on(path: str, **given: Any) -> AsyncIterator[Desk]:
     """Open a desk on a fresh SQLite file."""
-    from services.loop.tables import PLUMBING  # noqa: PLC0415
-    from tests.plumbing import load_tables  # noqa: PLC0415
-
     load_tables()
     url = f"sqlite+aiosqlite:///{path}"
     engine = create_async_engine(url)
@@ -239,7 +252,12 @@ STORIES: Sequence[Mapping[str, Any]] = (
         "touchpoint": "door",
         "hours": 3,
     },
-    {"comment": HOSTILE, "customer": "c-mallory", "block": {"name": "<b>Mallory</b>"}, "hours": 2},
+    {
+        "comment": HOSTILE,
+        "customer": "c-mallory",
+        "block": {"name": "<b>Mallory</b>"},
+        "hours": 2,
+    },
     {
         "comment": "Averylongwordwithoutanyspaces" * 6,
         "customer": "c-long",
@@ -260,7 +278,7 @@ STORIES: Sequence[Mapping[str, Any]] = (
 )
 """Unhappy customers and how many hours ago each of them answered."""
 
-CHATTER: Sequence[tuple[str, int]] = (
+CHATTER: tuple[tuple[str, int], ...] = (
     ("The driver came late again and the parcel was damaged.", 3),
     ("Friendly staff, quick help on the phone.", 10),
     ("Waited for an hour in the queue.", 5),

@@ -163,7 +163,6 @@ class TaskPage:
     is_waiting: bool
     waiting_until: datetime | None
     next_contact_at: datetime | None
-    opened_at: datetime
     ended_at: datetime | None
     first_contact_at: datetime | None
     first_contact_late: bool
@@ -314,7 +313,6 @@ async def _context(
         is_waiting=task.state in {TaskState.WAITING_CUSTOMER, TaskState.WAITING_INTERNAL},
         waiting_until=task.waiting_until,
         next_contact_at=task.next_contact_at,
-        opened_at=task.opened_at,
         ended_at=task.ended_at,
         first_contact_at=task.first_contact_at,
         first_contact_late=(

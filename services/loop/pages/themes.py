@@ -18,7 +18,6 @@ from services.loop.pages.site import pages
 from services.loop.resources import Loop
 from services.loop.responses.handlers import open_persons, scores
 from services.loop.responses.store import ScoreFilter, find_all
-from services.loop.themes.domain.counts import NO_THEME
 from services.loop.themes.handlers import (
     ThemeSummary,
     find_theme,
@@ -79,7 +78,6 @@ class ThemesPage:
     without: float | None
     former_without: float | None
     lines: Sequence[Line]
-    weeks: Sequence[int]
     nps: ScoreRow
     json: str
 
@@ -102,8 +100,6 @@ class ThemePage:
     filters: Form
     periods: Sequence[Option]
     touchpoints: Sequence[Option]
-    first: date
-    last: date
     now: datetime
     may_read: bool
     voices: Sequence[Voice]
@@ -198,7 +194,6 @@ async def show_all(request: Request, _caller: _Caller) -> Response:
             found.former_without / found.former_comments if found.former_comments else None
         ),
         lines=lines,
-        weeks=weekly.get(NO_THEME, [0] * _WEEKS),
         nps=overall[0].row,
         json=f"/v1/themes?{urlencode(days)}",
     )
@@ -243,8 +238,6 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
         filters=asked.form,
         periods=_periods(reader),
         touchpoints=touchpoints,
-        first=asked.first,
-        last=asked.today,
         now=now,
         may_read=may_read,
         voices=[
