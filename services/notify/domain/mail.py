@@ -14,7 +14,8 @@ from dataclasses import dataclass
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NAMED = re.compile(r"([^<>]*)<([^<>]+)>")
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+_REFUSED_CATEGORIES = _INVISIBLE | {"Co", "Cn"}
 
 HEADERS = frozenset(
     {
@@ -99,8 +100,13 @@ def body_safe(text: str) -> str:
         for char in plain
         if char in "\n\t"
         or char == "\u200d"  # holds emoji together
-        or unicodedata.category(char) not in _REFUSED_CATEGORIES - {"Cn", "Co"}
+        or not (_is_no_character(char) or unicodedata.category(char) in _INVISIBLE)
     )
+
+
+def _is_no_character(char: str) -> bool:
+    """Tell whether this code point will never be one; no markup may hold it."""
+    return ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF
 
 
 def wrapped(text: str, *, prefix: str = "", columns: int = 72) -> str:

@@ -1,0 +1,213 @@
+"""Mails word by word: every kind in every language, compared with what was agreed on.
+
+After a wanted change: ``CLOSED_LOOP_TEST_GOLDEN=write pytest tests/golden``, and read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notify.channels.message import build_mail
+from services.notify.channels.texts import Rendered, render_mail
+from services.notify.domain.alerts import MAIL_KINDS, TaskFacts
+from services.notify.domain.mail import Sender
+
+FOLDER = Path(__file__).parent / "mails"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+PUBLIC_URL = "https://loop.example.org"
+FACTS = TaskFacts(
+    event_id="evt_1",
+    type="task.opened",
+    happened_at=NOW,
+    task_id="tsk_01jqzv8m3x7f5k2n9r4t6w8y0a",
+    response_id="rsp_1",
+    version=1,
+    state="assigned",
+    owner_id="team_customer_care",
+    owner_kind="team",
+    metric="nps",
+    score=4,
+    touchpoint="Doorstep delivery",
+    segment=None,
+    product=None,
+    opened_at=NOW,
+    first_contact_due_at=NOW + 8 * HOUR,
+    due_at=NOW + 24 * HOUR,
+    person_ref="per_1",
+)
+PERSON: dict[str, Any] = {
+    "customer": {
+        "name": "Ana <b>Berg</b>",
+        "phone": "+44 20 7946 0001",
+        "email": "ana@example.org",
+        "language": "en-GB",
+    },
+    "comment": "I waited from eight to twelve & nobody came, although the message said"
+    " before ten.\n\nSee https://shop.example/orders/4711 <script>alert(1)</script>\n",
+}
+MOMENTS = {
+    "task.opened": NOW,
+    "task.due-soon": NOW + 7 * HOUR,
+    "task.overdue": NOW + 25 * HOUR,
+}
+
+
+def rendered(event_type: str, language: str, **changes: Any) -> Rendered:
+    given: dict[str, Any] = {"person": PERSON, "now": MOMENTS[event_type], **changes}
+    facts = given.pop("facts", FACTS)
+    moment = MOMENTS[event_type]
+    return render_mail(
+        MAIL_KINDS[event_type],
+        replace(facts, type=event_type, happened_at=moment),
+        language=language,
+        time_zone="Europe/Berlin",
+        public_url=PUBLIC_URL,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("event_type", MAIL_KINDS)
+def test_the_mail_says_what_was_agreed_on(event_type: str, language: str) -> None:
+    mail = rendered(event_type, language)
+    said = f"{mail.subject}\n{'=' * 72}\n{mail.text}"
+    path = FOLDER / f"{MAIL_KINDS[event_type]}.{language}.txt"
+    if os.environ.get("CLOSED_LOOP_TEST_GOLDEN") == "write":  # noqa: TID251 - a test's switch
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(said)
+
+    assert said == path.read_text()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("event_type", MAIL_KINDS)
+def test_the_html_part_reaches_no_outside_host_runs_nothing_and_names_its_language(
+    event_type: str, language: str
+) -> None:
+    html = rendered(event_type, language).html
+
+    loaded = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(https?://[^"')\s]+)""", html)
+    assert {link.split("/")[2] for link in loaded} == {"loop.example.org"}
+    assert "<script" not in html
+    assert "<b>Berg" not in html
+    assert f'lang="{language}"' in html
+    assert 'lang="en-GB"' in html
+    assert 'scope="row"' in html
+    assert "prefers-color-scheme: dark" in html
+    assert len(html) < 30_000
+
+
+@pytest.mark.parametrize("event_type", MAIL_KINDS)
+def test_text_parts_have_72_columns(event_type: str) -> None:
+    lines = rendered(event_type, "de").text.splitlines()
+
+    assert max(len(line) for line in lines if "://" not in line) <= 72
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({}, "4/10 from Doorstep delivery, due today 18:00"),
+        ({"touchpoint": None}, "4/10, due today 18:00"),
+        ({"score": None}, "Feedback from Doorstep delivery, due today 18:00"),
+        ({"score": None, "touchpoint": None}, "Feedback, due today 18:00"),
+        ({"metric": "csat", "score": 2}, "2/5 from Doorstep delivery, due today 18:00"),
+        ({"metric": "ces", "score": 0}, "0/7 from Doorstep delivery, due today 18:00"),
+        ({"state": "in_progress"}, "4/10 from Doorstep delivery, due tomorrow 10:00"),
+        (
+            {"touchpoint": "=?utf-8?q?=0ABcc:_x?=\u202e"},
+            "4/10 from = ?utf-8?q?=0ABcc:_x?=, due today 18:00",
+        ),
+        (
+            {"first_contact_due_at": NOW + 100 * HOUR},
+            "4/10 from Doorstep delivery, due Fri 6 Mar, 14:00",
+        ),
+    ],
+)
+def test_a_subject_is_score_touchpoint_and_time(changes: dict[str, Any], subject: str) -> None:
+    assert rendered("task.opened", "en", facts=replace(FACTS, **changes)).subject == subject
+
+
+def test_without_words_or_after_an_erasure_the_mail_says_so() -> None:
+    assert "The customer left no words." in rendered("task.opened", "en", person={}).text
+    erased = rendered("task.opened", "en", person=None)
+    assert "The customer's data have been erased." in erased.text
+    assert "The customer's data have been erased." in erased.html.replace("&#39;", "'")
+
+
+def test_an_unknown_language_or_time_zone_falls_back() -> None:
+    mail = render_mail(
+        "task_opened",
+        FACTS,
+        person={},
+        language="xx-YY",
+        time_zone="Nowhere/Land",
+        public_url=PUBLIC_URL,
+        now=NOW,
+    )
+
+    assert mail.subject == "4/10 from Doorstep delivery, due today 17:00"
+    assert "(UTC)" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("phone", "link"),
+    [
+        ("+44 20 7946 0001", "tel:+442079460001"),
+        ("(030) 123-45/67", None),
+        ("javascript:alert(1)", None),
+        ("call me", None),
+    ],
+)
+def test_only_what_can_be_dialled_becomes_a_telephone_link(
+    phone: str, link: str | None
+) -> None:
+    html = rendered("task.opened", "en", person={"customer": {"phone": phone}}).html
+
+    found = re.search(r'href="(tel:[^"]*)"', html)
+    assert (found and found[1]) == link
+    assert "javascript:" not in html.replace("javascript:alert(1)</bdi>", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a < b & c > d \" ' {{ 7*7 }} {% raw %} ]]> <!-- --> <mj-raw>",
+        "</mj-text></mj-column><mj-image src='https://evil.example/x.png' />",
+        "\x0b\x0c\x1b[31m\x00\ufffe\U0001f600",
+        "&lt;&#x3c;&nbsp;&unknown;",
+        "مرحبا \u202eolleh\u202c שלום",
+        "word " * 2_000,
+        "x" * 10_000,
+        "\n" * 500,
+    ],
+)
+def test_no_words_break_the_mail(words: str) -> None:
+    check_words(words)
+
+
+@given(st.text(), st.text())
+def test_no_text_at_all_breaks_the_mail(words: str, touchpoint: str) -> None:
+    check_words(words, touchpoint=touchpoint)
+
+
+def check_words(words: str, **changes: Any) -> None:
+    person = {"customer": {"name": words, "phone": words, "language": words}, "comment": words}
+    facts = replace(FACTS, **changes)
+    mail = rendered("task.opened", "en", facts=facts, person=person)
+    sender = Sender(name="Closed Loop", address="loop@example.org")
+    build_mail(mail, delivery_id="dlv_1", sender=sender, recipient="ana@example.org", date=NOW)
+
+    assert "evil.example/x.png" not in re.findall(r'src="([^"]*)"', mail.html)
+    assert "<mj-" not in mail.html
+    assert mail.html.rstrip().endswith("</html>")
