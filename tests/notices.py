@@ -29,6 +29,7 @@ from shared.events.loop import (
     TaskDueSoon,
     TaskOpened,
     TaskOverdue,
+    TaskReopened,
     TaskResolved,
 )
 from shared.events.registry import EVENTS
@@ -171,6 +172,11 @@ class House:
                 "within_deadline": True,
             },
             TaskClosed: {"state": "closed", "reason": "not_needed", "closed_at": now},
+            TaskReopened: {
+                "state": "in_progress",
+                "former_state": "closed",
+                "reopened_at": now,
+            },
         }
         event = kind(
             **{

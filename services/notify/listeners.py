@@ -17,6 +17,7 @@ from shared.events.loop import (
     TaskDueSoon,
     TaskOpened,
     TaskOverdue,
+    TaskReopened,
     TaskResolved,
 )
 
@@ -26,6 +27,7 @@ TASK_EVENTS: Sequence[type[Event]] = (
     TaskContacted,
     TaskDueSoon,
     TaskOverdue,
+    TaskReopened,
     TaskResolved,
     TaskClosed,
 )
@@ -35,6 +37,7 @@ _TASK = (
     | TaskContacted
     | TaskDueSoon
     | TaskOverdue
+    | TaskReopened
     | TaskResolved
     | TaskClosed
 )

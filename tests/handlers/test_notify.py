@@ -32,6 +32,7 @@ from shared.events.loop import (
     TaskDueSoon,
     TaskOpened,
     TaskOverdue,
+    TaskReopened,
     TaskResolved,
 )
 from shared.identity.audit import SYSTEM
@@ -136,6 +137,15 @@ async def test_a_webhook_hears_only_what_it_asked_for_and_only_while_it_is_on(
 
     calls = await house.deliveries(WEBHOOK)
     assert [(one.target, one.event_type) for one in calls] == [(asked.id, "task.overdue")]
+
+
+async def test_a_webhook_hears_that_a_task_is_open_again(house: House) -> None:
+    hook, _ = await house.webhook(events=("task.*",))
+
+    await house.hear(await house.event(TaskReopened, version=4))
+
+    (call,) = await house.deliveries(WEBHOOK)
+    assert (call.target, call.event_type) == (hook.id, "task.reopened")
 
 
 async def test_only_openings_and_reminders_are_worth_a_mail(house: House) -> None:
