@@ -119,6 +119,9 @@ ACTS: Final[Mapping[str, str]] = {
     "overdue": marked("Overdue"),
 }
 
+SHIPPED: Final = (marked("Unhappy customer"), marked("24 hours"))
+"""The names of the rule and the scheme that come with the product."""
+
 LANGUAGES: Final[Mapping[str, str]] = {
     "en": marked("English"),
     "de": marked("German"),

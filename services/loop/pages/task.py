@@ -325,9 +325,11 @@ async def _context(
         tries=task.tries,
         tries_asked=task.scheme.attempts,
         scheme=reader.gettext(
-            "%(name)s, version %(version)s", name=task.scheme.name, version=task.scheme.version
+            "%(name)s, version %(version)s",
+            name=reader.gettext(task.scheme.name),
+            version=task.scheme.version,
         ),
-        rule=task.rule_name,
+        rule=reader.gettext(task.rule_name),
         steps=_steps(task, reader),
         actions=_actions(seen, reader, now=now),
         agreement=_agreement(seen, reader),
@@ -501,7 +503,7 @@ _SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
 def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
     detail: Mapping[str, Any] = entry.detail
     if entry.act == "open":
-        return [seen.task.rule_name]
+        return [reader.gettext(seen.task.rule_name)]
     if entry.act in {"claim", "assign"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []
