@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
 from starlette.routing import Mount
 
 from services.composition import System, compose
@@ -48,7 +49,7 @@ async def composed() -> AsyncIterator[System]:
     with TemporaryDirectory() as folder:
         settings = Settings(
             database_url=f"sqlite+aiosqlite:///{folder}/closed-loop.db",
-            secret="-" * 32,
+            secret=SecretStr("-" * 32),
             public_url="http://127.0.0.1:8000",
         )
         async with compose(settings) as system:

@@ -117,7 +117,7 @@ def page(verdicts: list[Verdict]) -> str:
             f"|---|{'---|' * len(roles)}---|",
             *(
                 f"| `{one.door.name}` | "
-                + " | ".join("yes" if role in one.roles else "–" for role in roles)  # noqa: RUF001 - a dash in a table cell
+                + " | ".join("yes" if role in one.roles else "–" for role in roles)
                 + f" | {_needed(one)} |"
                 for one in verdicts
             ),
