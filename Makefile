@@ -39,6 +39,11 @@ test: .venv/.tests ## Everything: lint, types, import contracts, the whole suite
 	@$(MAKE) lint types contracts
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: .venv/.tests ## Measure this machine: ratios against baselines of the same run
+	@scripts/install-infrastructure.sh
+	@$(BIN)/python -m tests.benchmarks.run_bench $(ARGS)
+
 .PHONY: lint
 lint: .venv/.tests ## Formatting and lint
 	$(BIN)/ruff format --check $(SOURCES)
@@ -69,6 +74,10 @@ migration: .venv/.tests ## Draft a migration from the tables: make migration nam
 	@test -n "$(name)" || { echo 'say what it does: make migration name=add_something' >&2; exit 2; }
 	$(BIN)/alembic revision --autogenerate -m "$(name)" --rev-id \
 	  "$$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py 2>/dev/null | wc -l) + 1)))"
+
+.PHONY: messages
+messages: .venv/.tests ## Collect visible texts into the catalogues, list those untranslated
+	@$(BIN)/python scripts/messages.py
 
 .PHONY: lock
 lock: ## Write requirements/*.txt from pyproject.toml (UPGRADE=1 takes newer releases)

@@ -32,7 +32,7 @@ CREATE TABLE raw (
 )"""
 _SQLITE_INSERT: Final = "INSERT INTO raw VALUES ('bench', ?, ?, ?, ?, ?, ?)"
 _POSTGRES_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS raw_events (
+CREATE TABLE raw_events (
     event_id text PRIMARY KEY, response_id text, score integer, touchpoint text,
     person text, data jsonb
 )"""
@@ -94,14 +94,27 @@ _SILENT: Final[Any] = {
 }
 
 
-async def insert_events(address: str, records: Sequence[bytes], *, together: int) -> None:
-    """Insert events as they came from the bus, row by row, ``together`` to a transaction."""
-    connection = await asyncpg.connect(address)
-    try:
-        await connection.execute(_POSTGRES_TABLE)
-        insert = await connection.prepare(_POSTGRES_INSERT)
+class Inserter:
+    """asyncpg as its manual shows it: one prepared statement, one insert a row."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection: Any = None
+
+    async def start(self) -> None:
+        """Connect."""
+        self._connection = await asyncpg.connect(self._address)
+
+    async def empty(self) -> None:
+        """Make the table anew, so that every run finds it as the first one did."""
+        for statement in ("DROP TABLE IF EXISTS raw_events", _POSTGRES_TABLE):
+            await self._connection.execute(statement)
+
+    async def insert(self, records: Sequence[bytes], *, together: int) -> None:
+        """Insert events as they came from the bus, ``together`` of them to a transaction."""
+        insert = await self._connection.prepare(_POSTGRES_INSERT)
         for start in range(0, len(records), together):
-            async with connection.transaction():
+            async with self._connection.transaction():
                 for record in records[start : start + together]:
                     event = parse_json(record)
                     fact = event["data"]
@@ -113,8 +126,10 @@ async def insert_events(address: str, records: Sequence[bytes], *, together: int
                         fact["person"],
                         json.dumps(fact),
                     )
-    finally:
-        await connection.close()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._connection.close()
 
 
 class Producer:

@@ -242,7 +242,10 @@ async def _scaled(sizes: Sizes) -> AsyncIterator[_Scaled]:
 
 @contextlib.asynccontextmanager
 async def _loop(sizes: Sizes) -> AsyncIterator[Sides]:
-    async with _scaled(sizes) as scaled:
+    async with _scaled(sizes) as scaled, AsyncExitStack() as stack:
+        inserter = baselines.Inserter(scaled.address)
+        await inserter.start()
+        stack.push_async_callback(inserter.stop)
         relay, consumer = scaled.worker("relay.ingest"), scaled.worker("loop")
         await consumer.step()  # joins its group, so that no run pays for that
 
@@ -259,10 +262,10 @@ async def _loop(sizes: Sizes) -> AsyncIterator[Sides]:
             return sizes.events / (time.perf_counter() - began)
 
         async def baseline() -> float:
-            await scaled.client.events()
             records = [value for _, value in await _newest(scaled, sizes.events)]
+            await inserter.empty()
             began = time.perf_counter()
-            await baselines.insert_events(scaled.address, records, together=PER_TRANSACTION)
+            await inserter.insert(records, together=PER_TRANSACTION)
             return sizes.events / (time.perf_counter() - began)
 
         yield Sides(ours=ours, baseline=baseline)

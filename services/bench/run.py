@@ -14,6 +14,7 @@ from services.bench.parts import NotMeasured
 from services.bench.rows import ROWS, Sizes
 from services.commands.output import data_json, rows, say
 from shared.errors import NotFound
+from shared.logs import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,7 @@ async def bench(
     if not wanted:
         names = ", ".join(row.name for row in ROWS)
         raise NotFound(f"No row has {only!r} in its name. The rows are: {names}.")
+    set_up(form="json", level="warning")
     results = [await measure(row, rounds=rounds, sizes=sizes or Sizes()) for row in wanted]
     if as_json:
         data_json([result.document() for result in results])
