@@ -22,6 +22,7 @@ NOT_PERSONAL = {
     "has_comment": "only whether there is one",
     "rule_name": "of a rule",
     "sealed_secrets": "of a webhook, not of a person",
+    "sealed_answer": "what was answered about a webhook",
     "name": "of a team, touchpoint, key or theme; people's names stand in shared_staff",
 }
 
