@@ -382,6 +382,17 @@ async def list_teams(
     return [_team(row) for row in await view.all(query)]
 
 
+async def teams_without_members(view: Reading) -> frozenset[str]:
+    """Return the teams that nobody active belongs to."""
+    crew = (
+        select(team_members.c.staff_id)
+        .join(staff, staff.c.id == team_members.c.staff_id)
+        .where(team_members.c.team_id == teams.c.id, staff.c.disabled_at.is_(None))
+    )
+    rows = await view.all(select(teams.c.id).where(~crew.exists()))
+    return frozenset(row.id for row in rows)
+
+
 async def members(view: Reading, team_id: str) -> Sequence[Staff]:
     """Return the active members of a team, by name."""
     rows = await view.all(

@@ -35,7 +35,7 @@ from services.loop.themes.domain import Theme
 from services.loop.themes.handlers import current_taxonomy
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
-from shared.identity.people import list_teams, members
+from shared.identity.people import list_teams, teams_without_members
 from shared.identity.principal import Principal, Role, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -317,9 +317,10 @@ async def with_teams(view: Reading, caller: Principal) -> Principal:
     Beside their own these are, for whoever leads, all teams, and for everybody those without
     members, so that no task waits where nobody looks.
     """
-    teams = {team.id for team in await list_teams(view)} - caller.teams
-    if caller.role not in _OF_ALL:
-        teams = {team for team in teams if not await members(view, team)}
+    if caller.role in _OF_ALL:
+        teams = frozenset(team.id for team in await list_teams(view))
+    else:
+        teams = await teams_without_members(view)
     return replace(caller, teams=caller.teams | teams)
 
 
