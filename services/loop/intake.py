@@ -57,6 +57,9 @@ async def _take_in(
     keys = await keys_of(tx, loop.person_keys, responses)
     owners = await owners_of(tx, [r.touchpoint for r in responses if r.touchpoint], now=now)
     stored = await store_responses(tx, responses)
+    # Of what was overtaken on the way the later answer stands, maybe under another person.
+    if others := [r for r in stored.standing.values() if r.person_ref not in keys]:
+        keys = {**keys, **await keys_of(tx, loop.person_keys, others)}
     themes = await find_mentions(
         tx,
         stored.current,

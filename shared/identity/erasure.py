@@ -45,7 +45,8 @@ async def erase_person(tx: Transaction, ref: str, now: datetime) -> bool:
     """Destroy the key of a person; return whether there was one to destroy.
 
     The row stays, without its key, so that no later message makes a new key for them. A person
-    never heard of gets such a row too.
+    never heard of gets such a row too. What was sealed before anybody knew whose it is goes
+    with them.
     """
     await tx.execute(
         tx.insert(person_keys)
@@ -57,9 +58,11 @@ async def erase_person(tx: Transaction, ref: str, now: datetime) -> bool:
             person_keys.c.ref == ref, person_keys.c.wrapped_key.is_not(None)
         )
     )
-    await tx.execute(
-        update(person_keys)
-        .where(person_keys.c.ref == ref, person_keys.c.wrapped_key.is_not(None))
-        .values(wrapped_key=None, erased_at=now)
-    )
+    # The person first: whoever says at this moment that something is theirs is waited for.
+    for column in (person_keys.c.ref, person_keys.c.belongs_to):
+        await tx.execute(
+            update(person_keys)
+            .where(column == ref, person_keys.c.wrapped_key.is_not(None))
+            .values(wrapped_key=None, erased_at=now)
+        )
     return had_one is not None

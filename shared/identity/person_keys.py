@@ -5,13 +5,13 @@ from __future__ import annotations
 from os import urandom
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from shared.db.base import among
 from shared.identity.tables import person_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from shared.db.transaction import Reading, Transaction
@@ -69,6 +69,40 @@ class PersonKeys:
                 ],
             )
         return keys
+
+    async def attribute(
+        self, tx: Transaction, owners: Mapping[str, str], *, now: datetime
+    ) -> None:
+        """Say whose these refs turned out to be: from now on both are erased together.
+
+        What was sealed under the ref of somebody who is erased already is forgotten at once.
+        """
+        if not owners:
+            return
+        await self.for_sealing(tx, list(owners), now=now)
+        await tx.execute(
+            update(person_keys)
+            .where(person_keys.c.ref == bindparam("the_ref"))
+            .values(belongs_to=bindparam("the_owner")),
+            [{"the_ref": ref, "the_owner": owner} for ref, owner in sorted(owners.items())],
+        )
+        # Locked: an erasure that runs meanwhile waits, and then finds what belongs to them.
+        rows = await tx.all(
+            select(person_keys.c.ref, person_keys.c.erased_at)
+            .where(among(person_keys.c.ref, sorted(set(owners.values())), tx.dialect))
+            .order_by(person_keys.c.ref)
+            .with_for_update()
+        )
+        erased = {row.ref for row in rows if row.erased_at is not None}
+        if gone := [ref for ref, owner in owners.items() if owner in erased]:
+            await tx.execute(
+                update(person_keys)
+                .where(
+                    among(person_keys.c.ref, gone, tx.dialect),
+                    person_keys.c.wrapped_key.is_not(None),
+                )
+                .values(wrapped_key=None, erased_at=now)
+            )
 
     async def for_reading(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes]:
         """Return the keys of those of these persons who have not been erased."""

@@ -96,6 +96,8 @@ person_keys = Table(
     Column("wrapped_key", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),
     Column("erased_at", UtcDateTime),
+    # Of a response that was nobody's at first: the person that it turned out to come from.
+    Column("belongs_to", String(40), index=True),
 )
 """The person's data key, wrapped; a row without a key is a person who was erased."""
 

@@ -328,6 +328,24 @@ async def test_a_person_may_be_erased_before_the_first_word(database, clock, per
         assert await person_keys.for_sealing(tx, [ref], now=clock.now()) == {}
 
 
+async def test_what_was_sealed_before_anybody_was_named_is_erased_with_the_person(
+    database, clock, person_keys: PersonKeys
+):
+    ref, own, other = person_keys.ref("crm", "42"), "rsp_1", "rsp_2"
+    now = clock.now()
+    async with database.transaction() as tx:
+        await person_keys.for_sealing(tx, [own, other, ref], now=now)
+        await person_keys.attribute(tx, {own: ref}, now=now)
+        await erasure.erase_person(tx, ref, now)
+    async with database.transaction() as tx:
+        await person_keys.attribute(tx, {"rsp_3": ref}, now=now)  # after the erasure
+        kept = await person_keys.for_reading(tx, [ref, own, other, "rsp_3"])
+        again = await person_keys.for_sealing(tx, [own, "rsp_3"], now=now)
+
+    assert kept.keys() == {other}
+    assert again == {}
+
+
 async def test_an_entry_of_the_trail_says_who_what_and_when(database, clock):
     async with database.transaction() as tx:
         key, _ = await keys.create_key(

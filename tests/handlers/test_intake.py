@@ -201,6 +201,24 @@ async def test_a_revision_that_was_overtaken_changes_no_fact_and_is_answered(
     assert (first.revision, first.state, first.themes) == (1, "no_action", second.themes)
 
 
+async def test_what_was_overtaken_belongs_to_whom_the_later_answer_names(
+    intake: Intake,
+) -> None:
+    late = await intake.response(customer=None, comment=WAITED)
+    winner = await intake.response(response_id=late.response_id, revision=2, comment=WAITED)
+    await intake.take_in(winner)
+
+    await intake.take_in(late)
+
+    (row,) = await intake.rows(responses)
+    assert (row["person_ref"], row["sealed_person"]) == (winner.person_ref, winner.person)
+    (task,) = await intake.rows(tasks)
+    assert [(one.state, one.task_id) for one in await intake.handled()] == [
+        ("task_open", task["id"]),
+        ("task_open", task["id"]),
+    ]
+
+
 async def test_a_person_who_was_erased_leaves_a_number_and_no_task(intake: Intake) -> None:
     event = await intake.response(comment=WAITED)
     async with intake.database.transaction() as tx:

@@ -377,6 +377,38 @@ async def test_the_words_of_an_erased_person_are_not_taken_again(recorder: Recor
     assert stored.clear["score"] == 1
 
 
+async def test_an_erasure_takes_what_was_said_before_the_customer_was_named(
+    recorder: Recorder,
+) -> None:
+    first = await recorder.post(score=2, comment="Forty minutes.")
+    recorder.clock.advance(MINUTE)
+    await recorder.post(customer={"id": "C-1", "name": "Anna"})
+    ref = recorder.keys.ref("crm", "C-1")
+    async with recorder.database.transaction() as tx:
+        await erase_person(tx, ref, recorder.clock.now())
+        assert await recorder.keys.for_reading(tx, [ref, first.id]) == {}
+
+    recorder.clock.advance(MINUTE)
+    await recorder.post(comment="And another thing.")  # which names nobody
+    stored = await recorder.stored(first.id)
+    assert (stored.person_ref, stored.sealed_person, stored.has_comment) == (ref, None, False)
+
+
+async def test_a_customer_who_is_named_after_their_erasure_takes_the_words_along(
+    recorder: Recorder,
+) -> None:
+    ref = recorder.keys.ref("crm", "C-1")
+    async with recorder.database.transaction() as tx:
+        await erase_person(tx, ref, recorder.clock.now())
+    first = await recorder.post(score=2, comment="Forty minutes.")
+    recorder.clock.advance(MINUTE)
+    await recorder.post(customer={"id": "C-1"})
+
+    async with recorder.database.reading() as view:
+        assert await recorder.keys.for_reading(view, [ref, first.id]) == {}
+    assert (await recorder.stored(first.id)).sealed_person is None
+
+
 async def test_a_verdict_of_an_older_revision_does_not_overwrite(recorder: Recorder) -> None:
     first = await recorder.post(score=2)
     await recorder.hear(first.id, 1, task_id="tsk_1", themes=["waiting"])

@@ -29,6 +29,7 @@ from services.loop.tasks.domain.schemes import DEFAULT_SCHEME
 from services.loop.tasks.domain.task import FollowUpTask, TaskState
 from services.loop.tasks.handlers import (
     Opened,
+    TaskView,
     act_on,
     list_tasks,
     open_tasks,
@@ -122,6 +123,11 @@ class Loop(Intake):
                 )
         return task
 
+    async def reads(self, task: FollowUpTask) -> TaskView:
+        """Return the task as its team sees it."""
+        async with self.database.reading() as view:
+            return await read_task(view, task.id, caller=ANA, person_keys=self.person_keys)
+
     async def kinds(self) -> list[str]:
         """Return the types of what was announced of tasks, in order."""
         return [e.type for e, _ in await self.announced() if e.type.startswith("task.")]
@@ -136,6 +142,11 @@ class Loop(Intake):
         """Return what became of each timer, by kind."""
         rows = await self.rows(self.database.plumbing.timers)
         return {row["kind"]: row["outcome"] for row in rows}
+
+
+def said_in(seen: TaskView) -> list[str]:
+    """Return the words of the history."""
+    return [text for line in seen.history for text in line.words.values()]
 
 
 @pytest_asyncio.fixture
@@ -258,6 +269,60 @@ async def test_a_task_follows_a_revision_and_stays_where_it_is(loop: Loop) -> No
     await loop.take_in(again)
     assert (await loop.task_of("rsp_1")).state is closed.state
     assert (await loop.handled())[-1].state == "closed"
+
+
+async def test_a_task_follows_the_customer_who_is_named_later(loop: Loop) -> None:
+    task = await loop.has_task(response_id="rsp_1", customer=None, comment=WAITED)
+    await loop.act(task, AddNote(text="said before"))
+    named = await loop.response(response_id="rsp_1", revision=2, customer="c-9", comment="Ana!")
+    await loop.take_in(named)
+    followed = await loop.act(task, AddNote(text="said after"), Claim(), by=ANA)
+
+    assert followed.person_ref == named.person_ref != "rsp_1"
+    assert [row["person_ref"] for row in await loop.rows(task_history)] == [
+        *["rsp_1"] * 2,
+        *[named.person_ref] * 3,
+    ]
+    last = (await loop.announced())[-1][1]
+    assert isinstance(last, TaskAssigned)
+    assert (last.person_ref, last.person) == (named.person_ref, named.person)
+    seen = await loop.reads(task)
+    assert seen.personal is not None
+    assert seen.personal.comment == "Ana!"
+    assert said_in(seen) == ["said before", "said after"]
+
+
+@pytest.mark.parametrize(
+    ("erased", "left"),
+    [("rsp_1", ["said after"]), (None, [])],
+    ids=["the former ref", "the customer"],
+)
+async def test_an_erasure_takes_the_words_that_were_said_under_that_ref(
+    loop: Loop, erased: str | None, left: list[str]
+) -> None:
+    task = await loop.has_task(response_id="rsp_1", customer=None, comment=WAITED)
+    await loop.act(task, AddNote(text="said before"))
+    named = await loop.response(response_id="rsp_1", revision=2, customer="c-9")
+    await loop.take_in(named)
+    await loop.act(task, AddNote(text="said after"))
+
+    async with loop.database.transaction() as tx:
+        await erase_person(tx, erased or named.person_ref, loop.clock.now())
+
+    seen = await loop.reads(task)
+    assert said_in(seen) == left
+    assert seen.erased is (erased is None)
+
+
+async def test_a_word_about_a_customer_who_never_said_any_is_kept(loop: Loop) -> None:
+    plain = await loop.response(response_id="rsp_1", person_ref="rsp_1")
+    await loop.take_in(plain.model_copy(update={"person": None, "person_ref": "rsp_silent"}))
+    task = await loop.task_of("rsp_1")
+    await loop.act(task, AddNote(text="nobody answers"))
+
+    seen = await loop.reads(task)
+    assert said_in(seen) == ["nobody answers"]
+    assert not seen.erased
 
 
 async def test_published_rules_and_schemes_apply_to_new_tasks_only(loop: Loop) -> None:

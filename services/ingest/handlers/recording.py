@@ -217,6 +217,15 @@ class _Recording:
         if not changed:
             return set()
         keys = await self._keys(changed)
+        await self._person_keys.attribute(
+            self._tx,
+            {
+                draft.id: draft.ref
+                for draft in changed
+                if draft.known and draft.known.person_ref != draft.ref
+            },
+            now=self._now,
+        )
         added: list[StoredResponse] = []
         saved: list[StoredResponse] = []
         parts: list[StoredPart] = []
@@ -264,7 +273,10 @@ class _Recording:
         """
         assert draft.after is not None  # noqa: S101 - whoever has fresh parts was merged
         whole = draft.after.part
-        draft.ref = self._ref(whole, draft.last) or draft.id
+        draft.ref = self._ref(whole, draft.last) or (
+            # Whoever was erased is not named any more, and is it all the same.
+            draft.known.person_ref if draft.known else draft.id
+        )
         personal = {draft.ref} if whole.is_personal else set()
         if len(draft.posted) > 1:
             for posted, _, command in draft.fresh:

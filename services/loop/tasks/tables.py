@@ -87,6 +87,8 @@ task_history = Table(
     Column("detail", Json, nullable=False),
     # Notes, agreements and causes under the customer's key, since they speak of the customer.
     Column("sealed_words", Text),
+    # Whose key that is: a later answer may say that the customer is somebody else.
+    Column("person_ref", String(40), nullable=False),
     Index("ix_loop_task_history_of_task", "task_id", "n"),
 )
 """Rows are added and never changed."""
@@ -123,6 +125,8 @@ requests = Table(
 
 PERSONAL = (
     PersonalColumn(table="loop_tasks", column="sealed_person", how="sealed"),
+    PersonalColumn(table="loop_tasks", column="record", how="scrub"),
     PersonalColumn(table="loop_task_history", column="sealed_words", how="sealed"),
+    PersonalColumn(table="loop_task_history", column="by_name", how="scrub"),
 )
-"""What dies with a person's key."""
+"""What dies with a customer's key, and where the names of those who acted stand."""

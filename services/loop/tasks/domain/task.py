@@ -357,7 +357,8 @@ def revised(
     """Follow the customer's later answer; None when the task knows it already.
 
     The task stays as it is, open or ended: staff decide whether a better answer makes the call
-    unnecessary, and the history says that one came.
+    unnecessary, and the history says that one came. It belongs to whoever the answer now says
+    the customer is; what was said before stays under the person of that moment.
     """
     if response.revision <= task.response_revision:
         return None
@@ -371,6 +372,8 @@ def revised(
         touchpoint=response.touchpoint,
         segment=response.segment,
         product=response.product,
+        # Together, always: the one opens only with the key of the other.
+        person_ref=response.person_ref,
         sealed_person=response.sealed_person,
     )
     entry = Entry(

@@ -47,8 +47,10 @@ async def act_on(
             "This task belongs to another team. Ask its owner or a lead to assign it to you."
         )
 
-    keys = await person_keys.for_reading(tx, [task.person_ref])
-    await store.save(tx, acted, key=keys.get(task.person_ref))
+    # A customer of whom nothing personal is known yet gets a key with the first word here.
+    ref = acted.task.person_ref
+    keys = await person_keys.for_sealing(tx, [ref] if acted.entry.words else [], now=now)
+    await store.save(tx, acted, key=keys.get(ref))
     if task.is_open and not acted.task.is_open:
         await timers.cancel(tx, [task.id], now=now)
     elif acted.task.is_open and not task.is_open:

@@ -170,9 +170,13 @@ async def _views(
     sight = await sight_of(view, caller, tasks)
     keys = await person_keys.for_reading(view, [task.person_ref for task in tasks])
     themes = await themes_of(view, [task.response_id for task in tasks])
+    erased = {t.id for t in tasks if t.sealed_person is not None and t.person_ref not in keys}
     histories = (
         await store.histories_of(
-            view, {t.id: keys.get(t.person_ref) if sight.covers(t) else None for t in tasks}
+            view,
+            [task.id for task in tasks],
+            readable={t.id for t in tasks if t.id not in erased and sight.covers(t)},
+            person_keys=person_keys,
         )
         if whole
         else {}
@@ -189,7 +193,7 @@ async def _views(
             task=task,
             owner=people.get(task.owner.id) or _unknown(task),
             restricted=not sight.covers(task),
-            erased=task.person_ref not in keys and task.sealed_person is not None,
+            erased=task.id in erased,
             personal=_opened(task, keys.get(task.person_ref)) if sight.covers(task) else None,
             themes=themes[task.response_id],
             history=histories.get(task.id, ()),

@@ -6,7 +6,7 @@ its version guards it once more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
@@ -16,6 +16,7 @@ from services.loop.tasks.store.rows import row_of, task_of
 from services.loop.tasks.tables import requests, task_history, tasks
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
+from shared.identity.person_keys import PersonKeys
 from shared.sealing import CannotOpen, open_document, seal_document
 
 _MOST_AT_ONCE = 500
@@ -116,6 +117,7 @@ async def _write_history(
                         if key is not None and entry.words
                         else None
                     ),
+                    "person_ref": task.person_ref,
                 }
                 for task, entry, key in lines
             ],
@@ -183,33 +185,47 @@ async def _ids(view: Reading, response_ids: Sequence[str]) -> Mapping[str, str]:
 
 
 async def histories_of(
-    view: Reading, keys: Mapping[str, bytes | None]
+    view: Reading,
+    task_ids: Sequence[str],
+    *,
+    readable: Collection[str],
+    person_keys: PersonKeys,
 ) -> Mapping[str, Sequence[Entry]]:
-    """Return the histories of these tasks, oldest line first; without a key without words."""
-    found: dict[str, list[Entry]] = {task_id: [] for task_id in keys}
-    for start in range(0, len(found), _MOST_AT_ONCE):
-        part = list(found)[start : start + _MOST_AT_ONCE]
-        for row in await view.all(
+    """Return the histories of these tasks, oldest line first, with the words if ``readable``.
+
+    Each line opens with the key of the person it was sealed for; words of erased persons stay
+    away.
+    """
+    found: dict[str, list[Entry]] = {task_id: [] for task_id in task_ids}
+    for start in range(0, len(task_ids), _MOST_AT_ONCE):
+        rows = await view.all(
             select(task_history)
-            .where(task_history.c.task_id.in_(part))
+            .where(task_history.c.task_id.in_(task_ids[start : start + _MOST_AT_ONCE]))
             .order_by(task_history.c.n)
-        ):
+        )
+        speaking = [row for row in rows if row.sealed_words and row.task_id in readable]
+        keys = await person_keys.for_reading(view, [row.person_ref for row in speaking])
+        words = {
+            row.n: _words(
+                row.sealed_words, keys.get(row.person_ref), context=_context(row.task_id)
+            )
+            for row in speaking
+        }
+        for row in rows:
             entry = Entry(
                 version=row.version,
                 act=row.act,
                 at=row.at,
                 by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
                 detail=row.detail,
-                words=_words(
-                    row.sealed_words, keys[row.task_id], context=_context(row.task_id)
-                ),
+                words=words.get(row.n, {}),
             )
             found[row.task_id].append(entry)
     return found
 
 
-def _words(sealed: str | None, key: bytes | None, *, context: str) -> Mapping[str, str]:
-    if sealed is None or key is None:
+def _words(sealed: str, key: bytes | None, *, context: str) -> Mapping[str, str]:
+    if key is None:
         return {}
     try:
         return open_document(key, sealed, context=context)
