@@ -108,5 +108,8 @@ idempotency = Table(
 PERSONAL = (
     PersonalColumn(table="ingest_responses", column="sealed_person", how="sealed"),
     PersonalColumn(table="ingest_revisions", column="sealed_person", how="sealed"),
+    PersonalColumn(table="ingest_dead_letters", column="sealed_body", how="scrub"),
 )
-"""What dies with a person's key. A response also goes by its own id as a person of its own."""
+"""What dies with a person's key. A response also goes by its own id as a person of its own,
+whose key goes with that of whoever it turns out to be; what could not be handled is wiped once
+somebody has looked at it."""

@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 from shared.db.plumbing import plumbing
+from shared.identity.erasure import PersonalColumn
 
 PLUMBING = plumbing("loop")
+
+PERSONAL = (PersonalColumn(table="loop_dead_letters", column="sealed_body", how="scrub"),)
+"""What could not be handled; it is wiped once somebody has looked at it."""

@@ -145,5 +145,6 @@ PERSONAL = (
     PersonalColumn(table="notify_deliveries", column="recipient", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="recipient_address", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="sealed_message", how="sealed"),
+    PersonalColumn(table="notify_dead_letters", column="sealed_body", how="scrub"),
 )
 """The personal columns of notify; addresses are those of staff, never of customers."""
