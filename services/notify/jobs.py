@@ -58,7 +58,7 @@ class Pace:
     lease: timedelta = timedelta(seconds=30)
     heartbeat: float = 10
     endpoint_at_once: int = 4
-    endpoint_claimed: int = 16
+    endpoint_claimed: int = 32
     mail_at_once: int = 16
     mail_claimed: int = 64
     claim_limit: int = 256
@@ -181,9 +181,13 @@ class Dispatcher:
         if room <= 0:
             return []
         now = self._clock.now()
-        resting = [MAIL_LANE] if self._mail_rests() else []
+        in_flight = Counter(one.lane for one in self._sending.values())
+        # A lane that still has work is left alone until half of it is done: claims cost.
+        without = [lane for lane, count in in_flight.items() if count * 2 > self._most(lane)]
+        if self._mail_rests():
+            without.append(MAIL_LANE)
         async with self._database.reading() as view:
-            if not await store.anything_claimable(view, now=now, without=resting):
+            if not await store.anything_claimable(view, now=now, without=without):
                 return []
         async with self._database.transaction() as tx:
             claimed = await store.claim(
@@ -193,13 +197,18 @@ class Dispatcher:
                 lasting=pace.lease,
                 per_lane=pace.endpoint_claimed,
                 mail_lane=pace.mail_claimed,
-                in_flight=Counter(one.lane for one in self._sending.values()),
+                in_flight=in_flight,
                 limit=room,
-                without=resting,
+                without=without,
             )
             ready = await self._made_ready(tx, claimed, now=now)
         fault_point("delivery.claimed")
         return ready
+
+    def _most(self, lane: str) -> int:
+        """Return how many deliveries of a lane are claimed at a time."""
+        pace = self._pace
+        return pace.mail_claimed if lane == MAIL_LANE else pace.endpoint_claimed
 
     async def _made_ready(
         self, tx: Transaction, claimed: Sequence[Delivery], *, now: datetime
@@ -395,4 +404,4 @@ class Dispatcher:
         self, tx: Transaction, group: Sequence[Settlement]
     ) -> Sequence[bool]:
         now = self._clock.now()
-        return [await settle(tx, done, keyring=self._keyring, now=now) for done in group]
+        return await settle(tx, group, keyring=self._keyring, now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,33 +17,37 @@ from shared.sealing import Keyring
 
 
 async def settle(
-    tx: Transaction, done: store.Settlement, *, keyring: Keyring, now: datetime
-) -> bool:
-    """Write down an attempt and what follows; announce a verdict that is final.
+    tx: Transaction, group: Sequence[store.Settlement], *, keyring: Keyring, now: datetime
+) -> Sequence[bool]:
+    """Write down attempts and what follows; announce the verdicts that are final.
 
-    False when another worker has taken the delivery over meanwhile: then nothing is changed.
+    False stands for a delivery that another worker has taken over meanwhile: nothing of it is
+    changed.
     """
-    one = done.delivery
-    if not await store.settle(tx, done, now=now):
-        return False
-    # The announcement belongs to the request that the alert goes back to.
-    before = correlation_id.set(one.correlation_id)
-    _announce(tx, done, now=now)
-    correlation_id.reset(before)
-    if done.outcome.verdict is Verdict.GONE:
-        webhook = await store.webhook_of(tx, one.target, keyring, locked=True)
-        if webhook is not None and webhook.is_enabled:
-            off = await switched(tx, webhook, on=False, reason="receiver_gone", now=now)
-            await store.save_webhook(tx, replace(off, changed_at=now), keyring)
-            await audit.record(
-                tx,
-                audit.SYSTEM,
-                "webhook.disabled",
-                webhook.id,
-                {"reason": "receiver_gone"},
-                now=now,
-            )
-    return True
+    ours = await store.settle(tx, group, now=now)
+    for done in group:
+        if done.delivery.id not in ours:
+            continue
+        # The announcement belongs to the request that the alert goes back to.
+        before = correlation_id.set(done.delivery.correlation_id)
+        _announce(tx, done, now=now)
+        correlation_id.reset(before)
+        if done.outcome.verdict is Verdict.GONE:
+            await _fall_silent(tx, done.delivery.target, keyring=keyring, now=now)
+    return [done.delivery.id in ours for done in group]
+
+
+async def _fall_silent(
+    tx: Transaction, webhook_id: str, *, keyring: Keyring, now: datetime
+) -> None:
+    """Switch an endpoint off that said it is gone; what waits for it is held."""
+    webhook = await store.webhook_of(tx, webhook_id, keyring, locked=True)
+    if webhook is None or not webhook.is_enabled:
+        return
+    off = await switched(tx, webhook, on=False, reason="receiver_gone", now=now)
+    await store.save_webhook(tx, replace(off, changed_at=now), keyring)
+    reason = {"reason": "receiver_gone"}
+    await audit.record(tx, audit.SYSTEM, "webhook.disabled", webhook_id, reason, now=now)
 
 
 def _announce(tx: Transaction, done: store.Settlement, *, now: datetime) -> None:

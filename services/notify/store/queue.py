@@ -22,6 +22,7 @@ from services.notify.domain.deliveries import (
     RetryAt,
     Sent,
     State,
+    Verdict,
 )
 from services.notify.store.deliveries import MAIL_LANE, Delivery, delivery_from
 from services.notify.tables import attempts, deliveries, tasks_done
@@ -178,37 +179,81 @@ class Settlement:
     milliseconds: int
 
 
-async def settle(tx: Transaction, done: Settlement, *, now: datetime) -> bool:
-    """Write an attempt and the new state; False when the claim was lost meanwhile."""
+async def settle(tx: Transaction, group: Sequence[Settlement], *, now: datetime) -> set[str]:
+    """Write attempts and new states; return the ids of the deliveries that were still ours.
+
+    Those whose claim was lost meanwhile are left as they are, without a trace of this attempt.
+    """
+    kept = await _mark_sent(
+        tx, [each.delivery for each in group if isinstance(each.step, Sent)], now=now
+    )
+    for each in group:
+        if not isinstance(each.step, Sent) and await _fenced(
+            tx, each.delivery, _after(each, now)
+        ):
+            kept.add(each.delivery.id)
+    tried = [each for each in group if each.delivery.id in kept]
+    if tried:
+        await tx.execute(
+            tx.insert(attempts),
+            [
+                {
+                    "delivery_id": each.delivery.id,
+                    "n": each.delivery.attempts,
+                    "started_at": each.started_at,
+                    "milliseconds": each.milliseconds,
+                    "result": each.outcome.verdict.value,
+                    "reason": each.outcome.reason,
+                    "code": each.outcome.code,
+                    "reply": each.outcome.reply,
+                }
+                for each in tried
+            ],
+        )
+    return kept
+
+
+async def _mark_sent(tx: Transaction, sent: Sequence[Delivery], *, now: datetime) -> set[str]:
+    """Mark what the other side took, one statement per claim."""
+    kept: set[str] = set()
+    for token in sorted({one.token for one in sent if one.token}):
+        rows = await tx.all(
+            update(deliveries)
+            .where(
+                deliveries.c.id.in_([one.id for one in sent if one.token == token]),
+                deliveries.c.token == token,
+                deliveries.c.state == State.SENDING,
+            )
+            .values(
+                state=State.DELIVERED,
+                reason=None,
+                settled_at=now,
+                next_attempt_at=None,
+                token=None,
+                lease_until=None,
+            )
+            .returning(deliveries.c.id)
+        )
+        kept |= {row.id for row in rows}
+    return kept
+
+
+def _after(done: Settlement, now: datetime) -> dict[str, Any]:
+    """Return what changes when an attempt failed."""
     one = done.delivery
     values: dict[str, Any] = {"token": None, "lease_until": None}
-    if done.outcome.verdict == "doubt":
+    if done.outcome.verdict is Verdict.DOUBT:
         values["in_doubt"] = True
     match done.step:
-        case Sent():
-            values |= {"state": State.DELIVERED, "reason": None, "settled_at": now}
-            values["next_attempt_at"] = None
         case RetryAt(when, counted):
             values |= {"state": State.DUE, "reason": done.outcome.reason}
             values |= {"next_attempt_at": when, "failures": one.failures + counted}
         case GiveUp(reason):
             values |= {"state": State.FAILED, "reason": reason, "settled_at": now}
             values |= {"next_attempt_at": None, "failures": one.failures + 1}
-    if not await _fenced(tx, one, values):
-        return False
-    await tx.execute(
-        tx.insert(attempts).values(
-            delivery_id=one.id,
-            n=one.attempts,
-            started_at=done.started_at,
-            milliseconds=done.milliseconds,
-            result=done.outcome.verdict.value,
-            reason=done.outcome.reason,
-            code=done.outcome.code,
-            reply=done.outcome.reply,
-        )
-    )
-    return True
+        case Sent():  # marked together with its like
+            pass
+    return values
 
 
 async def hold_claimed(tx: Transaction, one: Delivery, *, reason: str, now: datetime) -> bool:
