@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, text
@@ -126,12 +127,14 @@ def _parts(
         return await _compare_clocks(engines)
 
     async def bus() -> str:
+        if settings.is_embedded_bus:
+            return "embedded, in the same database"
         opened = open_bus(settings, engines, SystemClock())
         try:
             await opened.ping()
         finally:
             await opened.close()
-        return "embedded" if settings.is_embedded_bus else "Kafka answers, every topic exists"
+        return "Kafka answers, every topic exists"
 
     async def disk() -> str:
         path = settings.sqlite_path
@@ -178,9 +181,12 @@ async def _read_every_page(engines: Engines) -> str:
 
 async def print_openapi() -> int:
     """Print the OpenAPI document of all roles."""
-    settings = Settings.load(
-        database_url="sqlite+aiosqlite:///:memory:", bus="embedded", secret="-" * 32
-    )
-    async with compose(settings) as system:
-        data_json(system.app.openapi())
+    with TemporaryDirectory() as folder:
+        settings = Settings.load(
+            database_url=f"sqlite+aiosqlite:///{folder}/closed-loop.db",
+            bus="embedded",
+            secret="-" * 32,
+        )
+        async with compose(settings) as system:
+            data_json(system.app.openapi())
     return 0
