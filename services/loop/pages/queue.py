@@ -81,7 +81,7 @@ _COLUMNS: Final = (
     "late",
     "customer_waits_hours",
 )
-_MOST_IN_A_FILE: Final = 5_000
+_MOST_IN_A_FILE: Final = 2_000
 _OF_ALL: Final = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
 
 
@@ -237,10 +237,10 @@ async def show(request: Request, caller: _Caller, page: Paged) -> Response:
             most=_LIMIT + 1,
             order=asked.order,
         )
-        lines = await _lines(view, rows[:_LIMIT], reader, now=now)
         names = await journey.named(view)
         codes = [found.code for found in await journey.page_of(view, after=None, most=200)]
-        taxonomy = (await current_taxonomy(view)).taxonomy
+        themes = _theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
+        lines = await _lines(view, rows[:_LIMIT], names=names, themes=themes, now=now)
     more = len(rows) > _LIMIT
     last = place_of(rows[_LIMIT - 1].view.task, asked.order) if more else ()
     context = QueuePage(
@@ -262,7 +262,10 @@ async def show(request: Request, caller: _Caller, page: Paged) -> Response:
             key=lambda option: option.label.casefold(),
         ),
         scores=_score_options(reader),
-        themes=_theme_options(taxonomy.themes, reader),
+        themes=sorted(
+            (Option(value=theme_id, label=label) for theme_id, label in themes.items()),
+            key=lambda option: option.label.casefold(),
+        ),
         lines=lines,
         position=reader.ngettext("%(n)s task", "%(n)s tasks", len(lines)),
         newer=asked.href() if after is not None else None,
@@ -279,7 +282,7 @@ async def show(request: Request, caller: _Caller, page: Paged) -> Response:
 
 @router.get("/queue.csv")
 async def file(request: Request, caller: _Caller) -> Response:
-    """Return the same rows for a spreadsheet, at most 5,000."""
+    """Return the same rows for a spreadsheet, at most 2,000."""
     loop = resources(request, Loop)
     reader = reader_of(request)
     now = loop.clock.now()
@@ -296,7 +299,9 @@ async def file(request: Request, caller: _Caller) -> Response:
             most=_MOST_IN_A_FILE,
             order=asked.order,
         )
-        lines = await _lines(view, rows, reader, now=now)
+        names = await journey.named(view)
+        themes = _theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
+        lines = await _lines(view, rows, names=names, themes=themes, now=now)
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
@@ -358,9 +363,8 @@ def _score_options(reader: Reader) -> Sequence[Option]:
     ]
 
 
-def _theme_options(themes: Sequence[Theme], reader: Reader) -> Sequence[Option]:
-    found = [Option(value=theme.id, label=theme.name_in(reader.catalogue)) for theme in themes]
-    return sorted(found, key=lambda option: option.label.casefold())
+def _theme_names(themes: Sequence[Theme], reader: Reader) -> Mapping[str, str]:
+    return {theme.id: theme.name_in(reader.catalogue) for theme in themes}
 
 
 def _json(asked: Asked, caller: Principal) -> str:
@@ -374,12 +378,14 @@ def _json(asked: Asked, caller: Principal) -> str:
 
 
 async def _lines(
-    view: Reading, rows: Sequence[QueueRow], reader: Reader, *, now: datetime
+    view: Reading,
+    rows: Sequence[QueueRow],
+    *,
+    names: Mapping[str, str],
+    themes: Mapping[str, str],
+    now: datetime,
 ) -> Sequence[Line]:
     tasks = [row.view.task for row in rows]
-    names = await journey.named(view)
-    taxonomy = (await current_taxonomy(view)).taxonomy
-    themes = {theme.id: theme.name_in(reader.catalogue) for theme in taxonomy.themes}
     responses = await find_all(view, [task.response_id for task in tasks])
     languages = {found.id: found.language for found in responses.values()}
     return [
