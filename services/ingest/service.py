@@ -14,13 +14,11 @@ from services.ingest.handlers import (
     record_responses,
 )
 from services.ingest.jobs import Upkeep
-from services.ingest.listeners import hear_handled
+from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.schemas import understand
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.db.group import GroupCommit
-from shared.events import topics
-from shared.events.loop import ResponseHandled
 from shared.service import Service
 
 if TYPE_CHECKING:
@@ -55,9 +53,9 @@ def build(kit: Kit) -> Service:
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
                 name="ingest",
-                topics=[topics.HANDLED],
-                kinds=[ResponseHandled],
-                handler=hear_handled,
+                topics=TOPICS,
+                kinds=KINDS,
+                handler=hear,
                 database=kit.database,
                 bus=kit.bus,
                 clock=kit.clock,

@@ -59,6 +59,8 @@ responses = Table(
     Column("state", String(12), nullable=False),
     Column("outcome_reason", String(200)),
     Column("task_id", String(40)),
+    # Of which version of the task ``state`` speaks; NULL while only a verdict is known.
+    Column("task_version", Integer),
     Column("themes", Json),
     # Which revision was announced last and which one the loop has taken in.
     Column("event_id", String(40), nullable=False),

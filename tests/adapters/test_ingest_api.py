@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 
-from services.ingest.listeners import hear_handled
+from services.ingest.listeners import hear
 from services.ingest.tables import PLUMBING, responses
 from shared.bus.consumer import Arrived
 from shared.db.engine import Engines
@@ -85,7 +85,7 @@ async def test_what_the_loop_made_of_it_is_shown(door: Door) -> None:
         envelope=wrap(event, event_id="evt_1", at=door.clock.now()), event=event, key="k"
     )
     async with door.database.transaction() as tx:
-        await hear_handled(tx, [arrived], door.clock.now())
+        await hear(tx, [arrived], door.clock.now())
     found = (await door.get(f"{URL}/{response_id}")).json()
     assert (found["state"], found["task_id"], found["themes"]) == (
         "task_open",

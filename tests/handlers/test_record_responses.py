@@ -21,7 +21,7 @@ from services.ingest.handlers import (
     record_responses,
 )
 from services.ingest.jobs import Upkeep, list_unhandled
-from services.ingest.listeners import hear_handled
+from services.ingest.listeners import hear
 from services.ingest.schemas import understand
 from services.ingest.tables import PLUMBING, idempotency, responses, revisions
 from shared.bus.consumer import Arrived
@@ -120,9 +120,7 @@ class Recorder:
         )
         envelope = wrap(event, event_id="evt_1", at=self.clock.now())
         async with self.database.transaction() as tx:
-            await hear_handled(
-                tx, [Arrived(envelope=envelope, event=event, key="k")], self.clock.now()
-            )
+            await hear(tx, [Arrived(envelope=envelope, event=event, key="k")], self.clock.now())
 
 
 @pytest.fixture

@@ -327,6 +327,7 @@ class _Recording:
             state=known.state,
             reason=known.reason,
             task_id=known.task_id,
+            task_version=known.task_version,
             themes=known.themes,
             handled=known.handled,
         ), True

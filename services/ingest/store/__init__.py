@@ -27,8 +27,10 @@ from services.ingest.store.responses import (
 from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse
 from services.ingest.store.upkeep import (
     Handled,
+    TaskStands,
     has_upkeep,
     mark_handled,
+    mark_tasks,
     publish_again,
     set_next_announcements,
     take_due,
@@ -42,6 +44,7 @@ __all__ = [
     "Promise",
     "StoredPart",
     "StoredResponse",
+    "TaskStands",
     "add_parts",
     "add_promises",
     "add_responses",
@@ -55,6 +58,7 @@ __all__ = [
     "keep_promises",
     "list_responses",
     "mark_handled",
+    "mark_tasks",
     "parts_of",
     "publish_again",
     "save_responses",

@@ -39,6 +39,7 @@ class StoredResponse:
     state: str = "received"
     reason: str | None = None
     task_id: str | None = None
+    task_version: int | None = None
     themes: Sequence[str] = ()
     handled: int | None = None
     announcements: int = 1
@@ -80,6 +81,7 @@ class StoredResponse:
             "state": self.state,
             "outcome_reason": self.reason,
             "task_id": self.task_id,
+            "task_version": self.task_version,
             "themes": self.themes or None,
             "handled": self.handled,
             "announcements": self.announcements,
@@ -139,6 +141,7 @@ def response_of(row: Row[Any]) -> StoredResponse:
         state=row.state,
         reason=row.outcome_reason,
         task_id=row.task_id,
+        task_version=row.task_version,
         themes=row.themes or (),
         handled=row.handled,
         announcements=row.announcements,

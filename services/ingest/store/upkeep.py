@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, case, null, or_, select, update
 
 from services.ingest.store.rows import StoredResponse, response_of
 from services.ingest.tables import PLUMBING, idempotency, responses
@@ -30,8 +30,22 @@ class Handled:
     themes: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStands:
+    """Whether a response's task waits for somebody, as of one version of the task."""
+
+    response_id: str
+    task_id: str
+    version: int
+    is_open: bool
+
+
 async def mark_handled(tx: Transaction, verdicts: Sequence[Handled]) -> None:
-    """Write what the loop said; an older revision never overwrites a newer one."""
+    """Write what the loop said; an older revision never overwrites a newer one.
+
+    What the task itself has told since stays: a verdict may be read after it.
+    """
+    has_task = responses.c.task_version.is_not(None)
     if verdicts:
         await tx.execute(
             update(responses)
@@ -43,9 +57,18 @@ async def mark_handled(tx: Transaction, verdicts: Sequence[Handled]) -> None:
                 ),
             )
             .values(
-                state=bindparam("new_state"),
-                outcome_reason=bindparam("new_reason"),
-                task_id=bindparam("new_task"),
+                state=case(
+                    (has_task, responses.c.state),
+                    else_=bindparam("new_state", type_=responses.c.state.type),
+                ),
+                outcome_reason=case(
+                    (has_task, null()),
+                    else_=bindparam("new_reason", type_=responses.c.outcome_reason.type),
+                ),
+                task_id=case(
+                    (has_task, responses.c.task_id),
+                    else_=bindparam("new_task", type_=responses.c.task_id.type),
+                ),
                 themes=bindparam("new_themes"),
                 handled=bindparam("the_revision"),
             ),
@@ -69,6 +92,36 @@ async def mark_handled(tx: Transaction, verdicts: Sequence[Handled]) -> None:
                 responses.c.handled >= responses.c.announced,
             )
             .values(announce_again_at=None)
+        )
+
+
+async def mark_tasks(tx: Transaction, tasks: Sequence[TaskStands]) -> None:
+    """Write where tasks stand; an older version never overwrites a newer one."""
+    if tasks:
+        await tx.execute(
+            update(responses)
+            .where(
+                responses.c.id == bindparam("the_id"),
+                or_(
+                    responses.c.task_version.is_(None),
+                    responses.c.task_version < bindparam("the_version"),
+                ),
+            )
+            .values(
+                state=bindparam("new_state"),
+                outcome_reason=None,
+                task_id=bindparam("new_task"),
+                task_version=bindparam("the_version"),
+            ),
+            [
+                {
+                    "the_id": one.response_id,
+                    "the_version": one.version,
+                    "new_state": "task_open" if one.is_open else "closed",
+                    "new_task": one.task_id,
+                }
+                for one in sorted(tasks, key=lambda one: one.response_id)
+            ],
         )
 
 
