@@ -90,7 +90,7 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
 
     await look("secret", secret)
     try:
-        engines = Engines.open(settings.database_url)
+        engines = Engines.open(settings.database_url, alone=False)
     except Misconfigured as error:
         findings.append(_Finding(what="database", state="failed", detail=str(error)))
     else:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def _database() -> AsyncIterator[Database]:
     """Open the installation's database for one command."""
     settings = Settings.load()
-    engines = Engines.open(settings.database_url)
+    engines = Engines.open(settings.database_url, alone=False)
     try:
         if settings.is_sqlite:
             await schema.upgrade(engines)

@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.db.sqlite import DRIVER
 from shared.errors import Misconfigured, TryLater
 
 if TYPE_CHECKING:
@@ -83,14 +84,16 @@ class Engines:
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, *, pool: int = 10) -> Engines:
+    def open(cls, url: str, *, pool: int = 10, alone: bool = True) -> Engines:
         """Open ``url``; on SQLite take the file for this process alone.
 
-        Raises ``Misconfigured`` when another process holds the SQLite file.
+        Raises ``Misconfigured`` when another process holds the SQLite file. With ``alone``
+        switched off it is shared: for short work beside a running installation that neither
+        publishes nor consumes.
         """
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return cls._open_sqlite(url, parsed.database or "")
+            return cls._open_sqlite(url, parsed.database or "", alone=alone)
         if parsed.drivername != "postgresql+asyncpg":
             message = (
                 "CLOSED_LOOP_DATABASE_URL must begin with sqlite+aiosqlite:/// or"
@@ -122,18 +125,18 @@ class Engines:
         return cls(engine, reader, None)
 
     @classmethod
-    def _open_sqlite(cls, url: str, database: str) -> Engines:
+    def _open_sqlite(cls, url: str, database: str, *, alone: bool) -> Engines:
         path = Path(database)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _hold(path)
+        lock = _hold(path) if alone else None
         _use_wal(path)
         quiet: dict[str, Any] = {
             "max_overflow": 0,
             "hide_parameters": True,
             "json_serializer": _to_json,
         }
-        writer = create_async_engine(url, pool_size=1, pool_timeout=30, **quiet)
-        reader = create_async_engine(url, pool_size=4, pool_timeout=10, **quiet)
+        writer = create_async_engine(url, pool_size=1, pool_timeout=30, module=DRIVER, **quiet)
+        reader = create_async_engine(url, pool_size=4, pool_timeout=10, module=DRIVER, **quiet)
         for engine, begin, pragmas in (
             (writer, "BEGIN IMMEDIATE", ("wal_autocheckpoint=2000",)),
             (reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0")),
