@@ -118,6 +118,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("outcome_reason", sa.String(length=200), nullable=True),
         sa.Column("task_id", sa.String(length=40), nullable=True),
+        sa.Column("task_version", sa.Integer(), nullable=True),
         sa.Column("themes", Json, nullable=True),
         sa.Column("event_id", sa.String(length=40), nullable=False),
         sa.Column("announced", sa.Integer(), nullable=False),
@@ -723,7 +724,14 @@ def upgrade() -> None:
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("erased_at", UtcDateTime(), nullable=True),
+        sa.Column("belongs_to", sa.String(length=40), nullable=True),
         sa.PrimaryKeyConstraint("ref", name=op.f("pk_shared_person_keys")),
+    )
+    op.create_index(
+        op.f("ix_shared_person_keys_belongs_to"),
+        "shared_person_keys",
+        ["belongs_to"],
+        unique=False,
     )
     op.create_table(
         "shared_sign_in_failures",
@@ -767,6 +775,7 @@ def upgrade() -> None:
         sa.Column("by_kind", sa.String(length=10), nullable=False),
         sa.Column("detail", Json, nullable=False),
         sa.Column("sealed_words", sa.Text(), nullable=True),
+        sa.Column("person_ref", sa.String(length=40), nullable=False),
         sa.ForeignKeyConstraint(
             ["task_id"], ["loop_tasks.id"], name=op.f("fk_loop_task_history_task_id")
         ),
