@@ -1,0 +1,292 @@
+"""The command line as an operator meets it: examples, exit codes, data apart from talk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from services.cli import app
+from tests.infra.processes import LOOPBACK, Child, accepts, free_port
+
+ROOT = Path(__file__).parents[2]
+OK, FAILED, USAGE, NOT_FOUND, REFUSED = 0, 1, 2, 3, 4
+PROGRAM = [sys.executable, "-m", "services"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """A folder, a database in it, and our program at hand."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the machine's environment with nothing of ours but a database."""
+        machine = os.environ.items()  # noqa: TID251 - a child needs PATH and the like
+        return {
+            **{name: value for name, value in machine if not name.startswith("CLOSED_LOOP_")},
+            "PYTHONPATH": str(ROOT),
+            "CLOSED_LOOP_DATABASE_URL": f"sqlite+aiosqlite:///{self.folder}/closed-loop.db",
+        }
+
+    def run(
+        self, *words: str, given: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(  # noqa: S603 - our own program
+            [*PROGRAM, *words],
+            cwd=self.folder,
+            env={**self.environment, **settings},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """An installation that has been migrated once; each test adds what it needs."""
+    made = Shell(folder=tmp_path_factory.mktemp("cli"))
+    done = made.run("migrate")
+    assert done.returncode == OK, done.stderr
+    assert done.stdout == ""
+    assert "Next: closed-loop serve" in done.stderr
+    return made
+
+
+def every_command() -> Iterator[Sequence[str]]:
+    """Return the words of every command."""
+
+    def walk(command: Any, words: Sequence[str]) -> Iterator[Sequence[str]]:
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield words
+            return
+        for name, child in children.items():
+            yield from walk(child, [*words, name])
+
+    yield from walk(typer.main.get_command(app), [])
+
+
+# ------------------------------------------------------------------ help
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_help_starts_with_two_examples(words: Sequence[str]) -> None:
+    """What most people look for comes first."""
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    lines = [line.strip() for line in shown.stdout.splitlines() if line.strip()]
+
+    assert shown.exit_code == OK
+    assert lines[0].startswith("Usage: ")
+    assert lines[1] == "Examples:"
+    assert all("closed-loop" in line or "python -m services" in line for line in lines[2:4])
+
+
+def test_the_promised_commands_exist() -> None:
+    """Those of the first release; a command that goes is a broken promise."""
+    promised = {
+        "bench",
+        "check",
+        "dead-letters discard",
+        "dead-letters list",
+        "dead-letters replay",
+        "dead-letters show",
+        "demo",
+        "import",
+        "key create",
+        "key list",
+        "key revoke",
+        "migrate",
+        "openapi",
+        "serve",
+        "themes classify",
+        "user add",
+        "user disable",
+        "user list",
+        "user reset",
+    }
+
+    assert {" ".join(words) for words in every_command()} >= promised
+
+
+# ------------------------------------------------------------------ data and talk
+
+
+def test_a_person_is_added_and_listed(shell: Shell) -> None:
+    """The password is the only thing on standard output, once."""
+    added = shell.run("user", "add", "ana@example.org", "--name", "Ana Ruiz", "--role", "lead")
+    listed = shell.run("user", "list", "--json")
+    again = shell.run("user", "add", "ana@example.org")
+
+    assert added.returncode == OK
+    assert len(added.stdout.split()) == 1
+    assert "ana@example.org can sign in" in added.stderr
+    (ana,) = [one for one in json.loads(listed.stdout) if one["email"] == "ana@example.org"]
+    assert (ana["name"], ana["role"], ana["state"]) == ("Ana Ruiz", "lead", "active")
+    assert added.stdout.strip() not in listed.stdout
+    assert (again.returncode, again.stdout) == (REFUSED, "")
+
+
+def test_a_person_who_is_disabled_stays_on_the_list(shell: Shell) -> None:
+    """And can be told apart."""
+    shell.run("user", "add", "gone@example.org")
+    done = shell.run("user", "disable", "gone@example.org")
+    listed = json.loads(shell.run("user", "list", "--json").stdout)
+
+    assert done.returncode == OK
+    assert {one["email"]: one["state"] for one in listed}["gone@example.org"] == "disabled"
+
+
+def test_a_key_is_shown_once_and_listed_by_its_prefix(shell: Shell) -> None:
+    """Revoking it needs its id only."""
+    made = shell.run("key", "create", "--source", "crm")
+    (key,) = [
+        one
+        for one in json.loads(shell.run("key", "list", "--json").stdout)
+        if one["source"] == "crm"
+    ]
+    revoked = shell.run("key", "revoke", key["id"])
+
+    plain = made.stdout.strip()
+    assert plain.startswith(key["prefix"])
+    assert plain not in json.dumps(key)
+    assert key["scopes"] == "responses:write"
+    assert (revoked.returncode, revoked.stdout) == (OK, "")
+
+
+def test_check_looks_at_every_part(shell: Shell) -> None:
+    """One object a part; the same as a table for people."""
+    done = shell.run("check", "--json")
+    table = shell.run("check")
+
+    found = {one["what"]: one["state"] for one in json.loads(done.stdout)}
+    assert (done.returncode, table.returncode) == (OK, OK)
+    assert set(found) >= {"secret", "database", "clock", "bus", "disk"}
+    assert set(found.values()) == {"ok"}
+    assert table.stdout.split()[:3] == ["what", "state", "detail"]
+
+
+def test_no_dead_letter_is_an_empty_list(shell: Shell) -> None:
+    """JSON stays JSON when there is nothing to say."""
+    done = shell.run("dead-letters", "list", "--json")
+
+    assert (done.returncode, json.loads(done.stdout)) == (OK, [])
+
+
+def test_the_interface_description_needs_no_installation(tmp_path: Path) -> None:
+    """And leaves nothing behind."""
+    done = Shell(folder=tmp_path).run("openapi")
+
+    assert done.returncode == OK, done.stderr
+    assert "/v1/responses" in json.loads(done.stdout)["paths"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_comments_are_classified_line_by_line(tmp_path: Path) -> None:
+    """A line that cannot be read is named; the others are answered all the same."""
+    lines = '{"id": "1", "text": "Waited forty minutes", "lang": "en"}\nnonsense\n'
+    done = Shell(folder=tmp_path).run("themes", "classify", given=lines)
+
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == FAILED
+    assert "line 2" in done.stderr
+    assert (first["id"], first["themes"][0]["id"]) == ("1", "waiting")
+    assert second["themes"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ exit codes
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["nonsense"], USAGE),
+        (["user", "add"], USAGE),
+        (["import", "no-such-file.csv"], USAGE),
+        (["user", "add", "no address"], FAILED),
+        (["user", "add", "x@example.org", "--role", "king"], FAILED),
+        (["user", "reset", "nobody@example.org"], NOT_FOUND),
+        (["key", "revoke", "key_none"], NOT_FOUND),
+        (["dead-letters", "show", "ltr_none"], NOT_FOUND),
+        (["dead-letters", "discard", "ltr_none"], REFUSED),
+        (["serve", "--role", "loop"], REFUSED),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_the_exit_code_says_what_kind_of_trouble_it_was(
+    shell: Shell, words: Sequence[str], code: int
+) -> None:
+    """Nothing on standard output; a sentence, and no trace, beside it."""
+    done = shell.run(*words)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_setting_stops_every_command_with_a_sentence(shell: Shell) -> None:
+    """It names the setting and where the right names stand."""
+    done = shell.run("user", "list", CLOSED_LOOP_DATABSE_URL="x")
+
+    assert (done.returncode, done.stdout) == (REFUSED, "")
+    assert "CLOSED_LOOP_DATABSE_URL" in done.stderr
+    assert "docs/configuration.md" in done.stderr
+
+
+# ------------------------------------------------------------------ while it is running
+
+
+@pytest.fixture
+def serving(shell: Shell, tmp_path: Path) -> Iterator[Callable[[str], int]]:
+    """Serve the shell's installation; return a way to post with a key."""
+    port = free_port()
+    child = Child(
+        "serve",
+        [*PROGRAM, "serve", "--port", str(port)],
+        log=tmp_path / "serve.log",
+        cwd=shell.folder,
+        env={**shell.environment, "CLOSED_LOOP_PUBLIC_URL": f"http://{LOOPBACK}:{port}"},
+    )
+    child.wait_ready(lambda: accepts(port), seconds=60)
+
+    def post(key: str) -> int:
+        return httpx.post(
+            f"http://{LOOPBACK}:{port}/v1/responses",
+            json={"external_id": "beside", "score": 9},
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+            timeout=30,
+        ).status_code
+
+    yield post
+    child.stop(seconds=30)
+
+
+def test_people_keys_and_checks_need_no_stop(
+    shell: Shell, serving: Callable[[str], int]
+) -> None:
+    """A key that is made works at once; what would take part in the work is refused."""
+    key = shell.run("key", "create", "--source", "beside").stdout.strip()
+    accepted = serving(key)
+    added = shell.run("user", "add", "beside@example.org")
+    checked = shell.run("check")
+    second = shell.run("serve")
+
+    assert (accepted, added.returncode, checked.returncode) == (202, OK, OK)
+    assert second.returncode == REFUSED
+    assert "Another process is using closed-loop.db" in second.stderr
