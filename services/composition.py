@@ -7,7 +7,7 @@ from the settings, once.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import services.ingest.service
@@ -24,10 +24,12 @@ from services.loop.themes.domain import (
     parse_taxonomy,
     starter_taxonomy,
 )
+from shared.bus.consumer import Consumer
 from shared.bus.embedded import EmbeddedBus
+from shared.bus.housekeeping import Housekeeping
 from shared.bus.kafka import KafkaBus
 from shared.clock import Clock, SystemClock
-from shared.db import schema
+from shared.db import leases, schema
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Misconfigured
@@ -39,7 +41,7 @@ from shared.service import Kit, Service, Worker
 from shared.supervisor import Supervisor, settle
 from shared.web.access import Web
 from shared.web.app import create_app
-from shared.web.health import tolerated
+from shared.web.health import OK, Check, Report, tolerated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -101,6 +103,28 @@ class System:
         return await settle(self.workers)
 
 
+def _workers_check(supervisor: Supervisor) -> Check:
+    """Return the check that names workers which failed for a minute or have stopped."""
+
+    async def look() -> Report:
+        troubles = supervisor.troubles()
+        for worker in supervisor.workers:
+            if isinstance(worker, Consumer) and worker.health.state != "ok":
+                troubles[worker.name] = worker.health.reason
+        if not troubles:
+            return OK
+        stopped = any(
+            isinstance(worker, Consumer) and not worker.health.ready
+            for worker in supervisor.workers
+        )
+        return Report(
+            state="failed" if stopped else "degraded",
+            text="; ".join(f"{name}: {reason}" for name, reason in sorted(troubles.items())),
+        )
+
+    return look
+
+
 def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
     """Raise ``Misconfigured`` when the roles cannot be split on this footing."""
     if len(roles) == len(ROLES):
@@ -156,6 +180,8 @@ async def compose(
         await schema.require_current(engines)
         common = Database(engines)
         async with common.transaction() as tx:
+            if settings.is_sqlite:
+                await leases.forget_all(tx)
             await verify_secret(tx, keyring, clock.now())
             await ensure_defaults(tx, settings, clock.now())
         bus = bus or open_bus(settings, engines, clock)
@@ -166,16 +192,19 @@ async def compose(
         built: dict[Role, Service] = {}
         for role in roles:
             module, tables = _MODULES[role]
-            built[role] = module.build(
+            database = Database(engines, tables.PLUMBING)
+            service = module.build(
                 Kit(
                     settings=settings,
                     clock=clock,
-                    database=Database(engines, tables.PLUMBING),
+                    database=database,
                     bus=bus,
                     keyring=keyring,
                     person_keys=person_keys,
                 )
             )
+            keeping = Housekeeping(database=database, bus=bus, clock=clock)
+            built[role] = replace(service, workers=[*service.workers, keeping])
         for service in built.values():
             if service.prepare is not None:
                 await service.prepare()
@@ -200,7 +229,11 @@ async def compose(
             app=create_app(
                 web=web,
                 services=list(built.values()),
-                checks={"database": engines.ping, "bus": tolerated(bus.ping)},
+                checks={
+                    "database": engines.ping,
+                    "bus": tolerated(bus.ping),
+                    "workers": _workers_check(supervisor),
+                },
             ),
             supervisor=supervisor,
         )

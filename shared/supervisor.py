@@ -48,6 +48,11 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._conditions = {worker.name: _Condition() for worker in self._workers}
 
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Return what is kept going."""
+        return self._workers
+
     def start(self) -> None:
         """Start every worker."""
         self._tasks = [

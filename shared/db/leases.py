@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, or_, select, update
 
-from shared.db.base import epoch_now
+from shared.db.base import epoch_now, metadata
 from shared.db.plumbing import leases
 
 if TYPE_CHECKING:
@@ -27,6 +27,20 @@ async def take(tx: Transaction, name: str, *, token: str, lasting: timedelta) ->
     await tx.execute(statement)
     holder: str | None = await tx.scalar(select(leases.c.token).where(leases.c.name == name))
     return holder == token
+
+
+async def forget_all(tx: Transaction) -> None:
+    """Free everything that a former process had claimed.
+
+    Only for SQLite, where this process alone holds the file: whoever claimed is dead, and
+    nobody need wait until the leases run out.
+    """
+    await tx.execute(delete(leases))
+    for table in metadata.tables.values():
+        if table is not leases and "lease_until" in table.c:
+            await tx.execute(
+                update(table).where(table.c.lease_until.is_not(None)).values(lease_until=0)
+            )
 
 
 async def give_back(tx: Transaction, name: str, *, token: str) -> None:
