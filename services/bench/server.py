@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from services.bench.baselines import no_op
-from services.commands.serving import uvicorn_config
+from services.commands.serving import settle_down, uvicorn_config
 from services.composition import compose
 from shared.logs import set_up
 from shared.settings import Settings
@@ -44,6 +44,7 @@ async def _serve(app: FastAPI) -> None:
         listening.setblocking(False)  # noqa: FBT003 - the socket's own signature
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
+        settle_down()
         await uvicorn.Server(uvicorn_config(app)).serve(sockets=[listening])
 
 

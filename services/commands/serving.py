@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -78,6 +79,7 @@ async def serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    settle_down()
     system.supervisor.start()
     serving = spawn(server.serve(sockets=[listening]), name="http")
     try:
@@ -93,6 +95,12 @@ async def serve(
         server.should_exit = True
         await system.supervisor.stop()
         log.info("serving.stopped")
+
+
+def settle_down() -> None:
+    """Have the collector of garbage pass over what is loaded by now and will stay for good."""
+    gc.collect()
+    gc.freeze()
 
 
 def uvicorn_config(app: FastAPI) -> uvicorn.Config:
