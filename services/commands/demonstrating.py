@@ -36,7 +36,8 @@ _CAST = (
     ("ole@example.org", "Ole Berg", Role.STAFF, "de"),
     ("mia@example.org", "Mia Lind", Role.HEAD, "en"),
 )
-_OWNERS = {"doorstep": "ada@example.org", "support-call": "ole@example.org"}
+# The touchpoint of the README's curl belongs to the one who is told to sign in.
+_OWNERS = {"support-call": "ada@example.org", "doorstep": "ole@example.org"}
 
 
 class _Notes:
