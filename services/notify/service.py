@@ -12,6 +12,7 @@ from services.notify.jobs import Dispatcher
 from services.notify.listeners import TASK_EVENTS, hear_tasks
 from services.notify.pages import router as pages_router
 from services.notify.store import PERSONAL, PLUMBING
+from services.notify.upkeep import Upkeep
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.errors import Misconfigured
@@ -53,6 +54,7 @@ def build(kit: Kit) -> Service:
                 keyring=kit.keyring,
             ),
             dispatcher,
+            Upkeep(kit.database, kit.clock, wake=dispatcher.wake),
         ],
         resources=Notify(
             clock=kit.clock,

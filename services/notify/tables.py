@@ -89,6 +89,13 @@ deliveries = Table(
         sqlite_where=text("state = 'sending'"),
         postgresql_where=text("state = 'sending'"),
     ),
+    Index(
+        "ix_notify_deliveries_unaddressed",
+        "target",
+        "id",
+        sqlite_where=text("reason = 'nobody_to_tell'"),
+        postgresql_where=text("reason = 'nobody_to_tell'"),
+    ),
     Index("ix_notify_deliveries_state_id", "state", "id"),
     Index("ix_notify_deliveries_target_id", "target", "id"),
 )

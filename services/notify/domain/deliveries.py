@@ -27,6 +27,13 @@ class State(StrEnum):
     HELD = "held"
 
 
+NOBODY_TO_TELL = "nobody_to_tell"
+"""Why a mail is held whose owner has no address; it goes out once there is one."""
+
+TOO_LATE = "too_late"
+"""Why it stays held for good: its task was done before anybody could be told."""
+
+
 class Channel(StrEnum):
     """How an alert travels."""
 

@@ -204,6 +204,13 @@ async def resend(
                 slug="webhook-disabled",
                 extra={"state": found.state.value, "allowed_by": "enable"},
             )
+    if found.channel is Channel.EMAIL and found.recipient is None:
+        raise Conflict(
+            "Nobody could be told: the owner of the task has no address. Give the team an"
+            " address or members, or add an administrator; it is sent then by itself.",
+            slug="nobody-to-tell",
+            extra={"state": found.state.value, "allowed_by": "address"},
+        )
     if not await store.make_due_again(tx, delivery_id, now=now):
         raise Conflict(
             "This delivery is on its way already.",

@@ -14,6 +14,7 @@ from services.notify.domain.alerts import (
     webhook_body,
 )
 from services.notify.domain.deliveries import Channel
+from services.notify.handlers.addressing import mailbox_of
 from services.notify.store import Detail, Mailbox, NewDelivery
 from shared.db.transaction import Transaction
 from shared.faults import fault_point
@@ -28,7 +29,8 @@ async def tell(
 ) -> int:
     """Make one delivery per event and recipient or endpoint; return how many were asked for.
 
-    Twins are impossible by key. Which tasks are done is noted, so that mails about them which
+    Twins are impossible by key. A mail that nobody can be sent is held, and told when somebody
+    can. Which tasks are done is noted, so that mails about them which
     still wait are held when their turn comes.
     """
     endpoints = await store.enabled_webhooks(tx)
@@ -49,6 +51,10 @@ async def tell(
         )
     ]
     await store.add_deliveries(tx, fresh, now=now)
+    if held := [one for one in fresh if one.is_held]:
+        _log.warning(
+            "alerts.nobody_to_tell", count=len(held), owners=sorted({d.target for d in held})
+        )
     await store.note_task_states(tx, _latest_states(events))
     fault_point("notify.fanned_out")
     return len(fresh)
@@ -62,14 +68,15 @@ def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDeliv
     kind = _mail_kind(one)
     if kind is None:
         return []
-    if not recipients:
-        _log.warning("alert.nobody_to_tell", task_id=one.task_id, event_type=one.type)
+    told: Sequence[tuple[str, Mailbox | None]] = [
+        (each.staff_id or one.owner_id, mailbox_of(each)) for each in recipients
+    ]
     return [
         NewDelivery(
             event_id=one.event_id,
             event_type=one.type,
             channel=Channel.EMAIL,
-            target=recipient.staff_id or one.owner_id,
+            target=target,
             purpose=kind,
             payload=facts_document(one),
             task_id=one.task_id,
@@ -77,13 +84,9 @@ def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDeliv
             correlation_id=one.correlation_id,
             person_ref=one.person_ref,
             sealed_person=one.person,
-            recipient=Mailbox(
-                email=recipient.email,
-                language=recipient.language,
-                time_zone=recipient.time_zone,
-            ),
+            recipient=mailbox,
         )
-        for recipient in recipients
+        for target, mailbox in told or [(one.owner_id, None)]
     ]
 
 

@@ -47,6 +47,12 @@ from services.notify.store.queue import (
     settle,
 )
 from services.notify.store.requests import Known, first_request, keep_answer
+from services.notify.store.unaddressed import (
+    address,
+    drop_unaddressed_of_done,
+    unaddressed_of,
+    unaddressed_owners,
+)
 from services.notify.tables import PERSONAL, PLUMBING
 
 __all__ = [
@@ -65,6 +71,7 @@ __all__ = [
     "Webhook",
     "add_deliveries",
     "add_webhook",
+    "address",
     "anything_claimable",
     "attempts_of",
     "capture",
@@ -72,6 +79,7 @@ __all__ = [
     "claim",
     "delivery_of",
     "drop_lane",
+    "drop_unaddressed_of_done",
     "drop_webhook",
     "enabled_webhooks",
     "first_request",
@@ -89,6 +97,8 @@ __all__ = [
     "release_lane",
     "save_webhook",
     "settle",
+    "unaddressed_of",
+    "unaddressed_owners",
     "webhook_of",
     "webhooks_by_id",
 ]

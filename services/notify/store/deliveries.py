@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select
 
-from services.notify.domain.deliveries import Channel, State
+from services.notify.domain.deliveries import NOBODY_TO_TELL, Channel, State
 from services.notify.tables import attempts, deliveries, tasks_done
 from shared.db.transaction import Reading, Transaction
 from shared.ids import new_id
@@ -71,7 +71,10 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class NewDelivery:
-    """A delivery to be made; twins by event, channel, target and purpose are impossible."""
+    """A delivery to be made; twins by event, channel, target and purpose are impossible.
+
+    A mail without a recipient is held until its target, the owner, can be told.
+    """
 
     event_id: str
     event_type: str
@@ -86,11 +89,16 @@ class NewDelivery:
     sealed_person: str | None = field(default=None, repr=False)
     recipient: Mailbox | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Tell whether there is nobody yet whom it could be sent to."""
+        return self.channel is Channel.EMAIL and self.recipient is None
+
 
 async def add_deliveries(
     tx: Transaction, fresh: Sequence[NewDelivery], *, now: datetime
 ) -> Sequence[str]:
-    """Store deliveries that are due now, and return their ids.
+    """Store deliveries, due now unless held, and return their ids.
 
     One that exists already stays as it is; the id returned in its place is nobody's.
     """
@@ -123,12 +131,14 @@ def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
         "sealed_person": one.sealed_person,
         "recipient": box
         and {"email": box.email, "language": box.language, "time_zone": box.time_zone},
-        "state": State.DUE.value,
+        "state": (State.HELD if one.is_held else State.DUE).value,
+        "reason": NOBODY_TO_TELL if one.is_held else None,
         "attempts": 0,
         "failures": 0,
         "in_doubt": False,
         "created_at": now,
-        "next_attempt_at": now,
+        "next_attempt_at": None if one.is_held else now,
+        "settled_at": now if one.is_held else None,
     }
 
 

@@ -1,0 +1,78 @@
+"""Alerts that nobody could be told are told once there is somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from services.notify import store
+from services.notify.domain.alerts import facts_from
+from services.notify.store import Delivery, Mailbox, NewDelivery
+from shared.db.transaction import Reading, Transaction
+from shared.identity.people import OwnerKind, Recipient, addresses_of
+
+_AT_ONCE = 200
+
+
+async def tell_unaddressed(tx: Transaction, *, now: datetime) -> int:
+    """Make alerts without an address due to whoever has one by now; return how many.
+
+    Each is told once, to everybody who is to be told. What is about a task that was done
+    meanwhile stays held.
+    """
+    await store.drop_unaddressed_of_done(tx, now=now)
+    recipients = await _recipients(tx, await store.unaddressed_owners(tx))
+    waiting = await store.unaddressed_of(tx, sorted(recipients), limit=_AT_ONCE)
+    others = []
+    for one in waiting:
+        _, *rest = recipients[one.target]
+        others += [_also_to(one, recipient) for recipient in rest]
+    await store.address(
+        tx,
+        {
+            one.id: (first.staff_id or one.target, mailbox_of(first))
+            for one in waiting
+            for first in recipients[one.target][:1]
+        },
+        now=now,
+    )
+    await store.add_deliveries(tx, others, now=now)
+    return len(waiting)
+
+
+async def _recipients(
+    view: Reading, oldest: Sequence[Delivery]
+) -> Mapping[str, Sequence[Recipient]]:
+    """Return who is to be told, by owner, for those owners that have somebody."""
+    found: dict[str, Sequence[Recipient]] = {}
+    for one in oldest:
+        kind: OwnerKind = "person" if facts_from(one.payload).owner_kind == "person" else "team"
+        if recipients := await addresses_of(view, one.target, kind):
+            found[one.target] = recipients
+    return found
+
+
+def mailbox_of(recipient: Recipient) -> Mailbox:
+    """Return where a recipient is written to."""
+    return Mailbox(
+        email=recipient.email,
+        language=recipient.language,
+        time_zone=recipient.time_zone,
+    )
+
+
+def _also_to(one: Delivery, recipient: Recipient) -> NewDelivery:
+    return NewDelivery(
+        event_id=one.event_id,
+        event_type=one.event_type,
+        channel=one.channel,
+        target=recipient.staff_id or one.target,
+        purpose=one.purpose,
+        payload=one.payload,
+        task_id=one.task_id,
+        response_id=one.response_id,
+        correlation_id=one.correlation_id,
+        person_ref=one.person_ref,
+        sealed_person=one.sealed_person,
+        recipient=mailbox_of(recipient),
+    )
