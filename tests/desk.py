@@ -22,6 +22,7 @@ from services.loop.journey.domain import Touchpoint
 from services.loop.journey.handlers import add_touchpoint
 from services.loop.pages import ROUTERS
 from services.loop.tables import PLUMBING
+from services.loop.tasks.api import router as tasks_api
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store import TaskFilter, page_of
 from shared.db.base import metadata
@@ -138,7 +139,12 @@ class Desk(Intake):
                     person_keys=self.person_keys,
                 ),
                 services=[
-                    Service(name="loop", routers=ROUTERS, workers=[], resources=self.loop)
+                    Service(
+                        name="loop",
+                        routers=[*ROUTERS, tasks_api],
+                        workers=[],
+                        resources=self.loop,
+                    )
                 ],
             )
         return self._served
