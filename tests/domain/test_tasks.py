@@ -100,6 +100,14 @@ def test_a_response_opens_a_task_or_has_a_reason_not_to(said, reason) -> None:
     assert (decision.reason if isinstance(decision, NoAction) else None) == reason
 
 
+@pytest.mark.parametrize("channel", [None, "web", "telephone", "review site"])
+@pytest.mark.parametrize("source", ["crm", "cms", "service-desk"])
+def test_the_shipped_rule_cares_for_no_channel_and_no_source(channel, source) -> None:
+    assert isinstance(decide(a_response(channel=channel, source=source), RULES), OpenTask)
+    happy = a_response(score=9, channel=channel, source=source)
+    assert decide(happy, RULES) == NoAction(reason="no_rule")
+
+
 def test_the_first_rule_that_matches_wins() -> None:
     decision = decide(a_response(), RULES)
 
