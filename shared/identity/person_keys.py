@@ -5,9 +5,9 @@ from __future__ import annotations
 from os import urandom
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, func, literal, select, update
 
-from shared.db.base import among
+from shared.db.base import UtcDateTime, among
 from shared.identity.tables import person_keys
 
 if TYPE_CHECKING:
@@ -38,18 +38,38 @@ class PersonKeys:
         found = await self._load(tx, wanted)
         missing = [ref for ref in wanted if ref not in found]
         if missing:
-            fresh = [
-                {
-                    "ref": ref,
-                    "wrapped_key": self._keyring.seal(_PURPOSE, urandom(32), context=ref),
-                    "created_at": now,
-                }
-                for ref in missing
-            ]
-            await tx.execute(tx.insert(person_keys).on_conflict_do_nothing(), fresh)
-            # Somebody else may have made one at the same moment: theirs is the key then.
-            found |= await self._load(tx, missing)
+            found |= await self._make(tx, missing, now)
         return {ref: key for ref, key in found.items() if key is not None}
+
+    async def _make(
+        self, tx: Transaction, refs: Sequence[str], now: datetime
+    ) -> dict[str, bytes | None]:
+        """Make keys for persons of whom none was found a moment ago."""
+        if tx.dialect == "sqlite":
+            return {**await self.for_new(tx, refs, now=now)}  # the only writer has looked
+        made = {ref: urandom(32) for ref in refs}
+        rows = await tx.all(
+            tx.insert(person_keys)
+            .from_select(
+                ["ref", "wrapped_key", "created_at"],
+                select(
+                    func.unnest(literal(list(made), ARRAY(Text))),
+                    func.unnest(
+                        literal([*map(self._wrapped, made, made.values())], ARRAY(LargeBinary))
+                    ),
+                    literal(now, UtcDateTime),
+                ),
+            )
+            .on_conflict_do_nothing()
+            .returning(person_keys.c.ref)
+        )
+        ours = {row.ref for row in rows}
+        # Somebody else made some at the same moment: theirs are the keys then.
+        theirs = [ref for ref in refs if ref not in ours]
+        return {ref: made[ref] for ref in ours} | await self._load(tx, theirs)
+
+    def _wrapped(self, ref: str, key: bytes) -> bytes:
+        return self._keyring.seal(_PURPOSE, key, context=ref)
 
     async def for_new(
         self, tx: Transaction, refs: Sequence[str], *, now: datetime
@@ -62,7 +82,7 @@ class PersonKeys:
                 [
                     {
                         "ref": ref,
-                        "wrapped_key": self._keyring.seal(_PURPOSE, key, context=ref),
+                        "wrapped_key": self._wrapped(ref, key),
                         "created_at": now,
                     }
                     for ref, key in keys.items()

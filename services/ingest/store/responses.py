@@ -9,13 +9,12 @@ from sqlalchemy import bindparam, insert, select, update
 
 from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse, response_of
 from services.ingest.tables import responses, revisions
+from shared.db.base import among
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from shared.db.transaction import Reading, Transaction
-
-_CHUNK = 500
 
 
 async def find_by_natural_keys(
@@ -27,17 +26,16 @@ async def find_by_natural_keys(
         by_source.setdefault(source, []).append(external_id)
     found: dict[NaturalKey, StoredResponse] = {}
     for source, external_ids in by_source.items():
-        for start in range(0, len(external_ids), _CHUNK):
-            rows = await tx.all(
-                select(responses)
-                .where(
-                    responses.c.source == source,
-                    responses.c.external_id.in_(external_ids[start : start + _CHUNK]),
-                )
-                .order_by(responses.c.id)
-                .with_for_update()
+        rows = await tx.all(
+            select(responses)
+            .where(
+                responses.c.source == source,
+                among(responses.c.external_id, external_ids, tx.dialect),
             )
-            found |= {(row.source, row.external_id): response_of(row) for row in rows}
+            .order_by(responses.c.id)
+            .with_for_update()
+        )
+        found |= {(row.source, row.external_id): response_of(row) for row in rows}
     return found
 
 
@@ -53,11 +51,11 @@ async def fingerprints_of(
             found[response.id][response.first_fingerprint] = 1
         else:
             several.append(response.id)
-    for start in range(0, len(several), _CHUNK):
+    if several:
         rows = await view.all(
             select(
                 revisions.c.response_id, revisions.c.fingerprint, revisions.c.revision
-            ).where(revisions.c.response_id.in_(several[start : start + _CHUNK]))
+            ).where(among(revisions.c.response_id, several, view.dialect))
         )
         for row in rows:
             found[row.response_id][row.fingerprint] = row.revision
@@ -74,10 +72,10 @@ async def parts_of(
         parts[response.id] = [response.only_part()] if response.revision == 1 else []
         if response.revision > 1:
             several.append(response.id)
-    for start in range(0, len(several), _CHUNK):
+    if several:
         rows = await view.all(
             select(revisions)
-            .where(revisions.c.response_id.in_(several[start : start + _CHUNK]))
+            .where(among(revisions.c.response_id, several, view.dialect))
             .order_by(revisions.c.response_id, revisions.c.revision)
         )
         for row in rows:
@@ -100,13 +98,8 @@ async def add_responses(tx: Transaction, fresh: Sequence[StoredResponse]) -> set
     ids = [one.id for one in ordered]
     if tx.dialect == "sqlite":
         return set(ids)  # the only writer has already seen that there was none
-    got_in: set[str] = set()
-    for start in range(0, len(ids), _CHUNK):
-        rows = await tx.all(
-            select(responses.c.id).where(responses.c.id.in_(ids[start : start + _CHUNK]))
-        )
-        got_in |= {row.id for row in rows}
-    return got_in
+    rows = await tx.all(select(responses.c.id).where(among(responses.c.id, ids, tx.dialect)))
+    return {row.id for row in rows}
 
 
 async def add_parts(tx: Transaction, parts: Sequence[StoredPart]) -> None:
