@@ -159,12 +159,12 @@ async def test_the_end_is_the_same_in_whatever_order_it_is_heard(
         ]
         orders.append((one, [events[place] for place in order]))
 
-    for one, events in orders:
-        for event in events:
+    for one, heard in orders:
+        for event in heard:
             await listener.hears(event)
         final = ("closed" if ended else "task_open", None, TASK)
         assert await listener.says(one) == final
-        for event in events:  # and all of it again
+        for event in heard:  # and all of it again
             await listener.hears(event)
         assert await listener.says(one) == final
 
