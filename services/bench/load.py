@@ -36,7 +36,7 @@ class Job:
     tag: str
     documents: int
     lines: int = 1
-    connections: int = 32
+    connections: int = 64
 
     def requests(self) -> list[bytes]:
         """Return every request, as it goes over the wire."""
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tag", required=True)
     parser.add_argument("--documents", type=int, required=True)
     parser.add_argument("--lines", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--connections", type=int, default=64)
     seconds = asyncio.run(post(Job(**vars(parser.parse_args(arguments)))))
     sys.stdout.write(json.dumps({"seconds": seconds}) + "\n")
 

@@ -59,7 +59,7 @@ class Sizes:
     batch: int = 5_000
     lines: int = 1_000
     events: int = 3_000
-    connections: int = 32
+    connections: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""The bench measures something: its form is checked here, never its speed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from services.bench.rows import Sizes
+from services.bench.run import bench
+from shared.errors import NotFound
+
+TINY = Sizes(posts=20, batch=20, lines=5, events=20, connections=4)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command sets logging up for its process; other tests share this one."""
+    root, ours = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**ours)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("only", "unit"), [("post-sqlite", "requests/s"), ("batch", "lines/s")]
+)
+async def test_a_row_says_what_both_sides_did(capsys, only, unit):
+    assert await bench(only=only, rounds=2, as_json=True, sizes=TINY) == 0
+
+    for row in json.loads(capsys.readouterr().out):
+        assert only in row["row"]
+        assert row["unit"] == unit
+        assert row["ours"] > 0
+        assert row["baseline"] > 0
+        assert row["rounds"] == 2
+        low, high = row["spread"]
+        assert 0 < low <= high
+
+
+async def test_a_row_without_its_server_says_what_to_set(capsys, monkeypatch):
+    for name in ("CLOSED_LOOP_TEST_POSTGRES", "CLOSED_LOOP_TEST_KAFKA"):
+        monkeypatch.delenv(name, raising=False)
+
+    await bench(only="postgresql", rounds=1, as_json=False)
+    await bench(only="relay", rounds=1, as_json=True)
+
+    said = capsys.readouterr().out
+    assert "set CLOSED_LOOP_TEST_POSTGRES=" in said
+    assert "set CLOSED_LOOP_TEST_KAFKA=" in said
+
+
+async def test_a_row_that_is_none_is_refused():
+    with pytest.raises(NotFound, match="post-sqlite"):
+        await bench(only="coffee", rounds=1, as_json=True)
