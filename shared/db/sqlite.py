@@ -78,7 +78,7 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
     async def _visit(self, work: Callable[..., Outcome], *what: object) -> None:
         # Private names of the two libraries that this file stands between.
         connection: Any = self._connection
-        async with self._adapt_connection._execute_mutex:  # noqa: SLF001
+        async with self._adapt_connection._execute_mutex:  # noqa: SLF001 - as its adapter does
             done, rows = await connection._execute(work, connection._conn, *what)  # noqa: SLF001
             self._cursor = done
             self._rows = deque(rows)

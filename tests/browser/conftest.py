@@ -29,7 +29,7 @@ class Office:
 
     async def window(self, nick: str | None = None, **how: object) -> BrowserContext:
         """Open a fresh profile, signed in as somebody."""
-        context = await self.browser.new_context(base_url=self.url, **how)  # type: ignore[arg-type]
+        context = await self.browser.new_context(base_url=self.url, **how)  # type: ignore[arg-type] # a mapping of options
         context.set_default_timeout(15_000)
         if nick is not None:
             name, token = await self.desk.cookie(nick)

@@ -96,7 +96,7 @@ async def test_the_pages_break_no_rule_of_accessibility(
     await page.goto(office.paths.get(name, "/sign-in"))
     await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
     on_a_phone = await Axe().run(page, options=RULES)
 
     assert found.violations_count == 0, found.generate_report()
