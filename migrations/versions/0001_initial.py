@@ -563,6 +563,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_notify_deliveries_target_id", "notify_deliveries", ["target", "id"], unique=False
     )
+    op.create_index(
+        "ix_notify_deliveries_unaddressed",
+        "notify_deliveries",
+        ["target", "id"],
+        unique=False,
+        sqlite_where=sa.text("reason = 'nobody_to_tell'"),
+        postgresql_where=sa.text("reason = 'nobody_to_tell'"),
+    )
     op.create_table(
         "notify_inbox",
         sa.Column("consumer", sa.String(length=40), nullable=False),

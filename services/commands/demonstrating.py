@@ -37,7 +37,11 @@ _CAST = (
     ("mia@example.org", "Mia Lind", Role.HEAD, "en"),
 )
 # The touchpoint of the README's curl belongs to the one who is told to sign in.
-_OWNERS = {"support-call": "ada@example.org", "doorstep": "ole@example.org"}
+_OWNERS = {
+    "support-call": "ada@example.org",
+    "doorstep": "ada@example.org",
+    "invoice": "ole@example.org",
+}
 
 
 class _Notes:

@@ -72,6 +72,7 @@ def _facts(one: Arrived) -> TaskFacts:
         metric=event.metric,
         score=event.score,
         touchpoint=event.touchpoint,
+        touchpoint_name=event.touchpoint_name,
         segment=event.segment,
         product=event.product,
         opened_at=event.opened_at,

@@ -65,6 +65,7 @@ class _Task(Event):
     metric: Metric
     score: int | None
     touchpoint: str | None = None
+    touchpoint_name: str | None = None
     segment: str | None = None
     product: str | None = None
     rule: str

@@ -58,6 +58,7 @@ def test_a_webhook_body_holds_ids_state_score_times_and_links_and_no_person() ->
             "state": "assigned",
             "metric": "nps",
             "score": 4,
+            "touchpoint_name": None,
             "touchpoint": "door",
             "segment": None,
             "product": None,

@@ -167,7 +167,9 @@ def _what(reader: Reader, facts: TaskFacts) -> str:
     """Return what it is about, as in "4/10 from Doorstep delivery"."""
     highest = _HIGHEST.get(facts.metric)
     score = "" if facts.score is None or highest is None else f"{facts.score}/{highest}"
-    touchpoint = header_safe(facts.touchpoint or "", longest=LONGEST_NAME)
+    touchpoint = header_safe(
+        facts.touchpoint_name or facts.touchpoint or "", longest=LONGEST_NAME
+    )
     if score and touchpoint:
         return reader.gettext(
             "%(score)s from %(touchpoint)s", score=score, touchpoint=touchpoint

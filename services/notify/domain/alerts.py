@@ -63,6 +63,7 @@ class TaskFacts:
     due_at: datetime
     person_ref: str
     person: str | None = field(default=None, repr=False)
+    touchpoint_name: str | None = None
     correlation_id: str | None = None
 
     @property
@@ -120,6 +121,7 @@ def webhook_body(facts: TaskFacts, *, public_url: str) -> bytes:
                 "metric": facts.metric,
                 "score": facts.score,
                 "touchpoint": facts.touchpoint,
+                "touchpoint_name": facts.touchpoint_name,
                 "segment": facts.segment,
                 "product": facts.product,
                 "owner": {"id": facts.owner_id, "kind": facts.owner_kind},

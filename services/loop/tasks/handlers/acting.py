@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.loop.journey.domain import OwnerRef
+from services.loop.journey.store import named
 from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Act
 from services.loop.tasks.domain.playbook import carry_out
@@ -57,7 +58,8 @@ async def act_on(
         await timers.wake(tx, [task.id])
 
     if acted.fact is not None:
-        tx.announce(event_of(acted.task, acted.fact, now=now), key=task.person_ref, at=now)
+        event = event_of(acted.task, acted.fact, await named(tx), now=now)
+        tx.announce(event, key=task.person_ref, at=now)
     return acted.task
 
 

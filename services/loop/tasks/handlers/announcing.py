@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -20,8 +21,8 @@ from shared.events import loop as events
 from shared.events.envelope import Event
 
 
-def members_of(task: FollowUpTask) -> dict[str, Any]:
-    """Return what every event of a task carries."""
+def members_of(task: FollowUpTask, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what every event of a task carries; ``names`` of touchpoints are by code."""
     return {
         "task_id": task.id,
         "response_id": task.response_id,
@@ -31,6 +32,7 @@ def members_of(task: FollowUpTask) -> dict[str, Any]:
         "metric": task.metric,
         "score": task.score,
         "touchpoint": task.touchpoint,
+        "touchpoint_name": names.get(task.touchpoint or ""),
         "segment": task.segment,
         "product": task.product,
         "rule": task.rule,
@@ -43,9 +45,11 @@ def members_of(task: FollowUpTask) -> dict[str, Any]:
     }
 
 
-def event_of(task: FollowUpTask, fact: Fact, *, now: datetime) -> Event:
+def event_of(
+    task: FollowUpTask, fact: Fact, names: Mapping[str, str], *, now: datetime
+) -> Event:
     """Return the event that tells others of ``fact``."""
-    members = members_of(task)
+    members = members_of(task, names)
     match fact:
         case Assigned():
             return events.TaskAssigned(**members, former_owner=_owner(fact.former_owner))

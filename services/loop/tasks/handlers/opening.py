@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.loop.journey.domain import OwnerRef
+from services.loop.journey.store import named
 from services.loop.responses.domain import Response
 from services.loop.tasks import store
 from services.loop.tasks.domain.rules import NoAction, OpenTask, RuleBook, decide
@@ -73,9 +74,10 @@ async def open_tasks(
 
     ours = [one.task for one in fresh if one.task.id in added]
     await set_all(tx, [timer for task in ours for timer in _timers(task, schemes)])
+    names = await named(tx) if ours else {}
     for task in ours:
         tx.announce(
-            TaskOpened(**members_of(task)),
+            TaskOpened(**members_of(task, names)),
             key=task.person_ref,
             at=now,
             cause=causes.get(task.response_id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from services.loop.journey.store import named
 from services.loop.tasks import store
 from services.loop.tasks.domain.task import SYSTEM, Entry, FollowUpTask
 from services.loop.tasks.handlers.announcing import members_of
@@ -22,6 +23,7 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
     (the program was down), and one that another worker has taken over meanwhile.
     """
     tasks = await store.lock_many(tx, sorted({timer.subject for timer in timers}))
+    names = await named(tx) if tasks else {}
     entries: list[tuple[FollowUpTask, Entry]] = []
     for timer in timers:
         task = tasks.get(timer.subject)
@@ -30,7 +32,7 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
             continue
         if task is not None and outcome == "rung":
             kind = KINDS[timer.kind]
-            tx.announce(kind(**members_of(task)), key=task.person_ref, at=now)
+            tx.announce(kind(**members_of(task, names)), key=task.person_ref, at=now)
             entry = Entry(
                 version=task.version,
                 act=timer.kind.split(".")[1],
