@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+JOBS ?= 2
 SOURCES := $(wildcard services shared migrations tests scripts)
 
 ##@ Use it
@@ -37,7 +38,7 @@ setup: .venv/.tests ## Make .venv with the locked dependencies and the test tool
 test: .venv/.tests ## Everything: lint, types, import contracts, the whole suite
 	@scripts/install-infrastructure.sh
 	@$(MAKE) lint types contracts
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: bench
 bench: .venv/.tests ## Measure this machine: ratios against baselines of the same run

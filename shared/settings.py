@@ -30,9 +30,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         SQLITE_DEFAULT, description="`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`"
     )
-    bus: str = Field(
-        "embedded", description="`embedded`, or `kafka://host:port[,host:port]`"
-    )
+    bus: str = Field("embedded", description="`embedded`, or `kafka://host:port[,host:port]`")
     smtp_url: SecretStr = Field(
         SecretStr("capture:"),
         description="`capture:` keeps mail in the application's own mail page; or"
@@ -53,9 +51,7 @@ class Settings(BaseSettings):
     secret_previous: SecretStr | None = Field(
         None, description="the former secret while it is being replaced"
     )
-    webhook_allow_networks: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], NoDecode
-    ] = Field(
+    webhook_allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
         description="CIDRs, comma separated, that outgoing webhooks may reach on any port"
         " although private or loopback; our own origin stays refused",
@@ -140,7 +136,9 @@ class Settings(BaseSettings):
         unknown = sorted(
             name
             for name in given
-            if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_")
+            if name.startswith(PREFIX)
+            and name not in known
+            and not name.startswith(PREFIX + "TEST_")
         )
         if unknown:
             message = (
