@@ -30,8 +30,9 @@ from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity import sessions
 from shared.identity.defaults import ensure_defaults
+from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.passwords import hash_password
-from shared.identity.people import DEFAULT_TEAM, create_staff
+from shared.identity.people import create_staff
 from shared.identity.principal import Role
 from shared.identity.teams import create_team
 from shared.service import Service

@@ -18,7 +18,7 @@ from services.commands.serving import serve
 from services.composition import compose
 from services.demo.player import TOUCHPOINTS, Player
 from shared.clock import SystemClock
-from shared.identity import keys, passwords, people
+from shared.identity import groups, keys, passwords, people
 from shared.identity.principal import Role, Scope
 from shared.ids import new_token
 from shared.logs import set_up
@@ -115,7 +115,7 @@ async def _cast(
             role=role,
             language=language,
             time_zone="Europe/Berlin",
-            team_ids=[people.DEFAULT_TEAM] if role is not Role.HEAD else [],
+            team_ids=[groups.DEFAULT_TEAM] if role is not Role.HEAD else [],
             password_hash=hashed,
             now=now,
         )

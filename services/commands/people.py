@@ -11,7 +11,7 @@ from shared.db import schema
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Invalid, NotFound
-from shared.identity import keys, passwords, people, sessions
+from shared.identity import groups, keys, passwords, people, sessions
 from shared.identity.defaults import ensure_defaults
 from shared.identity.principal import Role, Scope
 from shared.ids import new_token
@@ -55,7 +55,7 @@ async def add_user(
     now = SystemClock().now()
     async with _database() as database:
         async with database.reading() as view:
-            known = {team.name: team.id for team in await people.list_teams(view)}
+            known = {team.name: team.id for team in await groups.list_teams(view)}
         for team in teams:
             if team not in known:
                 message = f"There is no team {team!r}. Known teams: {', '.join(known)}."

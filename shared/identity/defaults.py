@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.keys import ensure_bootstrap_key
 from shared.identity.passwords import hash_password
-from shared.identity.people import DEFAULT_TEAM, create_staff, find_staff
+from shared.identity.people import create_staff, find_staff
 from shared.identity.principal import Role
 from shared.identity.sign_in import give_default_team_an_address
 from shared.identity.tables import teams

@@ -1,4 +1,4 @@
-"""Staff, teams and departments: who there is, who owns, and where a message reaches them.
+"""Staff: who there is, what each may do, and the rules for changing that.
 
 Every change is audited in its own transaction; a change of role or a disabled account ends
 the sessions of that person at once.
@@ -7,26 +7,24 @@ the sessions of that person at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, insert, select, update
 
 from shared.errors import Conflict, Finding, Invalid, NotFound
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
+from shared.identity.groups import team
 from shared.identity.principal import Principal, Role
 from shared.identity.sessions import end_all
-from shared.identity.tables import departments, staff, team_members, teams
+from shared.identity.tables import staff, team_members
 from shared.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from shared.db.transaction import Reading, Transaction
-
-DEFAULT_TEAM = "team_customer_care"
-OwnerKind = Literal["person", "team"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,111 +47,7 @@ class Staff:
         return self.disabled_at is None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Team:
-    """A group of staff that can hold unclaimed work."""
-
-    id: str
-    name: str
-    email: str | None
-    department_id: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Department:
-    """A part of the organisation that answers digests."""
-
-    id: str
-    name: str
-    head_id: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owner:
-    """Who keeps a promise: a person or a team."""
-
-    id: str
-    name: str
-    kind: OwnerKind
-    email: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipient:
-    """One mailbox, and how to write to it; a team's own mailbox has no ``staff_id``."""
-
-    email: str
-    language: str
-    time_zone: str
-    staff_id: str | None
-
-
-# ------------------------------------------------------------------ owners and addresses
-
-
-async def find_owner(view: Reading, owner_id: str, kind: OwnerKind) -> Owner | None:
-    """Return the owner, also one who was disabled meanwhile; None when there never was one."""
-    found = (await owners(view, [owner_id])).get(owner_id)
-    return found if found is not None and found.kind == kind else None
-
-
-async def owners(view: Reading, ids: Iterable[str]) -> Mapping[str, Owner]:
-    """Return the persons and teams behind these ids; unknown ids are absent."""
-    wanted = list(dict.fromkeys(ids))
-    found: dict[str, Owner] = {}
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        for row in await view.all(
-            select(staff.c.id, staff.c.name, staff.c.email).where(staff.c.id.in_(part))
-        ):
-            found[row.id] = Owner(id=row.id, name=row.name, kind="person", email=row.email)
-        for row in await view.all(
-            select(teams.c.id, teams.c.name, teams.c.email).where(teams.c.id.in_(part))
-        ):
-            found[row.id] = Owner(id=row.id, name=row.name, kind="team", email=row.email)
-    return found
-
-
-async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequence[Recipient]:
-    """Return where a message to this owner goes; empty only without any administrator.
-
-    A person: their address. A team: its own address, else its members'. When nobody is left
-    (disabled, empty, unknown) the first administrator, so that no promise is nobody's.
-    """
-    if kind == "person":
-        person = await staff_member(view, owner_id)
-        if person is not None and person.active:
-            return [_mailbox(person)]
-    else:
-        group = await team(view, owner_id)
-        if group is not None and group.email:
-            keeper = await find_staff(view, group.email)
-            return [
-                Recipient(
-                    email=group.email,
-                    language=keeper.language if keeper else "en",
-                    time_zone=keeper.time_zone if keeper else "UTC",
-                    staff_id=None,
-                )
-            ]
-        if crew := [m for m in await members(view, owner_id) if m.active]:
-            return [_mailbox(member) for member in crew]
-    first = await first_administrator(view)
-    return [_mailbox(first)] if first else []
-
-
-def _mailbox(person: Staff) -> Recipient:
-    return Recipient(
-        email=person.email,
-        language=person.language,
-        time_zone=person.time_zone,
-        staff_id=person.id,
-    )
-
-
-# ------------------------------------------------------------------ staff
+# ------------------------------------------------------------------ look-ups
 
 
 async def staff_member(view: Reading, staff_id: str) -> Staff | None:
@@ -192,6 +86,33 @@ async def first_administrator(view: Reading) -> Staff | None:
         .limit(1)
     )
     return _staff(row) if row else None
+
+
+async def password_hash_of(view: Reading, email: str) -> tuple[Staff, str | None] | None:
+    """Return the person and what their password is checked against."""
+    row = await view.first(_STAFF.where(staff.c.email == plain_email(email)))
+    return (_staff(row), row.password_hash) if row else None
+
+
+async def wanted(view: Reading, staff_id: str) -> Staff:
+    """Return one member of staff, or raise ``NotFound``."""
+    person = await staff_member(view, staff_id)
+    if person is None:
+        raise NotFound("There is no such member of staff.")
+    return person
+
+
+async def members(view: Reading, team_id: str) -> Sequence[Staff]:
+    """Return the active members of a team, by name."""
+    rows = await view.all(
+        _STAFF.join(team_members, team_members.c.staff_id == staff.c.id)
+        .where(team_members.c.team_id == team_id, staff.c.disabled_at.is_(None))
+        .order_by(staff.c.name, staff.c.id)
+    )
+    return [_staff(row) for row in rows]
+
+
+# ------------------------------------------------------------------ changes
 
 
 async def create_staff(
@@ -334,12 +255,6 @@ async def set_password(
     await audit.record(tx, by, "staff.password-set", staff_id, now=now)
 
 
-async def password_hash_of(view: Reading, email: str) -> tuple[Staff, str | None] | None:
-    """Return the person and what their password is checked against."""
-    row = await view.first(_STAFF.where(staff.c.email == plain_email(email)))
-    return (_staff(row), row.password_hash) if row else None
-
-
 async def _not_the_last_administrator(tx: Transaction, person: Staff) -> None:
     # Locked where rows can be: two administrators must not demote each other at once.
     rows = await tx.all(
@@ -353,70 +268,6 @@ async def _not_the_last_administrator(tx: Transaction, person: Staff) -> None:
             "This is the last administrator. Make somebody else an administrator first.",
             slug="last-administrator",
         )
-
-
-async def wanted(view: Reading, staff_id: str) -> Staff:
-    """Return one member of staff, or raise ``NotFound``."""
-    person = await staff_member(view, staff_id)
-    if person is None:
-        raise NotFound("There is no such member of staff.")
-    return person
-
-
-# ------------------------------------------------------------------ teams and departments
-
-
-async def team(view: Reading, team_id: str) -> Team | None:
-    """Return one team."""
-    row = await view.first(select(teams).where(teams.c.id == team_id))
-    return _team(row) if row else None
-
-
-async def list_teams(
-    view: Reading, *, limit: int = 200, after: str | None = None
-) -> Sequence[Team]:
-    """Return teams in the order of their ids, beginning behind the id ``after``."""
-    query = select(teams).order_by(teams.c.id).limit(limit)
-    if after is not None:
-        query = query.where(teams.c.id > after)
-    return [_team(row) for row in await view.all(query)]
-
-
-async def teams_without_members(view: Reading) -> frozenset[str]:
-    """Return the teams that nobody active belongs to."""
-    crew = (
-        select(team_members.c.staff_id)
-        .join(staff, staff.c.id == team_members.c.staff_id)
-        .where(team_members.c.team_id == teams.c.id, staff.c.disabled_at.is_(None))
-    )
-    rows = await view.all(select(teams.c.id).where(~crew.exists()))
-    return frozenset(row.id for row in rows)
-
-
-async def members(view: Reading, team_id: str) -> Sequence[Staff]:
-    """Return the active members of a team, by name."""
-    rows = await view.all(
-        _STAFF.join(team_members, team_members.c.staff_id == staff.c.id)
-        .where(team_members.c.team_id == team_id, staff.c.disabled_at.is_(None))
-        .order_by(staff.c.name, staff.c.id)
-    )
-    return [_staff(row) for row in rows]
-
-
-async def department(view: Reading, department_id: str) -> Department | None:
-    """Return one department."""
-    row = await view.first(select(departments).where(departments.c.id == department_id))
-    return _department(row) if row else None
-
-
-async def list_departments(
-    view: Reading, *, limit: int = 200, after: str | None = None
-) -> Sequence[Department]:
-    """Return departments in the order of their ids, beginning behind the id ``after``."""
-    query = select(departments).order_by(departments.c.id).limit(limit)
-    if after is not None:
-        query = query.where(departments.c.id > after)
-    return [_department(row) for row in await view.all(query)]
 
 
 # ------------------------------------------------------------------ rows and rules
@@ -447,20 +298,6 @@ def _staff(row: Row[Any]) -> Staff:
         created_at=row.created_at,
         disabled_at=row.disabled_at,
     )
-
-
-def _team(row: Row[Any]) -> Team:
-    return Team(
-        id=row.id,
-        name=row.name,
-        email=row.email,
-        department_id=row.department_id,
-        created_at=row.created_at,
-    )
-
-
-def _department(row: Row[Any]) -> Department:
-    return Department(id=row.id, name=row.name, head_id=row.head_id, created_at=row.created_at)
 
 
 def plain_email(given: str) -> str:

@@ -14,9 +14,9 @@ from sqlalchemy import delete, func, insert, select, update
 
 from shared.errors import Conflict, TooMany, Unauthenticated
 from shared.identity import audit, sessions
+from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.passwords import check_password, hash_password, verify_password
 from shared.identity.people import (
-    DEFAULT_TEAM,
     Staff,
     checked_email,
     create_staff,

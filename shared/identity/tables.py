@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    Column,
-    Date,
-    ForeignKey,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-)
+from sqlalchemy import Column, Date, ForeignKey, LargeBinary, String, Table, Text
 
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import Sequence

@@ -1,4 +1,4 @@
-"""Teams and departments: making and changing them. The look-ups are in ``people``."""
+"""Teams and departments: making and changing them. The look-ups are in ``groups``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ from sqlalchemy import delete, select, update
 from shared.errors import Conflict, NotFound
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
-from shared.identity.people import (
-    Department,
-    Team,
-    checked_email,
-    checked_name,
-    department,
-    team,
-    wanted,
-)
+from shared.identity.groups import Department, Team, department, team
+from shared.identity.people import checked_email, checked_name, wanted
 from shared.identity.principal import Principal
 from shared.identity.tables import departments, team_members, teams
 from shared.ids import new_id

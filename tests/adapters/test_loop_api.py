@@ -16,8 +16,8 @@ from services.loop.responses.api import router as scores
 from services.loop.themes.api import router as themes
 from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
+from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.keys import create_key
-from shared.identity.people import DEFAULT_TEAM
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
 from shared.identity.tables import teams

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.identity import keys, people
+from shared.identity import groups, keys, people
 from shared.identity.principal import Role, Scope
 from shared.web.sign_in import local_path
 from tests.adapters.web_house import (
@@ -341,7 +341,7 @@ async def test_the_first_visit_at_the_machine_makes_the_administrator(house, cli
     assert made.status_code == 303
     assert (await client.get("/queue")).json() == {"name": "Bo"}
     async with house.database.reading() as view:
-        team = await people.team(view, people.DEFAULT_TEAM)
+        team = await groups.team(view, groups.DEFAULT_TEAM)
     assert team is not None
     assert team.email == "bo@example.test"
     client.cookies.clear()

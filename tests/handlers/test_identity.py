@@ -14,7 +14,17 @@ from sqlalchemy import func, select
 
 from shared.db.transaction import Database
 from shared.errors import Conflict, Invalid, Misconfigured, NotFound
-from shared.identity import audit, defaults, erasure, keys, passwords, people, teams
+from shared.identity import (
+    audit,
+    defaults,
+    erasure,
+    groups,
+    keys,
+    owners,
+    passwords,
+    people,
+    teams,
+)
 from shared.identity import tables as t
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
@@ -79,8 +89,8 @@ async def test_owners_are_found_together_whatever_their_kind(database, clock):
         group = await teams.create_team(tx, name="Repairs", now=clock.now())
 
     async with database.reading() as view:
-        found = await people.owners(view, [person.id, group.id, "stf_unknown"])
-        wrong_kind = await people.find_owner(view, person.id, "team")
+        found = await owners.owners(view, [person.id, group.id, "stf_unknown"])
+        wrong_kind = await owners.find_owner(view, person.id, "team")
 
     assert {owner.id: owner.kind for owner in found.values()} == {
         person.id: "person",
@@ -100,7 +110,7 @@ async def test_a_message_to_a_team_goes_to_its_box_else_its_members_else_the_adm
 
     async def addresses() -> list[str]:
         async with database.reading() as view:
-            return [r.email for r in await people.addresses_of(view, group.id, "team")]
+            return [r.email for r in await owners.addresses_of(view, group.id, "team")]
 
     assert await addresses() == [admin.email]
     async with database.transaction() as tx:
@@ -122,12 +132,12 @@ async def test_a_message_to_somebody_who_left_goes_to_the_first_administrator(da
     admin = await staff(database, clock.now(), "admin@example.test", role=Role.ADMIN)
     gone = await staff(database, clock.now(), "gone@example.test", language="de")
     async with database.reading() as view:
-        before = await people.addresses_of(view, gone.id, "person")
+        before = await owners.addresses_of(view, gone.id, "person")
     async with database.transaction() as tx:
         await people.disable_staff(tx, gone.id, now=clock.now())
 
     async with database.reading() as view:
-        after = await people.addresses_of(view, gone.id, "person")
+        after = await owners.addresses_of(view, gone.id, "person")
 
     assert [(r.email, r.language) for r in before] == [("gone@example.test", "de")]
     assert [r.staff_id for r in after] == [admin.id]
@@ -204,7 +214,7 @@ async def test_the_first_start_makes_team_administrator_and_key_and_later_ones_n
             await defaults.ensure_defaults(tx, settings, clock.now())
 
     async with database.reading() as view:
-        team = await people.team(view, people.DEFAULT_TEAM)
+        team = await groups.team(view, groups.DEFAULT_TEAM)
         found = await people.password_hash_of(view, "boss@example.test")
         key = await keys.find_by_plaintext(view, "b" * 40, now=clock.now())
         counted = await view.scalar(select(func.count()).select_from(t.api_keys))
@@ -233,10 +243,10 @@ async def test_an_address_that_was_set_for_the_default_team_stays(database, cloc
     async with database.transaction() as tx:
         await defaults.ensure_defaults(tx, Settings(), clock.now())
         await teams.update_team(
-            tx, people.DEFAULT_TEAM, email="care@example.test", now=clock.now()
+            tx, groups.DEFAULT_TEAM, email="care@example.test", now=clock.now()
         )
         await defaults.ensure_defaults(tx, settings, clock.now())
-        team = await people.team(tx, people.DEFAULT_TEAM)
+        team = await groups.team(tx, groups.DEFAULT_TEAM)
 
     assert team is not None
     assert team.email == "care@example.test"

@@ -21,7 +21,8 @@ from services.loop.resources import Loop
 from shared.db.transaction import Reading
 from shared.errors import Finding, Invalid
 from shared.identity import audit
-from shared.identity.people import department, find_owner
+from shared.identity.groups import department
+from shared.identity.owners import find_owner
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires

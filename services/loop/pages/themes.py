@@ -18,12 +18,7 @@ from services.loop.pages.site import pages
 from services.loop.resources import Loop
 from services.loop.responses.handlers import open_persons, scores
 from services.loop.responses.store import ScoreFilter, find_all
-from services.loop.themes.handlers import (
-    ThemeSummary,
-    find_theme,
-    latest_mentions,
-    list_themes,
-)
+from services.loop.themes.handlers import ThemeSummary, find_theme, latest_mentions, list_themes
 from services.loop.themes.store import Dimension, mentions_by_day
 from shared.db.transaction import Reading
 from shared.i18n import Reader

@@ -9,7 +9,7 @@ from services.notify import store
 from services.notify.domain.alerts import facts_from
 from services.notify.store import Delivery, Mailbox, NewDelivery
 from shared.db.transaction import Reading, Transaction
-from shared.identity.people import OwnerKind, Recipient, addresses_of
+from shared.identity.owners import OwnerKind, Recipient, addresses_of
 
 _AT_ONCE = 200
 

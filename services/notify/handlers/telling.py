@@ -18,7 +18,7 @@ from services.notify.handlers.addressing import mailbox_of
 from services.notify.store import Detail, Mailbox, NewDelivery
 from shared.db.transaction import Transaction
 from shared.faults import fault_point
-from shared.identity.people import Recipient, addresses_of
+from shared.identity.owners import Recipient, addresses_of
 from shared.logs import get_logger
 
 _log = get_logger(__name__)

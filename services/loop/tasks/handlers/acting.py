@@ -15,7 +15,8 @@ from services.loop.tasks.handlers.sight import sight_of
 from shared.db import timers
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Forbidden, Invalid, NotFound
-from shared.identity.people import owners, staff_member
+from shared.identity.owners import owners
+from shared.identity.people import staff_member
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 

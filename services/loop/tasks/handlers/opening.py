@@ -18,7 +18,7 @@ from shared.db.timers import Timer, set_all
 from shared.db.transaction import Transaction
 from shared.events.envelope import Envelope
 from shared.events.loop import TaskDueSoon, TaskOpened, TaskOverdue
-from shared.identity.people import DEFAULT_TEAM
+from shared.identity.groups import DEFAULT_TEAM
 from shared.ids import new_id
 
 DEFAULT_OWNER = OwnerRef(id=DEFAULT_TEAM, kind="team")

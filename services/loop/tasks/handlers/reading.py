@@ -16,7 +16,7 @@ from services.loop.themes.store import MentionRow, themes_of
 from shared.db.transaction import Reading
 from shared.errors import NotFound
 from shared.identity.keys import find_key
-from shared.identity.people import Owner, owners
+from shared.identity.owners import Owner, owners
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 from shared.sealing import CannotOpen, open_document

@@ -1,267 +1,41 @@
-"""One task: the customer's words, the clocks, and a form for everything one may do about it."""
+"""A task as its page shows it: everything that one read of the database gives, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
-
-from fastapi import APIRouter, Depends
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from typing import Any, Final
 
 from services.loop.journey import store as journey
 from services.loop.pages import labels
-from services.loop.pages.forms import ACTS, act_of, missing_text, why_refused
+from services.loop.pages.forms import ACTS, missing_text
 from services.loop.pages.labels import options, said
-from services.loop.pages.shapes import (
-    Clock,
-    Customer,
-    Mark,
-    Words,
-    customer_of,
-    mark_of,
-    words_of,
+from services.loop.pages.shapes import Clock, Customer, Words, customer_of, mark_of, words_of
+from services.loop.pages.task.page import (
+    ActionLine,
+    Choices,
+    HistoryLine,
+    Said,
+    StepLine,
+    TaskPage,
+    ThemeRef,
 )
-from services.loop.pages.site import done_of, pages
-from services.loop.resources import Loop
 from services.loop.responses.domain import Personal
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import find
 from services.loop.tasks.domain.task import Entry, FollowUpTask, Step, TaskState
-from services.loop.tasks.handlers import TaskView, act_on, read_task
+from services.loop.tasks.handlers import TaskView
 from services.loop.themes.handlers import current_taxonomy
 from shared.db.transaction import Reading
-from shared.errors import Conflict, NotFound, Stale
 from shared.i18n import Reader, marked
-from shared.identity.people import list_staff, list_teams
+from shared.identity.groups import list_teams
+from shared.identity.people import list_staff
 from shared.identity.principal import Principal, Scope
-from shared.web.access import resources
-from shared.web.auth import requires_page
-from shared.web.forms import Fields, Form, Option, read_form
-from shared.web.templating import reader_of
-
-router = APIRouter(include_in_schema=False)
-
-_Reader = Annotated[Principal, Depends(requires_page(Scope.TASKS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.TASKS_WRITE))]
-
-DONE: Final[Mapping[str, str]] = {
-    "claim": marked("The task is yours now."),
-    "assign": marked("The task has a new owner."),
-    "contacts": marked("The contact is in the history."),
-    "steps": marked("The step is in the history."),
-    "agreement": marked("The agreement is in the history."),
-    "actions": marked("The action is on the list."),
-    "done": marked("The action is carried out."),
-    "wait": marked("The task waits."),
-    "resume": marked("The task goes on."),
-    "notes": marked("The note is in the history."),
-    "resolve": marked("The task is resolved."),
-    "close": marked("The task is closed."),
-    "reopen": marked("The task is open again."),
-}
+from shared.web.forms import Form, Option
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThemeRef:
-    """A theme of this response; ``n`` marks its evidence in the words."""
-
-    n: int
-    id: str
-    name: str
-    has_evidence: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepLine:
-    """A step of RESOLVED and whether it was taken."""
-
-    value: str
-    letter: str
-    name: str
-    at: datetime | None
-    by: str
-    can_take: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActionLine:
-    """Something promised to the customer."""
-
-    n: int
-    what: str = field(repr=False)
-    owner: str
-    clock: Clock
-    finished_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """One piece of text in the history, with what it answers."""
-
-    label: str
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HistoryLine:
-    """One thing that was done."""
-
-    at: datetime
-    by: str
-    act: str
-    detail: str
-    words: Sequence[Said] = field(default=(), repr=False)
-    is_new: bool = False
-    """Whether it was done after the page that a form was sent from."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the page's forms offer."""
-
-    modes: Sequence[Option]
-    results: Sequence[Option]
-    feelings: Sequence[Option]
-    outcomes: Sequence[Option]
-    causes: Sequence[Option]
-    verdicts: Sequence[Option]
-    reasons: Sequence[Option]
-    waiting_for: Sequence[Option]
-    owners: Sequence[Option]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskPage:
-    """What a task's page shows."""
-
-    id: str
-    version: int
-    title: str
-    now: datetime
-    mark: Mark
-    customer: Customer
-    restricted: bool
-    words: Words = field(repr=False)
-    themes: Sequence[ThemeRef]
-    touchpoint: str | None
-    segment: str | None
-    product: str | None
-    answered_at: datetime | None
-    transaction_id: str | None
-    language: str | None
-    attributes: Sequence[tuple[str, str]] = field(repr=False)
-    unknown: Sequence[str]
-    """What we do not know of the customer and would like to."""
-    owner: str
-    unclaimed: bool
-    is_mine: bool
-    state: str
-    is_open: bool
-    is_waiting: bool
-    waiting_until: datetime | None
-    next_contact_at: datetime | None
-    ended_at: datetime | None
-    first_contact_at: datetime | None
-    first_contact_late: bool
-    first_contact: Clock
-    due: Clock
-    waits: timedelta
-    tries: int
-    tries_asked: int
-    scheme: str
-    rule: str
-    steps: Sequence[StepLine]
-    actions: Sequence[ActionLine]
-    agreement: Sequence[Said] = field(repr=False)
-    ending: Sequence[Said] = field(repr=False)
-    missing: Sequence[str]
-    history: Sequence[HistoryLine]
-    forms: Mapping[str, Form] = field(repr=False)
-    choices: Choices
-    stale: bool
-    done: str
-    may_act: bool
-
-
-@router.get("/tasks/{task_id}")
-async def show(request: Request, task_id: str, caller: _Reader) -> Response:
-    """Show one task."""
-    return await _page(request, task_id, caller)
-
-
-@router.post("/tasks/{task_id}/{name}")
-async def act(request: Request, task_id: str, name: str, caller: _Writer) -> Response:
-    """Carry out what a form asks for, or show the page again with what is in the way."""
-    if name not in ACTS:
-        raise NotFound("There is nothing at this address.")
-    loop = resources(request, Loop)
-    reader = reader_of(request)
-    fields = Fields(await read_form(request), reader)
-    seen_version = fields.whole("version")
-    async with loop.database.reading() as view:
-        wanted = await act_of(name, fields, view, caller, reader)
-    if fields.errors:
-        return await _page(request, task_id, caller, form=fields.form(name), status=422)
-    try:
-        async with loop.database.transaction() as tx:
-            await act_on(
-                tx,
-                task_id,
-                wanted,
-                by=caller,
-                expected=seen_version,
-                person_keys=loop.person_keys,
-                now=loop.clock.now(),
-            )
-    except Stale as refusal:
-        return await _page(
-            request,
-            task_id,
-            caller,
-            form=fields.form(name),
-            since=seen_version,
-            status=refusal.status,
-        )
-    except Conflict as refusal:
-        text = why_refused(name, refusal, reader)
-        form = fields.form(name, refusal=text)
-        return await _page(request, task_id, caller, form=form, status=refusal.status)
-    return RedirectResponse(_after(task_id, name, fields.values.get("back", "")), 303)
-
-
-def _after(task_id: str, name: str, back: str) -> str:
-    """Return where to go after an act: back to the queue it was done from, or to the task."""
-    if back == "/":
-        return f"/?done={name}"
-    if back.startswith("/?") and back.isascii() and back.isprintable() and len(back) < 2_000:
-        return f"{back}&done={name}"
-    return f"/tasks/{task_id}?done={name}"
-
-
-async def _page(
-    request: Request,
-    task_id: str,
-    caller: Principal,
-    *,
-    form: Form | None = None,
-    since: int | None = None,
-    status: int = 200,
-) -> Response:
-    loop = resources(request, Loop)
-    reader = reader_of(request)
-    async with loop.database.reading() as view:
-        seen = await read_task(view, task_id, caller=caller, person_keys=loop.person_keys)
-        context = await _context(
-            view, seen, reader, caller, now=loop.clock.now(), form=form, since=since
-        )
-    context = replace(context, done=done_of(request, DONE, reader) if status == 200 else "")
-    return pages.render(request, "task.html", context, status=status)
-
-
-async def _context(
+async def read_page(
     view: Reading,
     seen: TaskView,
     reader: Reader,
@@ -271,6 +45,11 @@ async def _context(
     form: Form | None,
     since: int | None,
 ) -> TaskPage:
+    """Return what the page shows of a task.
+
+    ``form`` is the form that was sent and not carried out; ``since`` is the version it was
+    sent from, when somebody else was faster.
+    """
     task = seen.task
     answer = await find(view, task.response_id)
     names = await journey.named(view)

@@ -1,0 +1,12 @@
+"""My queue: whom to call next. What breaks first stands first, in the customer's own words.
+
+What the address asks for is read in ``asked``, rows become lines in ``lines``, and both the
+list and the file are made of them in ``routes``.
+"""
+
+from __future__ import annotations
+
+from services.loop.pages.queue.page import QueuePage
+from services.loop.pages.queue.routes import router
+
+__all__ = ["QueuePage", "router"]

@@ -1,0 +1,75 @@
+"""What the queue shows: the names that its template may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.loop.pages.shapes import Clock, Customer, Mark, Words
+from services.loop.tasks.store import Counts
+from shared.web.forms import Form, Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    """A part of the queue."""
+
+    label: str
+    href: str
+    current: bool
+    count: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One task of the queue."""
+
+    id: str
+    version: int
+    href: str
+    mark: Mark
+    customer: Customer
+    restricted: bool
+    words: Words = field(repr=False)
+    themes: Sequence[str]
+    touchpoint: str | None
+    segment: str | None
+    owner: str
+    unclaimed: bool
+    state: str
+    letters: str
+    tries: int
+    repeat: bool
+    clock: Clock | None
+    """The promise that breaks next; None for a task that has ended."""
+    first_contact: bool
+    """Whether that promise is the first contact."""
+    ended_at: datetime | None
+    in_time: bool
+    waits: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuePage:
+    """What the queue shows."""
+
+    title: str
+    tab: str
+    tabs: Sequence[Tab]
+    counts: Counts
+    filters: Form
+    filtered: bool
+    touchpoints: Sequence[Option]
+    scores: Sequence[Option]
+    themes: Sequence[Option]
+    lines: Sequence[Line]
+    position: str
+    newer: str | None
+    older: str | None
+    json: str
+    csv: str
+    here: str
+    now: datetime
+    done: str
+    may_act: bool

@@ -1,0 +1,99 @@
+"""Who keeps a promise, a person or a team, and where a message reaches them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import select
+
+from shared.identity.groups import team
+from shared.identity.people import Staff, find_staff, first_administrator, members, staff_member
+from shared.identity.tables import staff, teams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from shared.db.transaction import Reading
+
+OwnerKind = Literal["person", "team"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Who keeps a promise: a person or a team."""
+
+    id: str
+    name: str
+    kind: OwnerKind
+    email: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """One mailbox, and how to write to it; a team's own mailbox has no ``staff_id``."""
+
+    email: str
+    language: str
+    time_zone: str
+    staff_id: str | None
+
+
+async def find_owner(view: Reading, owner_id: str, kind: OwnerKind) -> Owner | None:
+    """Return the owner, also one who was disabled meanwhile; None when there never was one."""
+    found = (await owners(view, [owner_id])).get(owner_id)
+    return found if found is not None and found.kind == kind else None
+
+
+async def owners(view: Reading, ids: Iterable[str]) -> Mapping[str, Owner]:
+    """Return the persons and teams behind these ids; unknown ids are absent."""
+    wanted = list(dict.fromkeys(ids))
+    found: dict[str, Owner] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        for row in await view.all(
+            select(staff.c.id, staff.c.name, staff.c.email).where(staff.c.id.in_(part))
+        ):
+            found[row.id] = Owner(id=row.id, name=row.name, kind="person", email=row.email)
+        for row in await view.all(
+            select(teams.c.id, teams.c.name, teams.c.email).where(teams.c.id.in_(part))
+        ):
+            found[row.id] = Owner(id=row.id, name=row.name, kind="team", email=row.email)
+    return found
+
+
+async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequence[Recipient]:
+    """Return where a message to this owner goes; empty only without any administrator.
+
+    A person: their address. A team: its own address, else its members'. When nobody is left
+    (disabled, empty, unknown) the first administrator, so that no promise is nobody's.
+    """
+    if kind == "person":
+        person = await staff_member(view, owner_id)
+        if person is not None and person.active:
+            return [_mailbox(person)]
+    else:
+        group = await team(view, owner_id)
+        if group is not None and group.email:
+            keeper = await find_staff(view, group.email)
+            return [
+                Recipient(
+                    email=group.email,
+                    language=keeper.language if keeper else "en",
+                    time_zone=keeper.time_zone if keeper else "UTC",
+                    staff_id=None,
+                )
+            ]
+        if crew := [m for m in await members(view, owner_id) if m.active]:
+            return [_mailbox(member) for member in crew]
+    first = await first_administrator(view)
+    return [_mailbox(first)] if first else []
+
+
+def _mailbox(person: Staff) -> Recipient:
+    return Recipient(
+        email=person.email,
+        language=person.language,
+        time_zone=person.time_zone,
+        staff_id=person.id,
+    )
