@@ -23,7 +23,7 @@ import asyncpg
 
 from shared.db import schema
 from shared.db.engine import Engines
-from shared.errors import ClosedLoopError, TryLater
+from shared.errors import TryLater
 from shared.ids import new_id, new_token
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ KAFKA: Final = "CLOSED_LOOP_TEST_KAFKA"
 _PACKAGES: Final = str(Path(__file__).parents[2])
 
 
-class NotMeasured(ClosedLoopError):
+class NotMeasured(Exception):
     """A row needs a server that was not named; the text says what to set."""
 
 
