@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,12 +33,20 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="Closed Loop: every detractor gets an answer, every theme an owner.",
 )
-user_app = typer.Typer(no_args_is_help=True, help="People who sign in.")
-key_app = typer.Typer(no_args_is_help=True, help="API keys of posting systems.")
-letters_app = typer.Typer(no_args_is_help=True, help="Records that could not be handled.")
-themes_app = typer.Typer(no_args_is_help=True, help="Classify comments without a database.")
+
+
+def _group(purpose: str) -> typer.Typer:
+    """Return a group of commands that fails as plainly as the rest."""
+    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=purpose)
+
+
+user_app = _group("People who sign in.")
+key_app = _group("API keys of posting systems.")
+letters_app = _group("Records that could not be handled.")
+themes_app = _group("Classify comments without a database.")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(letters_app, name="dead-letters")
@@ -406,6 +415,28 @@ def main() -> None:
         # The reader of our output went away; Python must not complain about it at exit.
         sys.stderr.close()
         raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 - the process's last resort, argued below
+        # Nobody stands above this: what is not caught here, Python prints as a trace, which
+        # tells an operator nothing and may show what was posted. It ends the process all the
+        # same, so no error is survived by mistake.
+        sys.stderr.write(_last_words(error))
+        raise SystemExit(1) from None
+
+
+def _last_words(error: Exception) -> str:
+    """Return what is said of an error that nobody foresaw; its trace is for debugging."""
+    from shared.settings import Settings
+
+    try:
+        whole = Settings.load().log_level == "debug"
+    except Misconfigured:
+        whole = False
+    trace = "".join(traceback.format_exception(error)) if whole else ""
+    advice = "" if whole else " To see where, run it again with CLOSED_LOOP_LOG_LEVEL=debug."
+    return (
+        f"{trace}closed-loop: This is a defect of Closed Loop ({type(error).__name__})."
+        f"{advice}\n"
+    )
 
 
 if __name__ == "__main__":

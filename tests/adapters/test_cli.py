@@ -21,7 +21,6 @@ from tests.infra.processes import LOOPBACK, Child, accepts, free_port
 
 ROOT = Path(__file__).parents[2]
 OK, FAILED, USAGE, NOT_FOUND, REFUSED = 0, 1, 2, 3, 4
-PROGRAM = [sys.executable, "-m", "services"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +28,7 @@ class Shell:
     """A folder, a database in it, and our program at hand."""
 
     folder: Path
+    program: Sequence[str] = (sys.executable, "-m", "services")
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -45,7 +45,7 @@ class Shell:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(  # noqa: S603 - our own program
-            [*PROGRAM, *words],
+            [*self.program, *words],
             cwd=self.folder,
             env={**self.environment, **settings},
             input=given,
@@ -248,6 +248,41 @@ def test_a_misspelt_setting_stops_every_command_with_a_sentence(shell: Shell) ->
     assert "docs/configuration.md" in done.stderr
 
 
+BROKEN = """
+from services.cli import app, main
+
+@app.command("broken")
+def broken() -> None:
+    raise RuntimeError("what was posted")
+
+main()
+"""
+
+
+@pytest.mark.parametrize(("level", "traced"), [("info", False), ("debug", True)])
+def test_what_nobody_foresaw_ends_with_a_sentence(
+    tmp_path: Path, level: str, traced: bool
+) -> None:
+    """The trace is for those who ask for it; without it nothing of the data is shown."""
+    shell = Shell(folder=tmp_path, program=[sys.executable, "-c", BROKEN])
+    done = shell.run("broken", CLOSED_LOOP_LOG_LEVEL=level)
+
+    *trace, sentence = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert sentence.startswith("closed-loop: This is a defect of Closed Loop (RuntimeError).")
+    assert bool(trace) is ("Traceback" in done.stderr) is traced
+    assert ("what was posted" in done.stderr) is traced
+
+
+def test_no_group_of_commands_prints_traces_of_its_own() -> None:
+    """The pretty ones show every variable, and so what was posted."""
+    below = [group.typer_instance for group in app.registered_groups]
+    groups = [app, *(group for group in below if group is not None)]
+
+    assert len(groups) > 1
+    assert not any(group.pretty_exceptions_enable for group in groups)
+
+
 # ------------------------------------------------------------------ while it is running
 
 
@@ -257,7 +292,7 @@ def serving(shell: Shell, tmp_path: Path) -> Iterator[Callable[[str], int]]:
     port = free_port()
     child = Child(
         "serve",
-        [*PROGRAM, "serve", "--port", str(port)],
+        [*shell.program, "serve", "--port", str(port)],
         log=tmp_path / "serve.log",
         cwd=shell.folder,
         env={**shell.environment, "CLOSED_LOOP_PUBLIC_URL": f"http://{LOOPBACK}:{port}"},
