@@ -53,6 +53,7 @@ PEOPLE: Mapping[str, Mapping[str, Any]] = {
     "uwe": {"name": "Uwe Wächter", "role": Role.LEAD, "language": "de"},
     "ada": {"name": "Ada Admin", "role": Role.ADMIN},
     "bea": {"name": "Bea Board", "role": Role.BOARD},
+    "dev": {"name": "Dev Lister", "role": Role.DEVELOPER},
 }
 HOSTILE = (
     '<script>document.title="owned"</script> <img src=x onerror=alert(1)>'

@@ -141,7 +141,10 @@ async def leave(request: Request) -> Response:
 
 
 def local_path(given: str | None) -> str:
-    """Return a path of this installation to go to; the start for anything else."""
+    """Return a path of this installation to go to; for anything else the start.
+
+    From there everybody is sent on to the first page that is theirs.
+    """
     path = given or ""
     parts = urlsplit(path) if path.isprintable() and len(path) <= 2_000 else None
     if (

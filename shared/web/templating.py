@@ -49,6 +49,14 @@ AREAS: Final = (
 )
 
 
+def home_of(person: Principal) -> str:
+    """Return where this person begins: the first area that is theirs to open.
+
+    For whoever has none it is the description of the interface, which is open to everybody.
+    """
+    return next((area.path for area in AREAS if person.may(area.scope)), "/docs")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """What stands around every page."""

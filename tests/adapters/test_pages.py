@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from io import StringIO
@@ -17,7 +18,9 @@ from services.loop.tasks.domain.task import FollowUpTask, TaskState
 from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
 from shared.identity.person_keys import PersonKeys
+from shared.identity.principal import ROLE_SCOPES, Principal, Role
 from shared.sealing import Keyring
+from shared.web.templating import AREAS, home_of
 from tests.desk import HOSTILE, Desk
 from tests.fakes import ManualClock
 
@@ -68,13 +71,30 @@ async def test_who_is_not_signed_in_is_asked_to(desk: Desk, path: str) -> None:
     assert answer.headers["location"].startswith("/sign-in?next=%2F")
 
 
-async def test_the_board_sees_themes_and_no_tasks(desk: Desk) -> None:
-    async with desk.browsing("bea") as browser:
-        assert (await browser.get("/")).status_code == 403
+@pytest.mark.parametrize("who", ["bea", "dev"])
+async def test_who_has_no_tasks_begins_with_the_themes(desk: Desk, who: str) -> None:
+    async with desk.browsing(who) as browser:
+        start = await browser.get("/")
+        refused = [
+            (await browser.get(path)).status_code for path in ("/queue.csv", "/tasks/tsk_1")
+        ]
         themes = await browser.get("/themes")
 
+    assert (start.status_code, start.headers["location"]) == (303, "/themes")
+    assert refused == [403, 403]
     assert themes.status_code == 200
+    assert re.findall(r'<nav class="areas".*?</nav>', themes.text, flags=re.DOTALL)
     assert "My queue" not in themes.text
+    assert 'href="/mail"' not in themes.text
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_everybody_begins_where_they_may_be(role: Role) -> None:
+    person = Principal(kind="staff", id="stf_1", name=role, scopes=ROLE_SCOPES[role], role=role)
+    homes = {area.path for area in AREAS if person.may(area.scope)}
+
+    assert home_of(person) in homes
+    assert home_of(replace(person, scopes=frozenset())) == "/docs"
 
 
 async def test_another_team_sees_the_task_and_not_the_customer(desk: Desk) -> None:

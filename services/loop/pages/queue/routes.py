@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.loop.journey import store as journey
 from services.loop.pages.queue.asked import SCORES, TABS, Asked
@@ -29,10 +29,11 @@ from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import Form, Option
 from shared.web.paging import Paged, encode_cursor
-from shared.web.templating import reader_of
+from shared.web.templating import home_of, reader_of
 
 router = APIRouter(include_in_schema=False)
 
+_Person = Annotated[Principal, Depends(requires_page())]
 _Caller = Annotated[Principal, Depends(requires_page(Scope.TASKS_READ))]
 
 DONE: Final[Mapping[str, str]] = {
@@ -44,8 +45,13 @@ _OF_ALL: Final = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
 
 
 @router.get("/")
-async def show(request: Request, caller: _Caller, page: Paged) -> Response:
-    """Show the queue of the signed-in person, or one of its other parts."""
+async def show(request: Request, caller: _Person, page: Paged) -> Response:
+    """Show the queue of the signed-in person, or one of its other parts.
+
+    Everybody arrives here; those whose tasks are elsewhere are sent on to what is theirs.
+    """
+    if not caller.may(Scope.TASKS_READ):
+        return RedirectResponse(home_of(caller), 303)
     loop = resources(request, Loop)
     reader = reader_of(request)
     now = loop.clock.now()
