@@ -7,6 +7,7 @@ readers have connections of their own that cannot write.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
+    DisconnectionError,
     InterfaceError,
     OperationalError,
     SQLAlchemyError,
@@ -84,12 +86,15 @@ class Engines:
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, *, pool: int = 10, alone: bool = True) -> Engines:
+    def open(
+        cls, url: str, *, pool: int = 10, alone: bool = True, rest: float = 1.0
+    ) -> Engines:
         """Open ``url``; on SQLite take the file for this process alone.
 
         Raises ``Misconfigured`` when another process holds the SQLite file. With ``alone``
         switched off it is shared: for short work beside a running installation that neither
-        publishes nor consumes.
+        publishes nor consumes. On PostgreSQL a pooled connection that nobody used for
+        ``rest`` seconds is looked at before it is used.
         """
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -105,7 +110,6 @@ class Engines:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=10,
-            pool_pre_ping=True,
             hide_parameters=True,
             json_serializer=_to_json,
             connect_args={
@@ -118,6 +122,7 @@ class Engines:
                 },
             },
         )
+        _ping_the_idle(engine, rest)
         # One snapshot for a whole view, in which nothing can be written; the same pool.
         reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -174,6 +179,30 @@ def _hold(path: Path) -> int:
         )
         raise Misconfigured(message) from None
     return handle
+
+
+def _ping_the_idle(engine: AsyncEngine, rest: float) -> None:
+    """Look whether a connection that rested still lives, before it is used.
+
+    Under load none rests, and a round trip a transaction is saved; after a restart of the
+    server the first failure empties the whole pool.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _checkin(_connection: DBAPIConnection | None, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's sync facade
+        record.info["resting_since"] = asyncio.get_running_loop().time()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _checkout(connection: DBAPIConnection, record: Any, _proxy: object) -> None:  # noqa: ANN401
+        since = record.info.get("resting_since")
+        if since is None or asyncio.get_running_loop().time() - since < rest:
+            return
+        try:
+            alive = engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            alive = False
+        if not alive:
+            raise DisconnectionError
 
 
 def _use_wal(path: Path) -> None:

@@ -184,3 +184,20 @@ async def test_the_two_are_told_apart(database: Database) -> None:
             _ = Database(database._engines).plumbing
     assert await subjects(database) == ["a"]
     assert database.dialect in {"sqlite", "postgresql"}
+
+
+@pytest.mark.postgres
+async def test_a_connection_that_rested_over_a_restart_is_not_used(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """The server went away and came back while nobody asked: the next one notices nothing."""
+    url = own_postgres_server.url(own_postgres_server.create_database())
+    engines = Engines.open(url, rest=0)
+    try:
+        await engines.ping()
+        own_postgres_server.kill()
+        own_postgres_server.restart()
+
+        await engines.ping()
+    finally:
+        await engines.close()
