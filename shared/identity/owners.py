@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
+from shared.db.base import among
 from shared.identity.groups import team
 from shared.identity.people import Staff, find_staff, first_administrator, members, staff_member
 from shared.identity.tables import staff, teams
@@ -48,17 +49,18 @@ async def find_owner(view: Reading, owner_id: str, kind: OwnerKind) -> Owner | N
 async def owners(view: Reading, ids: Iterable[str]) -> Mapping[str, Owner]:
     """Return the persons and teams behind these ids; unknown ids are absent."""
     wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
     found: dict[str, Owner] = {}
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
+    kinds: tuple[tuple[OwnerKind, Table], ...] = (("person", staff), ("team", teams))
+    for kind, table in kinds:
+        columns = table.c
         for row in await view.all(
-            select(staff.c.id, staff.c.name, staff.c.email).where(staff.c.id.in_(part))
+            select(columns.id, columns.name, columns.email).where(
+                among(columns.id, wanted, view.dialect)
+            )
         ):
-            found[row.id] = Owner(id=row.id, name=row.name, kind="person", email=row.email)
-        for row in await view.all(
-            select(teams.c.id, teams.c.name, teams.c.email).where(teams.c.id.in_(part))
-        ):
-            found[row.id] = Owner(id=row.id, name=row.name, kind="team", email=row.email)
+            found[row.id] = Owner(id=row.id, name=row.name, kind=kind, email=row.email)
     return found
 
 

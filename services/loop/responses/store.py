@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Row, bindparam, func, select, update
@@ -13,6 +12,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 from services.loop.responses.domain import Cell, Response, Sums
 from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
+from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
 from shared.stats.categories import Category, Metric
 
@@ -79,27 +79,7 @@ async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
 
 async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:
     """Add these changes to the roll-ups, whichever of them exist."""
-    if not changes:
-        return
-    statement = tx.insert(score_rollups)
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["key"],
-            set_={name: score_rollups.c[name] + statement.excluded[name] for name in _SUMS},
-        ),
-        # In one order everywhere, so that two workers never wait for each other.
-        sorted(
-            (
-                {
-                    "key": digest(cell),
-                    **cell._asdict(),
-                    **{name: getattr(change, name) for name in _SUMS},
-                }
-                for cell, change in changes.items()
-            ),
-            key=lambda row: row["key"],
-        ),
-    )
+    await add_to_rollups(tx, score_rollups, changes, sums=_SUMS)
 
 
 async def sums_by(
@@ -123,15 +103,6 @@ async def sums_by(
         )
         for row in await view.all(statement)
     }
-
-
-def digest(parts: Sequence[object]) -> str:
-    """Return a short key for what tells one roll-up from another.
-
-    The members themselves may be longer than an index can hold.
-    """
-    text = "\x1f".join(map(str, parts))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[str, Response]:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 
-from services.loop.responses.store import digest
 from services.loop.themes.domain import Mention
 from services.loop.themes.domain.counts import Counts, ThemeCell
 from services.loop.themes.tables import mentions, taxonomies, theme_rollups
 from shared.db.base import among
+from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
 
 Dimension = Literal["touchpoint", "segment", "product"]
@@ -165,27 +165,7 @@ async def latest_mentions(
 
 async def move_rollups(tx: Transaction, changes: Mapping[ThemeCell, Counts]) -> None:
     """Add these changes to the roll-ups, whichever of them exist."""
-    if not changes:
-        return
-    statement = tx.insert(theme_rollups)
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["key"],
-            set_={name: theme_rollups.c[name] + statement.excluded[name] for name in _COUNTS},
-        ),
-        # In one order everywhere, so that two workers never wait for each other.
-        sorted(
-            (
-                {
-                    "key": digest(cell),
-                    **cell._asdict(),
-                    **{name: getattr(change, name) for name in _COUNTS},
-                }
-                for cell, change in changes.items()
-            ),
-            key=lambda row: row["key"],
-        ),
-    )
+    await add_to_rollups(tx, theme_rollups, changes, sums=_COUNTS)
 
 
 async def counts_by_theme(

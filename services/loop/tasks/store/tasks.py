@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Column, Row, Select, delete, select, update
 
 from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask
 from services.loop.tasks.store.rows import row_of, task_of
 from services.loop.tasks.tables import requests, task_history, tasks
+from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import CannotOpen, open_document, seal_document
-
-_MOST_AT_ONCE = 500
 
 
 async def add(tx: Transaction, opened: Sequence[Acted]) -> frozenset[str]:
@@ -142,46 +142,36 @@ async def find_for_change(tx: Transaction, task_id: str) -> FollowUpTask | None:
 
 async def find_many(view: Reading, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
     """Return those of these tasks that exist, by id."""
-    found = {}
-    for start in range(0, len(ids), _MOST_AT_ONCE):
-        part = ids[start : start + _MOST_AT_ONCE]
-        for row in await view.all(select(tasks).where(tasks.c.id.in_(part))):
-            found[row.id] = task_of(row)
-    return found
+    return {row.id: task_of(row) for row in await _rows(view, select(tasks), tasks.c.id, ids)}
 
 
 async def lock_many(tx: Transaction, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
     """Return those of these tasks that exist, kept from change until the transaction ends."""
-    found = {}
-    for start in range(0, len(ids), _MOST_AT_ONCE):
-        part = ids[start : start + _MOST_AT_ONCE]
-        statement = select(tasks).where(tasks.c.id.in_(part)).order_by(tasks.c.id)
-        for row in await tx.all(statement.with_for_update()):
-            found[row.id] = task_of(row)
-    return found
+    statement = select(tasks).order_by(tasks.c.id).with_for_update()
+    return {row.id: task_of(row) for row in await _rows(tx, statement, tasks.c.id, ids)}
 
 
 async def of_responses(
     view: Reading, response_ids: Sequence[str]
 ) -> Mapping[str, FollowUpTask]:
     """Return the tasks of these responses, by response id."""
-    found = {}
-    for start in range(0, len(response_ids), _MOST_AT_ONCE):
-        part = response_ids[start : start + _MOST_AT_ONCE]
-        for row in await view.all(select(tasks).where(tasks.c.response_id.in_(part))):
-            found[row.response_id] = task_of(row)
-    return found
+    rows = await _rows(view, select(tasks), tasks.c.response_id, response_ids)
+    return {row.response_id: task_of(row) for row in rows}
 
 
 async def _ids(view: Reading, response_ids: Sequence[str]) -> Mapping[str, str]:
-    found = {}
-    for start in range(0, len(response_ids), _MOST_AT_ONCE):
-        part = response_ids[start : start + _MOST_AT_ONCE]
-        for row in await view.all(
-            select(tasks.c.response_id, tasks.c.id).where(tasks.c.response_id.in_(part))
-        ):
-            found[row.response_id] = row.id
-    return found
+    statement = select(tasks.c.response_id, tasks.c.id)
+    rows = await _rows(view, statement, tasks.c.response_id, response_ids)
+    return {row.response_id: row.id for row in rows}
+
+
+async def _rows(
+    view: Reading, statement: Select[Any], column: Column[str], values: Sequence[str]
+) -> Sequence[Row[Any]]:
+    """Return the rows with one of these values, however many; for none nobody is asked."""
+    if not values:
+        return ()
+    return await view.all(statement.where(among(column, values, view.dialect)))
 
 
 async def histories_of(
@@ -197,30 +187,24 @@ async def histories_of(
     away.
     """
     found: dict[str, list[Entry]] = {task_id: [] for task_id in task_ids}
-    for start in range(0, len(task_ids), _MOST_AT_ONCE):
-        rows = await view.all(
-            select(task_history)
-            .where(task_history.c.task_id.in_(task_ids[start : start + _MOST_AT_ONCE]))
-            .order_by(task_history.c.n)
+    statement = select(task_history).order_by(task_history.c.n)
+    rows = await _rows(view, statement, task_history.c.task_id, task_ids)
+    speaking = [row for row in rows if row.sealed_words and row.task_id in readable]
+    keys = await person_keys.for_reading(view, [row.person_ref for row in speaking])
+    words = {
+        row.n: _words(row.sealed_words, keys.get(row.person_ref), context=_context(row.task_id))
+        for row in speaking
+    }
+    for row in rows:
+        entry = Entry(
+            version=row.version,
+            act=row.act,
+            at=row.at,
+            by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
+            detail=row.detail,
+            words=words.get(row.n, {}),
         )
-        speaking = [row for row in rows if row.sealed_words and row.task_id in readable]
-        keys = await person_keys.for_reading(view, [row.person_ref for row in speaking])
-        words = {
-            row.n: _words(
-                row.sealed_words, keys.get(row.person_ref), context=_context(row.task_id)
-            )
-            for row in speaking
-        }
-        for row in rows:
-            entry = Entry(
-                version=row.version,
-                act=row.act,
-                at=row.at,
-                by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
-                detail=row.detail,
-                words=words.get(row.n, {}),
-            )
-            found[row.task_id].append(entry)
+        found[row.task_id].append(entry)
     return found
 
 
