@@ -17,11 +17,13 @@ _PAGE: Final = """<!doctype html>
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
   <title>Interface description · Closed Loop</title>
   <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
+  <div class="swagger-ui"><p class="wrapper"><a href="/">Closed Loop</a></p></div>
   <noscript><p><a href="/openapi.json">The description as a file</a></p></noscript>
   <div id="swagger-ui"></div>
   <script src="/docs/swagger-ui-bundle.js"></script>
@@ -29,7 +31,11 @@ _PAGE: Final = """<!doctype html>
 </body>
 </html>
 """
-_START: Final = """SwaggerUIBundle({
+_START: Final = """const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
