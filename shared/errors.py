@@ -149,6 +149,18 @@ class Invalid(Refused):
         self.findings: tuple[Finding, ...] = tuple(findings)[:20]
 
 
+def key_reused() -> Invalid:
+    """Return the refusal of an Idempotency-Key that came with another meaning before."""
+    detail = "This Idempotency-Key was used for a request with another meaning."
+    fix = "Use a new key for a new request."
+    code = "idempotency_key_reused"
+    return Invalid(
+        f"{detail} Nothing was changed. {fix}",
+        [Finding(pointer="", code=code, detail=detail, fix=fix)],
+        extra={"code": code},
+    )
+
+
 class TooMany(Refused):
     """Above a rate limit; ``retry_after`` is in whole seconds."""
 

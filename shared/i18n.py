@@ -130,8 +130,11 @@ class Reader:
         return translations(self.catalogue).ngettext(one, many, n) % {"n": n, **values}
 
     def local(self, moment: datetime) -> datetime:
-        """Return the moment on the reader's own clock."""
-        return moment.astimezone(self.zone)
+        """Return the moment on the reader's own clock; at the calendar's ends, in UTC."""
+        try:
+            return moment.astimezone(self.zone)
+        except OverflowError:
+            return moment.astimezone(UTC)
 
     def date(self, day: dt.date) -> str:
         """Return a day with its year: 22 Nov 2026."""
@@ -151,7 +154,8 @@ class Reader:
 
     def time(self, moment: datetime) -> str:
         """Return a time of day: 09:41."""
-        return format_time(moment, "short", tzinfo=self.zone, locale=_locale(self.language))
+        clock = self.local(moment).time()
+        return format_time(clock, "short", locale=_locale(self.language))
 
     def moment(self, moment: datetime) -> str:
         """Return day and time: 22 Nov 2026, 09:41."""

@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from shared.errors import TooLarge, Unreadable, UnsupportedType
+from shared.errors import Finding, Invalid, TooLarge, Unreadable, UnsupportedType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from starlette.requests import Request
 
@@ -52,9 +52,32 @@ _REASONS: Final = {
 }
 
 
-def reason_of(code: str) -> str:
-    """Return the sentence for one of ``flaw``'s codes."""
-    return _REASONS[code]
+_OF_TEXTS: Final = frozenset({"nul", "lone_surrogate"})
+
+
+def refusal_of(
+    code: str,
+    value: Any,  # noqa: ANN401 - any JSON value
+    members: Container[str] = (),
+) -> Unreadable | Invalid:
+    """Return the refusal of a parsed ``value`` for one of ``flaw``'s codes.
+
+    Text that nobody should store can be read, so it is content that breaks a rule. Of the
+    ``members`` of the format the refusal names the one; a made-up name is not repeated.
+    """
+    reason = _REASONS[code]
+    if code not in _OF_TEXTS:
+        return Unreadable(reason, extra={"code": code})
+    named = value if isinstance(value, dict) else {}
+    at = (n for n, part in named.items() if n in members and flaw(part, suspect=True) == code)
+    detail, _, fix = reason.partition(". ")
+    finding = Finding(
+        pointer="".join(f"/{name}" for name in list(at)[:1]),
+        code=code,
+        detail=f"{detail}.",
+        fix=fix,
+    )
+    return Invalid(reason, [finding], extra={"code": code})
 
 
 def media_type(request: Request, accepted: Sequence[str] = (JSON,)) -> str:
@@ -108,20 +131,25 @@ def _too_large(limit: int) -> NoReturn:
     )
 
 
-async def read_json(request: Request, *, limit: int = SINGLE_LIMIT) -> Any:  # noqa: ANN401 - JSON
+async def read_json(
+    request: Request, *, limit: int = SINGLE_LIMIT, members: Container[str] = ()
+) -> Any:  # noqa: ANN401 - JSON
     """Return the request's JSON document, strictly read.
 
-    Raises ``UnsupportedType``, ``TooLarge`` or ``Unreadable``.
+    Raises ``UnsupportedType``, ``TooLarge``, ``Unreadable`` or ``Invalid``.
     """
     media_type(request)
-    return parse_json(await read_body(request, limit=limit))
+    return parse_json(await read_body(request, limit=limit), members=members)
 
 
-def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON value in ``body``; raise ``Unreadable`` for anything not quite JSON."""
+def parse_json(body: bytes, *, members: Container[str] = ()) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the JSON value in ``body``; raise ``Unreadable`` for anything not quite JSON.
+
+    Text with NUL or half a surrogate pair is ``Invalid``; it names one of ``members``.
+    """
     value, suspect = parse_leniently(body)
     if (code := flaw(value, suspect=suspect)) is not None:
-        raise Unreadable(_REASONS[code], extra={"code": code})
+        raise refusal_of(code, value, members)
     return value
 
 

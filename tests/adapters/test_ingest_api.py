@@ -151,6 +151,7 @@ async def test_an_idempotency_key_with_another_meaning_is_refused(door: Door) ->
     answer = await door.post({**DETRACTOR, "score": 3}, idempotency_key="k-1")
     assert answer.status_code == 422
     assert answer.json()["code"] == "idempotency_key_reused"
+    assert [e["code"] for e in answer.json()["errors"]] == ["idempotency_key_reused"]
     assert await door.rows() == rows
 
 

@@ -88,13 +88,7 @@ UNREADABLE = {
     "1e400": raw('"score":9,"x":1e400'),
     "nineteen digits": raw('"score":1234567890123456789'),
     "five thousand digits": raw(f'"score":{"9" * 5_000}'),
-    "NUL": raw('"score":9,"x":"\\u0000"'),
-    "NUL in a name": raw('"score":9,"a\\u0000":1'),
     "raw NUL": raw('"score":9,"x":"\x00"'),
-    "lone high surrogate": raw('"score":9,"x":"\\ud800"'),
-    "lone low surrogate": raw('"score":9,"x":"\\udc00"'),
-    "swapped surrogates": raw('"score":9,"x":"\\ude00\\ud83d"'),
-    "surrogate in a name": raw('"score":9,"\\ud800":1'),
     "33 levels": raw(f'"score":9,"x":{"[" * 32}{"]" * 32}'),
     "many levels": b"[" * 100_000,
     "1,001 members": json.dumps({f"{CANARY}{n}": n for n in range(1_001)}).encode(),
@@ -147,6 +141,13 @@ INVALID = {
     "a long attribute name": body(attributes={CANARY * 11: 1}),
     "a large object": body(**{CANARY: {CANARY: CANARY * 200}}),
     "attributes as a list": body(attributes=[CANARY]),
+    "NUL": raw('"score":9,"x":"\\u0000"'),
+    "NUL in a name": raw('"score":9,"a\\u0000":1'),
+    "lone high surrogate": raw('"score":9,"x":"\\ud800"'),
+    "lone low surrogate": raw('"score":9,"x":"\\udc00"'),
+    "swapped surrogates": raw('"score":9,"x":"\\ude00\\ud83d"'),
+    "surrogate in a name": raw('"score":9,"\\ud800":1'),
+    "NUL in the comment": body(comment=f"{CANARY}\x00"),
 }
 
 
@@ -184,6 +185,16 @@ async def test_a_body_that_breaks_a_rule_is_422(door: Door, case: str) -> None:
         answer = await door.send(INVALID[case])
     await refused(door, answer, 422)
     assert CANARY not in repr(logs)
+
+
+@pytest.mark.parametrize("sent", ["\\u0000", "\\ud800"])
+async def test_unfit_text_is_named_by_its_member_where_the_format_knows_it(
+    door: Door, sent: str
+) -> None:
+    known = await door.send(raw(f'"score":9,"reason":"{sent}"'))
+    made_up = await door.send(raw(f'"score":9,"{CANARY}":"{sent}"'))
+    assert [e["pointer"] for e in known.json()["errors"]] == ["/reason"]
+    assert [e["pointer"] for e in made_up.json()["errors"]] == [""]
 
 
 @pytest.mark.parametrize("url", [URL, BATCH])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Unreadable
+from shared.errors import Invalid, Unreadable
 from shared.web.bodies import MAX_DEPTH, MAX_MEMBERS, flaw, parse_json, parse_leniently
 
 
@@ -38,11 +38,6 @@ from shared.web.bodies import MAX_DEPTH, MAX_MEMBERS, flaw, parse_json, parse_le
         (b'{"a": 1234567890123456789}', "number_too_long"),
         (b'{"a": ' + b"9" * 5_000 + b"}", "number_too_long"),
         (b'{"a": 0.' + b"9" * 5_000 + b"}", "number_too_long"),
-        (b'{"a": "\\u0000"}', "nul"),
-        (b'{"\\u0000": 1}', "nul"),
-        (b'["\\ud800"]', "lone_surrogate"),
-        (b'{"\\uDFFF": 1}', "lone_surrogate"),
-        (b'["\\udc00\\ud800"]', "lone_surrogate"),
         (b"[" * 33 + b"]" * 33, "too_deep"),
         (b'{"a":' * 33 + b"1" + b"}" * 33, "too_deep"),
         (b"[" * 100_000 + b"]" * 100_000, "too_deep"),
@@ -56,6 +51,25 @@ def test_what_is_not_quite_json_is_refused(body: bytes, code: str | None) -> Non
     with pytest.raises(Unreadable) as refused:
         parse_json(body)
     assert refused.value.extra.get("code") == code
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        (b'{"a": "\\u0000"}', "nul", "/a"),
+        (b'{"b": "\\u0000"}', "nul", ""),
+        (b'{"b": 1, "a": {"c": ["\\u0000"]}}', "nul", "/a"),
+        (b'{"\\u0000": 1}', "nul", ""),
+        (b'["\\ud800"]', "lone_surrogate", ""),
+        (b'{"\\uDFFF": 1}', "lone_surrogate", ""),
+        (b'["\\udc00\\ud800"]', "lone_surrogate", ""),
+    ],
+)
+def test_text_that_nobody_should_store_is_content(body: bytes, code: str, pointer: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_json(body, members={"a"})
+    assert refused.value.extra.get("code") == code
+    assert [finding.pointer for finding in refused.value.findings] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +110,7 @@ def test_every_sound_value_comes_through_unchanged(value: object, ascii_only: bo
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:
         parse_json(body)
-    except Unreadable as error:
+    except (Unreadable, Invalid) as error:
         assert len(body) < 8 or body.decode("utf-8", "replace") not in error.detail  # noqa: PT017 - either outcome is right
 
 

@@ -199,7 +199,7 @@ def test_a_comment_is_kept_as_it_is(comment: str) -> None:
         ("2026-03-01T10:00:00.1234567Z", datetime(2026, 3, 1, 10, 0, 0, 123_456, tzinfo=UTC)),
         ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
         ("1899-01-01T00:00:00Z", datetime(1899, 1, 1, tzinfo=UTC)),
-        ("0001-01-02T00:00:00Z", datetime(1, 1, 2, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
         ("2026-03-03T09:00:00Z", NOW + timedelta(hours=24)),
     ],
 )

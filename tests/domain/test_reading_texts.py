@@ -48,6 +48,11 @@ def test_moments_are_said_on_the_readers_own_clock() -> None:
     assert ENGLISH.date(NOW.date()) == "2 Mar 2026"
 
 
+def test_the_first_day_of_the_calendar_can_be_said_west_of_utc() -> None:
+    west = Reader(time_zone="America/New_York")
+    assert west.moment(datetime(1, 1, 1, tzinfo=UTC)).startswith("1 Jan 1,")
+
+
 @pytest.mark.parametrize(
     ("ahead", "english", "german"),
     [

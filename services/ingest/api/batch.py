@@ -27,7 +27,7 @@ from services.ingest.api.posting import (
     to_command,
     within,
 )
-from services.ingest.domain.reading import Warned
+from services.ingest.domain.reading import KNOWN, Warned
 from services.ingest.domain.sheets import read_sheet
 from services.ingest.handlers import (
     Ingest,
@@ -36,13 +36,12 @@ from services.ingest.handlers import (
     RecordResponse,
     claim_promises,
     key_digest,
-    key_reused,
     meanings,
     record_many,
     record_responses,
 )
 from services.ingest.schemas import BatchOut, ResponseIn, schema_of
-from shared.errors import Forbidden, Invalid, Refused, TooLarge, Unreadable
+from shared.errors import Forbidden, Invalid, Refused, TooLarge, Unreadable, key_reused
 from shared.faults import fault_point
 from shared.identity.principal import Principal, Scope
 from shared.tasks import spawn
@@ -59,7 +58,7 @@ from shared.web.bodies import (
     parse_json,
     parse_leniently,
     read_body,
-    reason_of,
+    refusal_of,
 )
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def _from_json(body: bytes) -> Iterator[_Item]:
         code = flaw(document, suspect=suspect)
         yield _Item(
             document=document if code is None else None,
-            error=None if code is None else Unreadable(reason_of(code), extra={"code": code}),
+            error=None if code is None else refusal_of(code, document, KNOWN),
         )
 
 
@@ -210,7 +209,9 @@ def _from_lines(body: bytes) -> Iterator[_Item]:
             item.error = _unreadable("too_large")
         else:
             try:
-                item.document = parse_json(line)
+                item.document = parse_json(line, members=KNOWN)
+            except Invalid as error:
+                item.error = error
             except Unreadable as error:
                 item.error = error if error.extra else _unreadable("not_json")
         yield item
@@ -224,7 +225,7 @@ def _from_sheet(body: bytes) -> Iterator[_Item]:
         if row.flaw is not None:
             item.error = _unreadable(row.flaw)
         elif nul and (code := flaw(row.document, suspect=True)) is not None:
-            item.error = Unreadable(reason_of(code), extra={"code": code})
+            item.error = refusal_of(code, row.document, KNOWN)
         yield item
 
 

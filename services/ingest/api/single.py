@@ -18,6 +18,7 @@ from services.ingest.api.posting import (
     to_command,
     within,
 )
+from services.ingest.domain.reading import KNOWN
 from services.ingest.handlers import Ingest, Recorded
 from services.ingest.schemas import AcceptedOut, ResponseIn, schema_of
 from shared.faults import fault_point
@@ -81,7 +82,7 @@ async def post_response(
     """Take a response in; the same one again is a duplicate, another meaning a revision."""
     ingest = resources(request, Ingest)
     command, warnings = to_command(
-        await read_json(request),
+        await read_json(request, members=KNOWN),
         source=source_of(caller),
         now=ingest.clock.now(),
         key=idempotency_key(request),

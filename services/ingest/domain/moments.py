@@ -1,7 +1,7 @@
 """Moments as senders write them: RFC 3339 with an offset, nothing looser.
 
 Python's own readers take bare dates, naive times and numbers, and overflow at the ends of the
-calendar; a moment that passed here can be moved to any time zone.
+calendar. Any age is taken; only what lies before the calendar itself in UTC is not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ AHEAD: Final = timedelta(hours=24)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-# A day inside the calendar's ends, so that no time zone can lead out of it.
-_EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def read_moment(text: str, *, now: datetime) -> datetime | str:
@@ -37,7 +35,5 @@ def read_moment(text: str, *, now: datetime) -> datetime | str:
     try:
         moment = moment.astimezone(UTC) + timedelta(seconds=leap)
     except OverflowError:
-        return "out_of_range"
-    if moment < _EARLIEST:
         return "out_of_range"
     return "in_future" if moment > now + AHEAD else moment

@@ -56,8 +56,21 @@ class Part:
         if self.customer:
             said["customer"] = self.customer
         if self.attributes:
-            said["attributes"] = self.attributes
+            said["attributes"] = {
+                name: _in_order(value) if isinstance(value, str) else value
+                for name, value in self.attributes.items()
+            }
         return json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+
+def _in_order(text: str) -> str:
+    """Return an object or a list that is kept as JSON with its members in order."""
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return text
 
 
 def identifier_of(customer: Mapping[str, Any]) -> str | None:

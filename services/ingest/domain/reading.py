@@ -306,7 +306,7 @@ def _scalar(value: object, findings: list[Finding]) -> object:
     if isinstance(value, bool | int | float):
         return _plain(value)
     compound = not isinstance(value, str)
-    text = _compact(value) if compound else str(value)
+    text = _compact(_plainly(value)) if compound else str(value)
     if len(text) > (LONGEST_COMPOUND if compound else LONGEST_ATTRIBUTE):
         findings.append(
             _attribute(
@@ -324,6 +324,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a number in, the same number ou
     if isinstance(value, float) and abs(value) < _EXACT and value.is_integer():
         return int(value)
     return value
+
+
+def _plainly(value: object) -> object:
+    """Return an object or a list with its numbers as ``_plain`` has them."""
+    if isinstance(value, dict):
+        return {name: _plainly(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plainly(part) for part in value]
+    return _plain(value)
 
 
 def _compact(value: object) -> str:

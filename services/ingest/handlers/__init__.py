@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from services.ingest.handlers.commands import Ingest, Outcome, Recorded, RecordResponse
-from services.ingest.handlers.promises import claim_promises, key_digest, key_reused, meanings
+from services.ingest.handlers.promises import claim_promises, key_digest, meanings
 from services.ingest.handlers.recording import record_many, record_responses
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "claim_promises",
     "envelope_of",
     "key_digest",
-    "key_reused",
     "meanings",
     "record_many",
     "record_responses",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from services.ingest import store
 from services.ingest.handlers.commands import Outcome, Recorded
 from services.ingest.store import Promise
-from shared.errors import Invalid
+from shared.errors import key_reused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,15 +57,6 @@ async def claim_promises(
     claimed = await store.add_promises(tx, wanted)
     beaten = [one.key_digest for one in wanted if one.key_digest not in claimed]
     return given | await store.find_promises(tx, beaten) if beaten else given
-
-
-def key_reused() -> Invalid:
-    """Return the refusal of an Idempotency-Key that came with another meaning before."""
-    return Invalid(
-        "This Idempotency-Key was used for a request with another meaning. Nothing was changed;"
-        " use a new key for a new request.",
-        extra={"code": "idempotency_key_reused"},
-    )
 
 
 @dataclass(slots=True)

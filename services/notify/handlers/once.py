@@ -10,7 +10,7 @@ from typing import Any
 
 from services.notify import store
 from shared.db.transaction import Transaction
-from shared.errors import Invalid
+from shared.errors import key_reused
 from shared.sealing import Keyring
 
 KEPT = timedelta(days=7)
@@ -50,11 +50,7 @@ async def once(
         await store.keep_answer(tx, digest, sealed=sealed)
         return answer, False
     if known.fingerprint != fingerprint:
-        raise Invalid(
-            "This Idempotency-Key was used for a request with another meaning. Nothing was"
-            " changed; send a fresh key with this one.",
-            extra={"code": "idempotency_key_reused"},
-        )
+        raise key_reused()
     before: dict[str, Any] = json.loads(
         keyring.open(_ANSWERS, known.sealed_answer, context=digest)
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from services.loop.tasks import store
 from shared.db.transaction import Transaction
-from shared.errors import Invalid
+from shared.errors import key_reused
 from shared.sealing import Keyring
 
 KEPT = timedelta(days=7)
@@ -37,9 +37,5 @@ async def is_first(tx: Transaction, request: Sent, *, keyring: Keyring, now: dat
         tx, digest, fingerprint=fingerprint, now=now, forget_before=now - KEPT
     )
     if known not in {None, fingerprint}:
-        raise Invalid(
-            "This Idempotency-Key was used for a request with another meaning. Nothing was"
-            " changed; send a fresh key with this one.",
-            extra={"code": "idempotency_key_reused"},
-        )
+        raise key_reused()
     return known is None
