@@ -114,7 +114,7 @@ def migrate(
 
 @app.command(
     help=_examples("closed-loop check", "closed-loop check --deep --json")
-    + "\n\nLook at settings, database, bus, mail, clock and disk; one line each."
+    + "\n\nLook at secret, database, clock, bus and disk; one line each."
 )
 def check(
     *,
