@@ -20,8 +20,6 @@ from starlette.responses import JSONResponse
 from services.ingest import store
 from services.ingest.api.posting import (
     IDEMPOTENCY_PARAMETER,
-    REPLAYED,
-    idempotency_key,
     shown,
     source_of,
     to_command,
@@ -60,6 +58,7 @@ from shared.web.bodies import (
     read_body,
     refusal_of,
 )
+from shared.web.idempotency import REPLAYED, idempotency_key
 
 if TYPE_CHECKING:
     from datetime import datetime

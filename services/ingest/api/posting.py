@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from services.ingest.domain.reading import Warned
 from services.ingest.handlers import RecordResponse
 from services.ingest.schemas import understand
-from shared.errors import Forbidden, TryLater, Unreadable
+from shared.errors import Forbidden, TryLater
 from shared.identity.principal import Principal
 from shared.logs import correlation_id
+from shared.web.idempotency import PARAMETER, REPLAYED
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from starlette.requests import Request
-
-    from shared.identity.principal import Principal
-
 T = TypeVar("T")
 
 STATUS_PATH: Final = "/v1/responses/"
-REPLAYED: Final = "Idempotency-Replayed"
-_QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-_BARE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_LONGEST_KEY: Final = 255
 
-IDEMPOTENCY_PARAMETER: Final[dict[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
+IDEMPOTENCY_PARAMETER: Final[dict[str, Any]] = PARAMETER | {
     "description": "up to 255 printable characters; the same key with the same meaning gets"
     f" the same answer for seven days, with the header {REPLAYED}: true",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 257},
 }
 
 
@@ -44,26 +32,6 @@ def source_of(caller: Principal) -> str:
     if caller.source is None:
         raise Forbidden("Responses are posted with an API key that belongs to a source.")
     return caller.source
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Return the Idempotency-Key, quoted or bare; raise ``Unreadable`` for one that is none."""
-    sent = request.headers.getlist("idempotency-key")
-    if not sent:
-        return None
-    if len(sent) > 1:
-        raise Unreadable("The header Idempotency-Key was sent more than once.")
-    text = sent[0].strip()
-    if (quoted := _QUOTED.fullmatch(text)) is not None:
-        key = re.sub(r"\\(.)", r"\1", quoted[1])
-    else:
-        key = text if _BARE.fullmatch(text) and not text.startswith('"') else ""
-    if not 1 <= len(key) <= _LONGEST_KEY:
-        raise Unreadable(
-            f"The header Idempotency-Key must hold 1 to {_LONGEST_KEY} printable ASCII"
-            " characters, quoted or bare."
-        )
-    return key
 
 
 def to_command(

@@ -10,9 +10,7 @@ from starlette.responses import JSONResponse
 
 from services.ingest.api.posting import (
     IDEMPOTENCY_PARAMETER,
-    REPLAYED,
     STATUS_PATH,
-    idempotency_key,
     shown,
     source_of,
     to_command,
@@ -26,6 +24,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.bodies import read_json
+from shared.web.idempotency import REPLAYED, idempotency_key
 
 router = APIRouter(tags=["responses"])
 
