@@ -10,9 +10,11 @@ import asyncio
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
+from typing_extensions import override
 
 from shared.errors import (
     ClosedLoopError,
@@ -23,41 +25,76 @@ from shared.errors import (
     NotFound,
     Refused,
     TryLater,
+    Unauthenticated,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+
+def _examples(*lines: str) -> str:
+    """Return the two examples that every help begins with."""
+    return "Examples:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class _Group(TyperGroup):
+    """Lists each command with the sentence of its docstring; its help begins otherwise."""
+
+    @override
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # click ships inside typer
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.callback is not None:
+            command.short_help = (command.callback.__doc__ or "").partition("\n")[0]
+        return command
+
+
 app = typer.Typer(
     name="closed-loop",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Closed Loop: every detractor gets an answer, every theme an owner.",
+    help=_examples("closed-loop demo", "closed-loop serve --help")
+    + "\n\nClosed Loop: every detractor gets an answer, every theme an owner.",
 )
 
 
-def _group(purpose: str) -> typer.Typer:
+def _group(purpose: str, *examples: str) -> typer.Typer:
     """Return a group of commands that fails as plainly as the rest."""
-    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=purpose)
+    return typer.Typer(
+        cls=_Group,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        short_help=purpose,
+        help=f"{_examples(*examples)}\n\n{purpose}",
+    )
 
 
-user_app = _group("People who sign in.")
-key_app = _group("API keys of posting systems.")
-letters_app = _group("Records that could not be handled.")
-themes_app = _group("Classify comments without a database.")
+user_app = _group(
+    "People who sign in.", "closed-loop user list", "closed-loop user add ana@example.org"
+)
+key_app = _group(
+    "API keys of posting systems.",
+    "closed-loop key list",
+    "closed-loop key create --source crm",
+)
+letters_app = _group(
+    "Records that could not be handled.",
+    "closed-loop dead-letters list",
+    "closed-loop dead-letters replay --all",
+)
+themes_app = _group(
+    "Classify comments without a database.",
+    "closed-loop themes classify < comments.jsonl",
+    "closed-loop themes classify --taxonomy ours.json < comments.jsonl",
+)
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(themes_app, name="themes")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def _examples(*lines: str) -> str:
-    """Return the two examples that every help begins with."""
-    return "Examples:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> None:
@@ -83,9 +120,13 @@ def demo() -> None:
     + "\n\nServe the pages, the API and the workers of one role or of all."
 )
 def serve(
-    role: Annotated[str, typer.Option(help="all, ingest, loop or notify.")] = "all",
+    role: Annotated[
+        Literal["all", "ingest", "loop", "notify"], typer.Option(help="What to serve.")
+    ] = "all",
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.")
+    ] = None,
 ) -> None:
     """Serve one role or all."""
     from services.commands.serving import serve_role
@@ -156,6 +197,8 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import a file of responses."""
+    if url and not key:
+        raise typer.BadParameter("--url needs --key (or CLOSED_LOOP_KEY): a key of the source.")
     from services.commands.importing import import_file
 
     _run(
@@ -319,6 +362,8 @@ def letters_replay(
     dry_run: Annotated[bool, typer.Option(help="Say what would be done.")] = False,
 ) -> None:
     """Hand parked records to their consumer again; takes effect once."""
+    if letter is None and not everything:
+        raise typer.BadParameter("Name one letter, or say --all.")
     from services.commands.dead_letters import replay_letters
 
     _run(replay_letters(letter, everything=everything, dry_run=dry_run))
@@ -394,6 +439,7 @@ _EXIT_CODES: tuple[tuple[type[ClosedLoopError], int], ...] = (
     (NotFound, 3),
     (Conflict, 4),
     (Forbidden, 4),
+    (Unauthenticated, 4),
     (Misconfigured, 4),
     (Invalid, 1),
     (Refused, 1),
@@ -407,6 +453,10 @@ def main() -> None:
         app()
     except ClosedLoopError as error:
         sys.stderr.write(f"closed-loop: {error}\n")
+        for finding in error.findings if isinstance(error, Invalid) else ():
+            sys.stderr.write(
+                f"closed-loop: {finding.pointer or '/'}: {finding.detail} {finding.fix}\n"
+            )
         code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
         raise SystemExit(code) from None
     except KeyboardInterrupt:

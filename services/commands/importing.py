@@ -218,6 +218,11 @@ class Door:
                 case _:
                     outcome.reject(line.number, _finding(result.get("error") or {}))
 
+    async def source_of(self, response_id: str) -> str:
+        """Return the source a response belongs to: the key's, whatever was asked for."""
+        response = await self._ask("GET", f"/v1/responses/{response_id}")
+        return str(response["source"])
+
     async def waiting(self, source: str) -> int:
         """Return how many responses of the source the loop has not handled yet."""
         found = 0
@@ -357,7 +362,8 @@ async def run(lines: Sequence[Line], door: Door, source: str) -> Outcome:
             if sendable := [line for line in batch if line.document is not None]:
                 await door.post(sendable, outcome)
             progress.advance(posting, len(batch))
-        if outcome.accepted and not door.dry_run:
+        if outcome.ids:
+            source = await door.source_of(min(outcome.ids))
             handling = progress.add_task("handling", total=outcome.accepted)
             await door.work()
             while waiting := await door.waiting(source):
@@ -365,7 +371,7 @@ async def run(lines: Sequence[Line], door: Door, source: str) -> Outcome:
                 await door.work()
             progress.update(handling, completed=outcome.accepted)
             await door.settle()
-    if not door.dry_run:
+    if outcome.ids:
         outcome.effects = await door.effects(source, outcome.ids)
     outcome.seconds = clock.monotonic() - began
     return outcome

@@ -14,7 +14,7 @@ from services.composition import compose, open_bus
 from shared.clock import SystemClock
 from shared.db import schema
 from shared.db.base import epoch_now
-from shared.db.engine import Engines
+from shared.db.engine import Engines, translated
 from shared.errors import ClosedLoopError, Invalid, Misconfigured
 from shared.events import topics
 from shared.identity.secret import load_secret
@@ -159,7 +159,7 @@ def _parts(
 
 
 async def _compare_clocks(engines: Engines) -> str:
-    async with engines.reader.connect() as connection:
+    async with translated(), engines.reader.connect() as connection:
         theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
     apart = abs(theirs - SystemClock().now().timestamp())
     if apart > _CLOCKS_APART:
@@ -171,7 +171,7 @@ async def _compare_clocks(engines: Engines) -> str:
 async def _read_every_page(engines: Engines) -> str:
     if engines.dialect != "sqlite":
         return "PostgreSQL checks its own pages"
-    async with engines.reader.connect() as connection:
+    async with translated(), engines.reader.connect() as connection:
         verdict = (await connection.execute(text("PRAGMA integrity_check"))).scalar_one()
     if verdict != "ok":
         message = f"the database file is damaged: {verdict}. Restore the last backup."

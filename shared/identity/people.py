@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, insert, select, update
 
@@ -140,7 +141,7 @@ async def create_staff(
         name=checked_name(name),
         role=role,
         language=language,
-        time_zone=time_zone,
+        time_zone=checked_time_zone(time_zone),
         department_id=department_id,
         created_at=now,
         disabled_at=None,
@@ -153,7 +154,7 @@ async def create_staff(
             name=person.name,
             role=role.value,
             language=language,
-            time_zone=time_zone,
+            time_zone=person.time_zone,
             department_id=department_id,
             password_hash=password_hash,
             created_at=now,
@@ -192,7 +193,7 @@ async def update_staff(
         "name": None if name is None else checked_name(name),
         "role": None if role is None else role.value,
         "language": language,
-        "time_zone": time_zone,
+        "time_zone": None if time_zone is None else checked_time_zone(time_zone),
         "department_id": department_id,
     }
     values = {column: value for column, value in values.items() if value is not None}
@@ -329,6 +330,24 @@ def checked_email(given: str) -> str:
             ],
         )
     return email
+
+
+def checked_time_zone(given: str) -> str:
+    """Return a time zone's name, or raise ``Invalid`` if the machine knows none like it."""
+    try:
+        return ZoneInfo(given).key
+    except (KeyError, ValueError, OSError):
+        raise Invalid(
+            "There is no such time zone.",
+            [
+                Finding(
+                    pointer="/time_zone",
+                    code="unknown_time_zone",
+                    detail="not a name of the time zone database",
+                    fix="send a name such as Europe/Berlin",
+                )
+            ],
+        ) from None
 
 
 def checked_name(given: str) -> str:

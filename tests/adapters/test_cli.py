@@ -225,6 +225,11 @@ def test_comments_are_classified_line_by_line(tmp_path: Path) -> None:
         (["dead-letters", "show", "ltr_none"], NOT_FOUND),
         (["dead-letters", "discard", "ltr_none"], REFUSED),
         (["serve", "--role", "loop"], REFUSED),
+        (["serve", "--role", "king"], USAGE),
+        (["serve", "--port", "99999"], USAGE),
+        (["dead-letters", "replay"], USAGE),
+        (["import", __file__, "--url", "http://127.0.0.1:1"], USAGE),
+        (["user", "add", "x@example.org", "--time-zone", "Mars/Olympus"], FAILED),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
@@ -237,6 +242,35 @@ def test_the_exit_code_says_what_kind_of_trouble_it_was(
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_taxonomy_that_cannot_be_used_is_told_what_is_wrong_with_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    taxonomy = tmp_path / "ours.json"
+    taxonomy.write_text('{"version": 1, "themes": [{"id": "a"}, {"id": "a"}]}', "utf-8")
+    done = shell.run("themes", "classify", "--taxonomy", str(taxonomy))
+
+    assert done.returncode == FAILED
+    assert "/themes/1/id: " in done.stderr
+
+
+def test_a_database_that_does_not_answer_is_one_line_of_the_check(shell: Shell) -> None:
+    url = f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/none"
+    done = shell.run("check", "--deep", "--json", CLOSED_LOOP_DATABASE_URL=url)
+
+    found = {line["what"]: line["state"] for line in json.loads(done.stdout)}
+    assert done.returncode == FAILED
+    assert (found["database"], found["clock"], found["bus"]) == ("failed", "failed", "ok")
+
+
+def test_every_command_is_listed_with_what_it_does(shell: Shell) -> None:
+    for words in ([], ["user"], ["key"], ["dead-letters"], ["themes"]):
+        said = shell.run(*words, "--help").stdout
+        listed = said.partition("Commands:")[2]
+        assert said.count("Examples:") == 1
+        assert listed
+        assert all(len(line.split()) > 1 for line in listed.splitlines() if line.strip())
 
 
 def test_a_misspelt_setting_stops_every_command_with_a_sentence(shell: Shell) -> None:
