@@ -33,3 +33,23 @@ async def unbroken(work: Coroutine[Any, Any, T], *, name: str) -> T:
         if not task.done():
             await asyncio.wait({task})
         raise
+
+
+class Pause:
+    """A wait of so many seconds, for whoever would rather be told to stop than be cancelled."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ended = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Return after the time, or at once when it was ended."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._ended.wait()
+        except TimeoutError:
+            return
+
+    def end(self) -> None:
+        """End this wait and every later one."""
+        self._ended.set()

@@ -7,13 +7,13 @@ handle it does nothing.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.ingest import store
 from services.ingest.handlers import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from shared.logs import get_logger
+from shared.tasks import Pause
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,7 +64,7 @@ class Upkeep:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._closing = asyncio.Event()
+        self._pause = Pause(_PAUSE)
 
     async def step(self) -> bool:
         """Do what is due; one that finds nothing due does not write."""
@@ -84,12 +84,8 @@ class Upkeep:
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""
-        try:
-            async with asyncio.timeout(_PAUSE):
-                await self._closing.wait()
-        except TimeoutError:
-            return
+        await self._pause.wait()
 
     async def close(self) -> None:
         """End the wait."""
-        self._closing.set()
+        self._pause.end()

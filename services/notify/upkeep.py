@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +10,7 @@ from services.notify.handlers.addressing import tell_unaddressed
 from shared.clock import Clock
 from shared.db.transaction import Database
 from shared.logs import get_logger
+from shared.tasks import Pause
 
 _log = get_logger(__name__)
 _PAUSE: Final = 5.0
@@ -25,7 +25,7 @@ class Upkeep:
         self._database = database
         self._clock = clock
         self._wake = wake
-        self._closing = asyncio.Event()
+        self._pause = Pause(_PAUSE)
 
     async def step(self) -> bool:
         """Tell what can be told by now; return whether there may be more."""
@@ -42,12 +42,8 @@ class Upkeep:
 
     async def wait(self) -> None:
         """Return after a few seconds, or at once when closing."""
-        try:
-            async with asyncio.timeout(_PAUSE):
-                await self._closing.wait()
-        except TimeoutError:
-            return
+        await self._pause.wait()
 
     async def close(self) -> None:
         """End the wait."""
-        self._closing.set()
+        self._pause.end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from shared.identity.limits import Allowance
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
 from shared.identity.sign_in import PER_ACCOUNT, PER_ADDRESS, WINDOW, sign_in
 from tests.fakes import ManualClock
+from tests.staff import audited, staff
 
 PASSWORD = "correct horse battery"
 
@@ -30,19 +31,6 @@ def database(database_of: Callable[[str], Database]) -> Database:
 @pytest.fixture(scope="session")
 def password_hash() -> str:
     return passwords._hash(PASSWORD)
-
-
-async def staff(
-    database: Database, now: datetime, email: str = "ann@example.test", **more: Any
-) -> people.Staff:
-    values: dict[str, Any] = {"name": "Ann Archer", "role": Role.STAFF, **more}
-    async with database.transaction() as tx:
-        return await people.create_staff(tx, email=email, now=now, **values)
-
-
-async def audited(database: Database) -> list[str]:
-    async with database.reading() as view:
-        return [row.action for row in await view.all(select(t.audit).order_by(t.audit.c.n))]
 
 
 # ------------------------------------------------------------------ keys

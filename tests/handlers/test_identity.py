@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -31,24 +29,12 @@ from shared.identity.principal import ROLE_SCOPES, Role, Scope
 from shared.identity.secret import load_secret, verify_secret
 from shared.sealing import Keyring
 from shared.settings import Settings
+from tests.staff import staff
 
 
 @pytest.fixture
 def database(database_of: Callable[[str], Database]) -> Database:
     return database_of("shared")
-
-
-async def staff(
-    database: Database, now: datetime, email: str = "ann@example.test", **more: Any
-) -> people.Staff:
-    values: dict[str, Any] = {"name": "Ann Archer", "role": Role.STAFF, **more}
-    async with database.transaction() as tx:
-        return await people.create_staff(tx, email=email, now=now, **values)
-
-
-async def audited(database: Database) -> list[str]:
-    async with database.reading() as view:
-        return [row.action for row in await view.all(select(t.audit).order_by(t.audit.c.n))]
 
 
 # ------------------------------------------------------------------ people
