@@ -16,7 +16,7 @@
     ├── Malformed          a record on the bus that nobody will ever be able to read
     └── Misconfigured      the installation itself is wrong; stops the start with a sentence
 
-Only ``shared/web/problems.py`` turns these into HTTP, only ``services/cli.py`` into exit codes.
+Only ``shared/web/problems.py`` turns these into HTTP, only ``services/cli`` into exit codes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the commands do; ``services/cli.py`` only says how they are called."""
+"""What the commands do; ``services/cli`` only says how they are called."""

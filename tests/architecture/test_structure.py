@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from services.cli import _EXIT_CODES
+from services.cli.program import EXIT_CODES
 from services.notify.domain.alerts import EVENT_TYPES, MAIL_KINDS
 from shared import errors
 from shared.bus.consumer import Consumer
@@ -304,7 +304,7 @@ def test_every_refusal_has_a_status_a_name_and_an_explanation_of_its_own() -> No
 
 def test_every_error_has_an_exit_code() -> None:
     """The command line knows each kind; a record on the bus is nothing that a command meets."""
-    known = tuple(kind for kind, _ in _EXIT_CODES)
+    known = tuple(kind for kind, _ in EXIT_CODES)
 
     unknown = [
         kind.__name__
@@ -313,7 +313,7 @@ def test_every_error_has_an_exit_code() -> None:
     ]
 
     assert unknown == []
-    assert {code for _, code in _EXIT_CODES} == {1, 3, 4, 75}
+    assert {code for _, code in EXIT_CODES} == {1, 3, 4, 75}
 
 
 # ------------------------------------------------------------------ numbers, settings, faults
