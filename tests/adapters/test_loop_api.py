@@ -212,6 +212,8 @@ async def test_a_question_about_scores_that_makes_no_sense(
     assert answer.headers["content-type"] == "application/problem+json"
     for value in query.values():
         assert not value or value not in answer.json()["detail"]
+    (pointer,) = [finding["pointer"] for finding in answer.json()["errors"]]
+    assert pointer in {f"/{name}" for name in query}
 
 
 # ------------------------------------------------------------------ themes
@@ -450,7 +452,8 @@ async def test_what_only_responses_name_stands_on_the_unmapped_list_until_descri
         {"code": "a\x07b"},
         {"code": 7},
         {"code": "x", "naem": "Typo"},
-        {"code": "x", "owner": "team_customer_care"},
+        {"code": "x", "owner": "team_nobody"},
+        {"code": "x", "owner": ["team_customer_care"]},
         {"code": "x", "owner": {"id": "stf_nobody", "kind": "person"}},
         {"code": "x", "department_id": "dep_nowhere"},
         [],
@@ -480,6 +483,8 @@ async def test_an_owner_who_exists_is_taken_and_can_be_taken_away(api: Api) -> N
 
     made = await api.send("POST", "/v1/touchpoints", json={"code": "door", "owner": owner})
     cleared = await api.send("PATCH", "/v1/touchpoints/door", json={"owner": None})
+    by_id = await api.send("PATCH", "/v1/touchpoints/door", json={"owner": DEFAULT_TEAM})
 
     assert made.json()["owner"] == owner
     assert cleared.json()["owner"] is None
+    assert by_id.json()["owner"] == owner

@@ -478,6 +478,18 @@ async def test_what_is_not_there_or_not_allowed_says_so(api: Api) -> None:
     assert (await api.client.get("/v1/tasks")).status_code == 401
 
 
+async def test_a_key_keeps_its_name_on_an_action_when_the_task_passes_on(api: Api) -> None:
+    task = await api.has_task()
+    action = {"what": "book a slot", "owner": "me", "due_at": "2026-03-02T18:00:00Z"}
+    await api.act(task, "claim")
+    await api.act(task, "actions", action)
+
+    passed_on = {"owner": "team_customer_care", "reason": "holiday"}
+    answer = (await api.act(task, "assign", passed_on)).json()
+    assert answer["owner"]["name"] == "Customer care"
+    assert answer["actions"][0]["owner"]["name"] == "CRM"
+
+
 # ------------------------------------------------------------------ lists
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from services.loop.journey.domain import OwnerRef, Touchpoint
 
@@ -26,6 +26,13 @@ class OwnerIn(BaseModel):
     kind: Literal["person", "team"]
 
 
+def _owner_by_id(value: object) -> object:
+    """Take an owner by the id alone: it says whether a team is meant."""
+    if not isinstance(value, str):
+        return value
+    return {"id": value, "kind": "team" if value.startswith("team_") else "person"}
+
+
 class TouchpointChange(BaseModel):
     """What may be said of a touchpoint; members left out stay, null clears."""
 
@@ -33,7 +40,7 @@ class TouchpointChange(BaseModel):
 
     name: Text | None = None
     macro: Text | None = None
-    owner: OwnerIn | None = None
+    owner: Annotated[OwnerIn | None, BeforeValidator(_owner_by_id)] = None
     department_id: Id | None = None
 
     def members(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from shared.sealing import open_document
 from shared.stats.scores import ScoreRow, score_row
 
 Span = Literal["week", "month"]
-GroupBy = Dimension | Span
+GroupBy = Literal[Dimension, Span]
 GROUPS: tuple[GroupBy, ...] = (*DIMENSIONS, *get_args(Span))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -181,12 +181,11 @@ async def _views(
         if whole
         else {}
     )
-    people = await owners(
-        view,
-        {task.owner.id for task in tasks}
-        | {action.owner.id for task in tasks for action in task.record.actions},
-    )
-    people = {**people, **await _machines(view, [t.owner.id for t in tasks], people)}
+    owning = {task.owner.id for task in tasks} | {
+        action.owner.id for task in tasks for action in task.record.actions
+    }
+    people = await owners(view, owning)
+    people = {**people, **await _machines(view, owning, people)}
     names = {person.id: person.name for person in people.values()}
     return [
         TaskView(
@@ -204,9 +203,9 @@ async def _views(
 
 
 async def _machines(
-    view: Reading, ids: Sequence[str], known: Mapping[str, Owner]
+    view: Reading, ids: Collection[str], known: Mapping[str, Owner]
 ) -> Mapping[str, Owner]:
-    """Return the keys that have claimed a task: a machine acts, and owns, under its name."""
+    """Return the keys that own a task or an action: a machine owns under its name."""
     found = {}
     for owner_id in {i for i in ids if i.startswith("key_")} - set(known):
         key = await find_key(view, owner_id)
