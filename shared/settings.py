@@ -25,7 +25,9 @@ SQLITE_DEFAULT = "sqlite+aiosqlite:///./closed-loop.db"
 class Settings(BaseSettings):
     """One installation's settings; names in the environment carry ``CLOSED_LOOP_``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: str = Field(
         SQLITE_DEFAULT, description="`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`"
@@ -151,8 +153,12 @@ class Settings(BaseSettings):
             for name in cls.model_fields
             if given.get(PREFIX + name.upper())  # set to nothing is not set
         }
+        chosen = {**values, **overrides}
+        if chosen.get("port") and "public_url" not in chosen:
+            # Whoever moves the port without a public address means this machine.
+            chosen["public_url"] = f"http://127.0.0.1:{chosen['port']}"
         try:
-            return cls.model_validate({**values, **overrides})
+            return cls.model_validate(chosen)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "A setting"

@@ -90,13 +90,13 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def healthz() -> Response:
     """Say that the process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 async def readyz(request: Request) -> Response:
     """Say how every part is; 503 when one failed that requests cannot do without."""
     checks: Mapping[str, Check] = request.app.state.checks
