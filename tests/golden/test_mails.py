@@ -211,3 +211,17 @@ def check_words(words: str, **changes: Any) -> None:
     assert "evil.example/x.png" not in re.findall(r'src="([^"]*)"', mail.html)
     assert "<mj-" not in mail.html
     assert mail.html.rstrip().endswith("</html>")
+
+
+def test_a_number_that_is_none_is_shown_as_unusable_and_not_dialled() -> None:
+    """What the source gave is kept; nobody is sent to try it."""
+    customer = {"name": "Ana", "phone": "call me", "email": "nope"}
+    mail = rendered(
+        "task.opened",
+        "en",
+        person={"customer": customer, "comment": None, "unusable": ["email", "phone"]},
+    )
+
+    assert "E-mail: nope (not usable)" in mail.text
+    assert "Telephone: call me (not usable)" in mail.text
+    assert "tel:" not in mail.html

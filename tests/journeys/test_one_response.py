@@ -250,3 +250,18 @@ def test_one_role_alone_is_refused_on_sqlite(embedded: Embedded) -> None:
 
     assert done.returncode == 4
     assert "one process holds the file" in done.stderr
+
+
+def test_an_address_that_is_none_costs_nothing_and_is_shown_as_unusable(
+    embedded: Embedded, unique: str
+) -> None:
+    """The feedback is taken with a warning; the task says that the address cannot be used."""
+    customer = {"id": f"C-{unique}", "name": "Sam", "email": "nope"}
+    with embedded.client() as client:
+        reply = client.post("/v1/responses", json=a_response(unique, customer=customer))
+        task_id = handled(client, reply.json()["id"])["task_id"]
+    with embedded.browser() as browser:
+        page = html.unescape(browser.get(f"/tasks/{task_id}").text)
+
+    assert [warning["pointer"] for warning in reply.json()["warnings"]] == ["/customer/email"]
+    assert "nope</bdi> (not usable)" in page

@@ -155,6 +155,7 @@ class Customer:
     annual_value: tuple[float, str] | None = None
     follow_up: bool | None = None
     do_not_contact: bool = False
+    unusable: frozenset[str] = frozenset()
     erased: bool = False
 
 
@@ -175,6 +176,7 @@ def customer_of(personal: Personal | None) -> Customer:
         annual_value=_money(block.get("annual_value")),
         follow_up=follow_up if isinstance(follow_up, bool) else None,
         do_not_contact=block.get("do_not_contact") is True,
+        unusable=personal.unusable,
     )
 
 

@@ -81,6 +81,18 @@ class Personal:
     comment: str | None = field(default=None, repr=False)
     customer: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    unusable: frozenset[str] = frozenset()
+    """Which of e-mail and phone are kept as given although nobody can be reached by them."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Personal:
+        """Return what an opened sealed document says."""
+        return cls(
+            comment=document.get("comment"),
+            customer=document.get("customer") or {},
+            attributes=document.get("attributes") or {},
+            unusable=frozenset(document.get("unusable") or ()),
+        )
 
 
 class Cell(NamedTuple):

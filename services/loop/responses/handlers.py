@@ -69,12 +69,7 @@ def open_person(response: Response, keys: Mapping[str, bytes]) -> Personal | Non
     key = keys.get(response.person_ref)
     if key is None:
         return None
-    document = open_document(key, response.sealed_person, context=response.id)
-    return Personal(
-        comment=document.get("comment"),
-        customer=document.get("customer") or {},
-        attributes=document.get("attributes") or {},
-    )
+    return Personal.read(open_document(key, response.sealed_person, context=response.id))
 
 
 async def open_persons(

@@ -123,7 +123,15 @@ def render_mail(
     # Dates follow the words: one language a mail, whatever the region in the tag.
     reader = Reader(language=supported(language) or SOURCE, time_zone=time_zone)
     customer: Mapping[str, Any] = (person or {}).get("customer") or {}
-    phone = _one_line(customer.get("phone"))
+    unusable = frozenset((person or {}).get("unusable") or ())
+
+    def contact(name: str) -> str:
+        value = _one_line(customer.get(name))
+        if not value or name not in unusable:
+            return value
+        return reader.gettext("%(value)s (not usable)", value=value)
+
+    phone = contact("phone")
     values = _Values(
         language=reader.catalogue,
         what=_what(reader, facts),
@@ -139,12 +147,12 @@ def render_mail(
                 ),
                 (reader.gettext("Done by"), _in_full(reader, facts.due_at)),
                 (reader.gettext("Customer"), _one_line(customer.get("name"))),
-                (reader.gettext("E-mail"), _one_line(customer.get("email"))),
+                (reader.gettext("E-mail"), contact("email")),
             )
             if value
         ),
         phone=phone,
-        phone_link=_dialled(phone),
+        phone_link="" if "phone" in unusable else _dialled(phone),
         comment=body_safe(str((person or {}).get("comment") or "")).strip("\n"),
         comment_language=_language_tag(customer.get("language")),
         is_erased=person is None,

@@ -225,8 +225,4 @@ def _opened(task: FollowUpTask, key: bytes | None) -> Personal | None:
         document = open_document(key, task.sealed_person, context=task.response_id)
     except CannotOpen:
         return None
-    return Personal(
-        comment=document.get("comment"),
-        customer=document.get("customer") or {},
-        attributes=document.get("attributes") or {},
-    )
+    return Personal.read(document)
