@@ -315,7 +315,12 @@ class LocalPostgres(PostgresServer):
     def kill(self) -> None:
         """SIGKILL to the server and its workers; the data stay."""
         assert self._child is not None
+        # A worker left alone may still answer one more query before it notices.
+        workers = children_of(self._child.pid)
         self._child.kill()
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def pause(self) -> None:
         """Freeze the server and every worker."""
