@@ -32,7 +32,6 @@ SOURCE: Final = "en"
 LANGUAGES: Final = ("en", "de")
 """The languages with a catalogue; the first is what everybody gets who reads none of them."""
 
-_NAMES: Final = {"en": "English", "de": "Deutsch"}
 _MINUS: Final = "\N{MINUS SIGN}"
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
@@ -43,11 +42,6 @@ _WEEK: Final = timedelta(days=7)
 def marked(text: str) -> str:
     """Return ``text`` unchanged; it is collected for the catalogues and translated later."""
     return text
-
-
-def language_names() -> Sequence[tuple[str, str]]:
-    """Return every language there is a catalogue for, with its own name for itself."""
-    return [(language, _NAMES[language]) for language in LANGUAGES]
 
 
 def supported(tag: str | None) -> str | None:

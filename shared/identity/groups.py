@@ -72,16 +72,6 @@ async def department(view: Reading, department_id: str) -> Department | None:
     return _department(row) if row else None
 
 
-async def list_departments(
-    view: Reading, *, limit: int = 200, after: str | None = None
-) -> Sequence[Department]:
-    """Return departments in the order of their ids, beginning behind the id ``after``."""
-    query = select(departments).order_by(departments.c.id).limit(limit)
-    if after is not None:
-        query = query.where(departments.c.id > after)
-    return [_department(row) for row in await view.all(query)]
-
-
 def _team(row: Row[Any]) -> Team:
     return Team(
         id=row.id,

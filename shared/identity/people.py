@@ -228,17 +228,6 @@ async def disable_staff(
     return await wanted(tx, staff_id)
 
 
-async def enable_staff(
-    tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
-) -> Staff:
-    """Give a disabled account back. Again is no change."""
-    person = await wanted(tx, staff_id)
-    if not person.active:
-        await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=None))
-        await audit.record(tx, by, "staff.enabled", staff_id, now=now)
-    return await wanted(tx, staff_id)
-
-
 async def set_password(
     tx: Transaction,
     staff_id: str,

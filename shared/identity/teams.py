@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from shared.errors import Conflict, NotFound
 from shared.identity import audit
@@ -100,19 +100,6 @@ async def add_member(
     )
     if made.rowcount:
         await audit.record(tx, by, "team.joined", team_id, {"staff": staff_id}, now=now)
-
-
-async def remove_member(
-    tx: Transaction, team_id: str, staff_id: str, *, now: datetime, by: Principal = SYSTEM
-) -> None:
-    """Take a person out of a team. Again is no change."""
-    gone = await tx.execute(
-        delete(team_members).where(
-            team_members.c.team_id == team_id, team_members.c.staff_id == staff_id
-        )
-    )
-    if gone.rowcount:
-        await audit.record(tx, by, "team.left", team_id, {"staff": staff_id}, now=now)
 
 
 async def create_department(

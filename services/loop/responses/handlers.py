@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 from services.loop.responses import store
 from services.loop.responses.domain import Personal, Response, Sums, moves
-from services.loop.responses.store import DIMENSIONS, Dimension, ScoreFilter
+from services.loop.responses.store import Dimension, ScoreFilter
 from shared.db.transaction import Reading, Transaction
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import open_document
@@ -17,7 +17,6 @@ from shared.stats.scores import ScoreRow, score_row
 
 Span = Literal["week", "month"]
 GroupBy = Literal[Dimension, Span]
-GROUPS: tuple[GroupBy, ...] = (*DIMENSIONS, *get_args(Span))
 
 
 @dataclass(frozen=True, kw_only=True)

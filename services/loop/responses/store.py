@@ -49,17 +49,6 @@ async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Re
     return await _load(tx, ids, to_change=True)
 
 
-async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Response]:
-    """Return what one person has answered, the latest first."""
-    rows = await view.all(
-        select(responses)
-        .where(responses.c.person_ref == person_ref)
-        .order_by(responses.c.answered_at.desc(), responses.c.id.desc())
-        .limit(most)
-    )
-    return [_response(row) for row in rows]
-
-
 async def add_all(tx: Transaction, new: Sequence[Response]) -> None:
     """Add responses that are not there yet."""
     if new:
