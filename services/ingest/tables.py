@@ -9,9 +9,11 @@ from __future__ import annotations
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     String,
     Table,
@@ -52,6 +54,8 @@ responses = Table(
     Column("dated", Boolean, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("as_new", Boolean, nullable=False),
+    # The import it came with, NULL for what a system posted by itself.
+    Column("import_id", String(40)),
     Column("has_comment", Boolean, nullable=False),
     Column("sealed_person", Text),
     Column("first_fingerprint", String(64), nullable=False),
@@ -70,6 +74,8 @@ responses = Table(
     Column("announcements", Integer, nullable=False),
     Column("announce_again_at", UtcDateTime),
     UniqueConstraint("source", "external_id"),
+    # Ids sort by time: a source's latest response and how many came today are one look-up.
+    Index("ix_ingest_responses_of_source", "source", "id"),
     Index(
         "ix_ingest_responses_unhandled",
         "announce_again_at",
@@ -107,9 +113,59 @@ idempotency = Table(
 )
 """Answers to requests with an Idempotency-Key, for seven days."""
 
+sources = Table(
+    "ingest_sources",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("sender", String(40)),
+    Column("mapping", Json),
+    Column("namespace", String(100)),
+    Column("silent_after_hours", Integer),
+    # Since when it is silent and somebody was told; NULL while it delivers.
+    Column("silent_since", UtcDateTime),
+    # What its signatures are checked with, under a key of the installation.
+    Column("sealed_secrets", LargeBinary),
+    Column("version", Integer, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(40), nullable=False),
+)
+"""Settings of those sources that have any."""
+
+tallies = Table(
+    "ingest_tallies",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("outcome", String(12), primary_key=True),
+    # A stable code, never the sender's words.
+    Column("reason", String(80), primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+"""What became of what a source sent, by day; accepted responses are counted where they lie."""
+
+payloads = Table(
+    "ingest_payloads",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("source", String(100), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("content_type", String(200), nullable=False),
+    Column("outcome", String(12), nullable=False),
+    Column("reason", String(80)),
+    # Where in the payload something was missing or wrong, in the mapping's words.
+    Column("path", String(400)),
+    # Whose words are in it, as far as it could be read.
+    Column("person_refs", Json, nullable=False),
+    # The body as it came, under a key of the installation.
+    Column("sealed_body", LargeBinary, nullable=False),
+    Index("ix_ingest_payloads_of_source", "source", "id"),
+)
+"""The last things that sources sent, for seven days: to try a mapping on."""
+
 PERSONAL = (
     PersonalColumn(table="ingest_responses", column="sealed_person", how="sealed"),
     PersonalColumn(table="ingest_revisions", column="sealed_person", how="sealed"),
+    PersonalColumn(table="ingest_payloads", column="sealed_body", how="scrub"),
     PersonalColumn(table="ingest_dead_letters", column="sealed_body", how="scrub"),
 )
 """What dies with a person's key. A response also goes by its own id as a person of its own,

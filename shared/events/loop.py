@@ -73,6 +73,9 @@ class _Task(Event):
     opened_at: AwareDatetime
     first_contact_due_at: AwareDatetime
     due_at: AwareDatetime
+    import_id: str | None = Field(
+        default=None, description="the import that the response came with, if it came with one"
+    )
     person_ref: str
     person: str | None = Field(default=None, description="sealed: customer block and comment")
 

@@ -68,6 +68,7 @@ class Principal:
     scopes: frozenset[Scope]
     role: Role | None = None
     source: str | None = None
+    test: bool = False
     teams: frozenset[str] = frozenset()
     department: str | None = None
     email: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, ForeignKey, LargeBinary, String, Table, Text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, LargeBinary, String, Table, Text, false
 
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import Sequence
@@ -57,6 +57,8 @@ api_keys = Table(
     Column("prefix", String(24), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
     Column("scopes", Json, nullable=False),
+    # What is posted with a test key counts nowhere and opens nothing.
+    Column("test", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),

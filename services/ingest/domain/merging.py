@@ -73,7 +73,19 @@ def _customer(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[s
     return merged
 
 
-def check(part: Part) -> None:
+def measurement_of(clear: Mapping[str, Any]) -> str:
+    """Return the kind of measurement: as it was said, else by whether there is a score.
+
+    Without a score nobody can have been asked for one: only a hook's part may be so, and it
+    becomes transactional once a later part brings the score.
+    """
+    said = clear.get("measurement")
+    if said is not None:
+        return str(said)
+    return "unsolicited" if clear.get("score") is None else "transactional"
+
+
+def check(part: Part, *, may_lack_score: bool = False) -> None:
     """Raise ``Invalid`` if the members fit each on its own but not together."""
     metric = part.clear.get("metric", "nps")
     score = part.clear.get("score")
@@ -83,7 +95,8 @@ def check(part: Part) -> None:
             "The score does not fit the metric that earlier parts of this response named.",
             [score_out_of_range(metric)],
         )
-    if score is None and part.clear.get("measurement") != "unsolicited":
+    said = part.clear.get("measurement")
+    if score is None and said != "unsolicited" and (said is not None or not may_lack_score):
         raise Invalid(
             "A response needs a score.",
             [

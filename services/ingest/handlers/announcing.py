@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from services.ingest.domain.merging import measurement_of
+from services.ingest.domain.sources import is_test
 from shared.events.envelope import Envelope, wrap
 from shared.events.ingest import ResponseReceived, ResponseRevised
 
@@ -34,10 +36,17 @@ def envelope_of(
         revision=response.announced,
         source=response.source,
         external_id=response.external_id,
-        **{"measurement": "transactional", "metric": "nps", "score": None, **clear},
+        **{
+            "measurement": measurement_of(clear),
+            "metric": "nps",
+            "score": None,
+            **clear,
+        },
         answered_at=response.answered_at,
         received_at=response.received_at,
         as_new=response.as_new,
+        test=is_test(response.source),
+        import_id=response.import_id,
         person_ref=response.person_ref,
         has_comment=response.has_comment,
         person=response.sealed_person,

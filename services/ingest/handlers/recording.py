@@ -203,7 +203,7 @@ class _Recording:
         posted = Posted(part=command.part, revision=revision, received_at=self._now)
         merged = merge([*draft.posted, posted])
         try:
-            check(merged.part)
+            check(merged.part, may_lack_score=command.may_lack_score)
         except Refused as refusal:
             return refusal
         draft.posted.append(posted)
@@ -309,6 +309,7 @@ class _Recording:
             dated=merged.part.answered_at is not None,
             received_at=self._now,
             as_new=as_new,
+            import_id=draft.last.import_id,
             has_comment=sealed is not None and bool(comment and not comment.isspace()),
             sealed_person=sealed,
             first_fingerprint=draft.fresh[0][1],

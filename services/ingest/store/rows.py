@@ -30,6 +30,7 @@ class StoredResponse:
     dated: bool
     received_at: datetime
     as_new: bool
+    import_id: str | None = None
     has_comment: bool
     sealed_person: str | None = field(repr=False)
     first_fingerprint: str
@@ -72,6 +73,7 @@ class StoredResponse:
             "dated": self.dated,
             "received_at": self.received_at,
             "as_new": self.as_new,
+            "import_id": self.import_id,
             "has_comment": self.has_comment,
             "sealed_person": self.sealed_person,
             "first_fingerprint": self.first_fingerprint,
@@ -132,6 +134,7 @@ def response_of(row: Row[Any]) -> StoredResponse:
         dated=row.dated,
         received_at=row.received_at,
         as_new=row.as_new,
+        import_id=row.import_id,
         has_comment=row.has_comment,
         sealed_person=row.sealed_person,
         first_fingerprint=row.first_fingerprint,
