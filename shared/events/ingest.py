@@ -47,7 +47,8 @@ class _Response(Event):
         default=False, description="posted with a test key: counts nowhere and opens nothing"
     )
     import_id: str | None = Field(
-        default=None, description="the import it came with: its owners get one mail, not hundreds"
+        default=None,
+        description="the import it came with: its owners get one mail, not hundreds",
     )
     person_ref: str = Field(description="pseudonym of the person, or the response's own id")
     has_comment: bool = False

@@ -43,7 +43,7 @@ class Source:
     silent_after_hours: int | None = None
     silent_since: datetime | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """What its signatures are checked with, the newest first; two while one is being changed."""
+    """What its signatures are checked with, the newest first; several while one changes."""
     version: int = 0
     changed_at: datetime | None = None
     changed_by: str | None = None
