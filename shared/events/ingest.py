@@ -48,7 +48,7 @@ class _Response(Event):
     )
     import_id: str | None = Field(
         default=None,
-        description="the import it came with: its owners get one mail, not hundreds",
+        description="the import it came with; each owner gets one mail about it",
     )
     person_ref: str = Field(description="pseudonym of the person, or the response's own id")
     has_comment: bool = False
