@@ -34,6 +34,8 @@ class Area:
     name: str
     path: str
     scope: Scope
+    about: str = ""
+    """What one does there, where the name alone does not say it."""
 
     def holds(self, path: str) -> bool:
         """Tell whether a page belongs to this area."""
@@ -45,8 +47,44 @@ class Area:
 AREAS: Final = (
     Area(name=marked("My queue"), path="/", scope=Scope.TASKS_READ),
     Area(name=marked("Themes"), path="/themes", scope=Scope.THEMES_READ),
+    Area(name=marked("Scores"), path="/scores", scope=Scope.SCORES_READ),
     Area(name=marked("Mail"), path="/mail", scope=Scope.MAIL_READ),
+    Area(name=marked("Settings"), path="/settings", scope=Scope.SETTINGS_READ),
 )
+
+SETTINGS: Final = (
+    Area(
+        name=marked("Sources"),
+        path="/settings/sources",
+        scope=Scope.SETTINGS_READ,
+        about=marked("The systems that send responses, and what became of what they sent."),
+    ),
+    Area(
+        name=marked("Keys"),
+        path="/settings/keys",
+        scope=Scope.SETTINGS_READ,
+        about=marked("What systems identify themselves with: made, replaced and revoked."),
+    ),
+    Area(
+        name=marked("Touchpoints"),
+        path="/settings/touchpoints",
+        scope=Scope.SETTINGS_READ,
+        about=marked("Where customers meet the company, and who answers for it."),
+    ),
+    Area(
+        name=marked("Segments, products, reasons"),
+        path="/settings/lists",
+        scope=Scope.SETTINGS_READ,
+        about=marked("What the codes that systems send are called, and which of them are one."),
+    ),
+    Area(
+        name=marked("Departments"),
+        path="/settings/departments",
+        scope=Scope.SETTINGS_READ,
+        about=marked("The parts of the company, and who heads each of them."),
+    ),
+)
+"""The pages of settings, whichever service has them, in the order in which they are offered."""
 
 
 def home_of(person: Principal) -> str:
@@ -63,6 +101,8 @@ class Frame:
 
     person: Principal | None
     areas: Sequence[Area]
+    settings: Sequence[Area]
+    """The pages of settings that are this person's to open, on each of them."""
     path: str
     stylesheet: str
     icon: str
@@ -116,7 +156,10 @@ class Pages:
         person = person_of(request)
         frame = Frame(
             person=person,
-            areas=[area for area in AREAS if person is not None and person.may(area.scope)],
+            areas=_open_to(person, AREAS),
+            settings=(
+                _open_to(person, SETTINGS) if request.url.path.startswith("/settings/") else []
+            ),
             path=request.url.path,
             stylesheet=static("app.css"),
             icon=static("icon.svg"),
@@ -131,6 +174,10 @@ class Pages:
                 "Vary": "Cookie, Accept-Language",
             },
         )
+
+
+def _open_to(person: Principal | None, areas: Sequence[Area]) -> Sequence[Area]:
+    return [area for area in areas if person is not None and person.may(area.scope)]
 
 
 def members_of(context: DataclassInstance) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from services.loop.pages import queue, task, themes
+from services.loop.pages import queue, settings, task, themes
 from services.notify import pages as mail
 from shared.i18n import LANGUAGES, translations
 from shared.web import error_page, sign_in
@@ -31,6 +31,7 @@ CONTEXTS: dict[str, Any] = {
     "mail.html": mail.MailPage,
     "mails.html": mail.MailList,
     "queue.html": queue.QueuePage,
+    "settings.html": settings.SettingsPage,
     "sign_in.html": sign_in.SignInPage,
     "task.html": task.TaskPage,
     "theme.html": themes.ThemePage,
