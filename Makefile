@@ -73,8 +73,12 @@ coverage: .venv/.tests ## The suite with branch coverage, and a report
 .PHONY: migration
 migration: .venv/.tests ## Draft a migration from the tables: make migration name=add_something
 	@test -n "$(name)" || { echo 'say what it does: make migration name=add_something' >&2; exit 2; }
-	$(BIN)/alembic revision --autogenerate -m "$(name)" --rev-id \
-	  "$$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py 2>/dev/null | wc -l) + 1)))"
+	@folder=$$(mktemp -d); trap 'rm -r "$$folder"' EXIT; \
+	number=$$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py | wc -l) + 1))); \
+	export CLOSED_LOOP_DATABASE_URL="sqlite+aiosqlite:///$$folder/drafting.db"; \
+	$(BIN)/alembic upgrade head && \
+	$(BIN)/alembic revision --autogenerate -m "$(name)" --rev-id "$$number" && \
+	$(BIN)/ruff check --fix --quiet --exit-zero migrations; $(BIN)/ruff format --quiet migrations
 
 .PHONY: messages
 messages: .venv/.tests ## Collect visible texts into the catalogues, list those untranslated
