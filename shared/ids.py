@@ -10,6 +10,10 @@ import os
 import secrets
 import threading
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
@@ -36,6 +40,13 @@ def new_id(prefix: str) -> str:
     """Return a fresh id such as ``rsp_01jd…``: prefix, underscore, 26 characters."""
     number = _uuid7()
     text = "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+    return f"{prefix}_{text}"
+
+
+def first_id(prefix: str, at: datetime) -> str:
+    """Return what sorts before every id made at this moment or later, and after all others."""
+    stamp = int(at.timestamp() * 1000)
+    text = "".join([_PAIRS[((stamp << 80) >> shift) & 1023] for shift in range(120, -1, -10)])
     return f"{prefix}_{text}"
 
 

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from services.ingest.api import router
 from services.ingest.handlers import (
+    Counted,
     Ingest,
+    Namespaces,
     Outcome,
     RecordResponse,
+    count_many,
+    count_recorded,
     record_many,
     record_responses,
 )
@@ -38,13 +42,19 @@ def build(kit: Kit) -> Service:
     """Return the service, ready to be served; ``kit.database`` is ingest's own handle."""
 
     async def record(tx: Transaction, commands: Sequence[RecordResponse]) -> Sequence[Outcome]:
-        return await record_responses(
+        now = kit.clock.now()
+        outcomes = await record_responses(
             tx,
             commands,
-            now=kit.clock.now(),
+            now=now,
             keyring=kit.keyring,
             person_keys=kit.person_keys,
         )
+        await count_recorded(tx, commands, outcomes, now=now)
+        return outcomes
+
+    async def count(tx: Transaction, counted: Sequence[Counted]) -> Sequence[None]:
+        return await count_many(tx, counted, now=kit.clock.now(), keyring=kit.keyring)
 
     return Service(
         name="ingest",
@@ -68,6 +78,8 @@ def build(kit: Kit) -> Service:
             database=kit.database,
             keyring=kit.keyring,
             person_keys=kit.person_keys,
+            namespaces=Namespaces(kit.database, kit.clock),
             record=GroupCommit(kit.database, record),
+            count=GroupCommit(kit.database, count),
         ),
     )

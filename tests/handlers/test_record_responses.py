@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +14,11 @@ from sqlalchemy import func, select, update
 from services.ingest import store
 from services.ingest.handlers import (
     Ingest,
+    Namespaces,
     Outcome,
     Recorded,
     RecordResponse,
+    count_many,
     record_many,
     record_responses,
 )
@@ -54,8 +56,13 @@ class Recorder:
             database=database,
             keyring=keyring,
             person_keys=keys,
+            namespaces=Namespaces(database, clock),
             record=GroupCommit(database, self._record),
+            count=GroupCommit(database, self._count),
         )
+
+    async def _count(self, tx, counted) -> Sequence[None]:
+        return await count_many(tx, counted, now=self.clock.now(), keyring=self.keyring)
 
     async def _record(self, tx, commands) -> list[Outcome]:
         return await record_responses(

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from services.ingest.handlers.commands import Ingest, Outcome, Recorded, RecordResponse
+from services.ingest.handlers.counting import (
+    Counted,
+    count,
+    count_many,
+    count_recorded,
+    count_refusal,
+    refusal_reason,
+)
 from services.ingest.handlers.promises import claim_promises, key_digest, meanings
 from services.ingest.handlers.recording import record_many, record_responses
+from services.ingest.handlers.sources import Namespaces, source_named
 
 __all__ = [
     "ANNOUNCE_AGAIN_AFTER",
+    "Counted",
     "Ingest",
+    "Namespaces",
     "Outcome",
     "RecordResponse",
     "Recorded",
     "announce",
     "claim_promises",
+    "count",
+    "count_many",
+    "count_recorded",
+    "count_refusal",
     "envelope_of",
     "key_digest",
     "meanings",
     "record_many",
     "record_responses",
+    "refusal_reason",
+    "source_named",
 ]

@@ -10,6 +10,8 @@ from services.ingest.store import NaturalKey
 from shared.errors import Refused
 
 if TYPE_CHECKING:
+    from services.ingest.handlers.counting import Counted
+    from services.ingest.handlers.sources import Namespaces
     from shared.clock import Clock
     from shared.db.group import GroupCommit
     from shared.db.transaction import Database
@@ -59,10 +61,15 @@ Outcome = Recorded | Refused
 
 @dataclass(frozen=True, kw_only=True)
 class Ingest:
-    """What the doors of ingest hold; ``record`` shares commits between requests."""
+    """What the doors of ingest hold; ``record`` and ``count`` share commits between requests.
+
+    Both count what they are given: what goes through them needs no counting elsewhere.
+    """
 
     clock: Clock
     database: Database
     keyring: Keyring
     person_keys: PersonKeys
+    namespaces: Namespaces = field(repr=False)
     record: GroupCommit[RecordResponse, Outcome] = field(repr=False)
+    count: GroupCommit[Counted, None] = field(repr=False)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from services.ingest import store
 from services.ingest.domain.merging import Merged, Posted, check, merge
 from services.ingest.domain.part import Part, identifier_of, unusable_in
+from services.ingest.domain.sources import Outcome as Became
 from services.ingest.handlers import promises
 from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from services.ingest.handlers.commands import Outcome, Recorded, RecordResponse
+from services.ingest.handlers.counting import count_recorded
 from services.ingest.handlers.promises import meanings
 from services.ingest.store import NaturalKey, StoredPart, StoredResponse
 from shared.errors import Finding, Invalid, Refused
@@ -38,25 +40,32 @@ async def record_many(
     ingest: Ingest,
     commands: Sequence[RecordResponse],
     *,
+    besides: Sequence[tuple[str, Became, str, int]] = (),
     finally_: Callable[[Transaction, Sequence[Outcome]], Awaitable[None]] | None = None,
 ) -> list[Outcome]:
     """Record any number of responses, a thousand to a transaction; one outcome each, in order.
 
-    ``finally_`` is called with every outcome inside the last transaction. Raises ``TryLater``;
-    what was recorded until then stands and is a duplicate next time.
+    ``finally_`` is called with every outcome inside the last transaction, and ``besides`` is
+    counted there: source, outcome, reason and number of what was no command. Raises
+    ``TryLater``; what was recorded until then stands and is a duplicate next time.
     """
     outcomes: list[Outcome] = []
     for start in range(0, max(len(commands), 1), _AT_ONCE):
         async with ingest.database.transaction() as tx:
-            outcomes += await record_responses(
+            now = ingest.clock.now()
+            some = commands[start : start + _AT_ONCE]
+            recorded = await record_responses(
                 tx,
-                commands[start : start + _AT_ONCE],
-                now=ingest.clock.now(),
+                some,
+                now=now,
                 keyring=ingest.keyring,
                 person_keys=ingest.person_keys,
             )
-            if finally_ is not None and len(outcomes) == len(commands):
+            outcomes += recorded
+            is_last = len(outcomes) == len(commands)
+            if finally_ is not None and is_last:
                 await finally_(tx, outcomes)
+            await count_recorded(tx, some, recorded, besides if is_last else (), now=now)
     return outcomes
 
 
