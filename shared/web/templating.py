@@ -21,7 +21,7 @@ from shared.i18n import SOURCE, Reader, accepted, marked, supported, translation
 from shared.identity.principal import Principal, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import DataclassInstance
     from starlette.requests import Request
@@ -117,6 +117,12 @@ def reader_of(request: Request) -> Reader:
             time_zone=person.time_zone,
         )
     return Reader(language=accepted(request.headers.get("accept-language")))
+
+
+def done_of(request: Request, texts: Mapping[str, str], reader: Reader) -> str:
+    """Return what the form before this page did, as the address names it after a redirect."""
+    text = texts.get(request.query_params.get("done", ""))
+    return reader.gettext(text) if text else ""
 
 
 def person_of(request: Request) -> Principal | None:
