@@ -57,8 +57,12 @@ class Keyring:
 
     def mac(self, purpose: str, *parts: str) -> str:
         """Return a keyed digest (HMAC-SHA-256, hex) that reveals nothing about its parts."""
+        return self.macs(purpose, *parts)[0]
+
+    def macs(self, purpose: str, *parts: str) -> tuple[str, ...]:
+        """Return that digest and, while the secret is being replaced, the former secret's."""
         message = "\x00".join(parts).encode("utf-8", "surrogatepass")
-        return hmac.new(self.subkey(purpose), message, sha256).hexdigest()
+        return tuple(hmac.digest(key, message, sha256).hex() for key in self.subkeys(purpose))
 
     def seal(self, purpose: str, plain: bytes, *, context: str) -> bytes:
         """Seal bytes under the installation's own key for ``purpose``."""

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from services.ingest.handlers import Ingest
 from services.ingest.service import build
-from services.ingest.tables import PLUMBING, idempotency, responses, revisions
+from services.ingest.tables import PLUMBING, responses, revisions
 from shared.bus.embedded import EmbeddedBus
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -81,7 +81,7 @@ class Door:
         """Return how many rows there are in all of ingest's tables."""
         number = 0
         async with self.database.reading() as view:
-            for table in (responses, revisions, idempotency, PLUMBING.outbox):
+            for table in (responses, revisions, PLUMBING.requests, PLUMBING.outbox):
                 number += await view.scalar(select(func.count()).select_from(table))
         return number
 

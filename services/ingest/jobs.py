@@ -1,4 +1,4 @@
-"""What ingest does by itself: announce again what nobody handled, forget old answers.
+"""What ingest does by itself: announce again what nobody handled.
 
 A broker that lost its disk may lose what it had taken; nothing that was answered with 202 may
 be lost with it. The announcement goes out again under the same event id, so that whoever did
@@ -70,17 +70,14 @@ class Upkeep:
         """Do what is due; one that finds nothing due does not write."""
         now = self._clock.now()
         async with self._database.reading() as view:
-            nothing = not await store.has_upkeep(view, now=now, before=now - store.PROMISED_FOR)
+            nothing = not await store.has_upkeep(view, now=now)
         if nothing:
             return False
         async with self._database.transaction() as tx:
             announced = await announce_again(tx, now=now)
-            forgotten = await store.forget_promises(
-                tx, before=now - store.PROMISED_FOR, limit=_AT_ONCE
-            )
         if announced:
             _log.warning("responses.announced_again", count=announced)
-        return bool(announced or forgotten)
+        return bool(announced)
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""

@@ -102,17 +102,6 @@ revisions = Table(
 While there is only one, the response's own row says the same, and nothing is written twice.
 """
 
-idempotency = Table(
-    "ingest_idempotency",
-    metadata,
-    # A digest of source, route and key: some senders put an address into the key.
-    Column("key_digest", String(64), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
-    Column("answer", Json, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False, index=True),
-)
-"""Answers to requests with an Idempotency-Key, for seven days."""
-
 sources = Table(
     "ingest_sources",
     metadata,
@@ -167,6 +156,7 @@ PERSONAL = (
     PersonalColumn(table="ingest_revisions", column="sealed_person", how="sealed"),
     PersonalColumn(table="ingest_payloads", column="sealed_body", how="scrub"),
     PersonalColumn(table="ingest_dead_letters", column="sealed_body", how="scrub"),
+    PersonalColumn(table="ingest_requests", column="sealed_answer", how="sealed"),
 )
 """What dies with a person's key. A response also goes by its own id as a person of its own,
 whose key goes with that of whoever it turns out to be; what could not be handled is wiped once

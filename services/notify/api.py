@@ -15,7 +15,6 @@ from services.notify import store
 from services.notify.domain.deliveries import State
 from services.notify.handlers import endpoints as handlers
 from services.notify.handlers.endpoints import ChangeWebhook, CreateWebhook, Notify
-from services.notify.handlers.once import Act, Sent, once
 from services.notify.schemas import (
     WebhookChange,
     WebhookIn,
@@ -29,7 +28,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.documents import body_of, read_as
-from shared.web.idempotency import PARAMETER, REPLAYED, idempotency_key
+from shared.web.idempotency import Answer, Once
 from shared.web.paging import Paged, listed
 
 router = APIRouter()
@@ -59,9 +58,9 @@ def _parameter(name: str, description: str, **schema: object) -> dict[str, Any]:
     status_code=201,
     tags=["webhooks"],
     summary="Add a webhook; its secret is shown this once",
-    openapi_extra={**body_of(WebhookIn), "parameters": [PARAMETER]},
+    openapi_extra=body_of(WebhookIn),
 )
-async def post_webhook(request: Request, caller: Integrator) -> JSONResponse:
+async def post_webhook(request: Request, caller: Integrator, once: Once) -> Response:
     """Add an endpoint that is called from now on."""
     notify = resources(request, Notify)
     posted = await read_as(request, WebhookIn)
@@ -69,15 +68,18 @@ async def post_webhook(request: Request, caller: Integrator) -> JSONResponse:
         url=posted.url, events=checked_patterns(posted.events), detail=posted.detail
     )
 
-    async def create(tx: Transaction) -> dict[str, Any]:
+    async def create(tx: Transaction) -> Answer:
         webhook, secret = await handlers.create_webhook(
             tx, command, notify=notify, by=caller, now=notify.clock.now()
         )
-        return webhook_out(webhook, secret=secret)
+        tx.after_commit(notify.wake)
+        return Answer(
+            body=webhook_out(webhook, secret=secret),
+            status=201,
+            headers={"Location": f"/v1/webhooks/{webhook.id}"},
+        )
 
-    return await _acted(
-        request, caller, create, status=201, body=posted.model_dump(), at="/v1/webhooks/{id}"
-    )
+    return await once.act(notify.database, create, by=caller, meaning=posted)
 
 
 @router.get("/v1/webhooks", tags=["webhooks"], summary="List webhooks")
@@ -159,57 +161,68 @@ async def delete_webhook(request: Request, webhook_id: str, caller: Integrator) 
     status_code=202,
     tags=["webhooks"],
     summary="Send a test event",
-    openapi_extra={"parameters": [PARAMETER]},
 )
-async def post_test(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
+async def post_test(
+    request: Request, webhook_id: str, caller: Integrator, once: Once
+) -> Response:
     """Send an event of type ``webhook.test``; the delivery tells how it went."""
     notify = resources(request, Notify)
 
-    async def test(tx: Transaction) -> dict[str, Any]:
+    async def test(tx: Transaction) -> Answer:
         delivery_id = await handlers.send_test(
             tx, webhook_id, notify=notify, now=notify.clock.now()
         )
-        return {"delivery_id": delivery_id, "status_url": f"/v1/deliveries/{delivery_id}"}
+        tx.after_commit(notify.wake)
+        there = f"/v1/deliveries/{delivery_id}"
+        return Answer(
+            body={"delivery_id": delivery_id, "status_url": there},
+            status=202,
+            headers={"Location": there},
+        )
 
-    return await _acted(request, caller, test, status=202, at="/v1/deliveries/{delivery_id}")
+    return await once.act(notify.database, test, by=caller)
 
 
 @router.post(
     "/v1/webhooks/{webhook_id}/rotate",
     tags=["webhooks"],
     summary="Make a new secret; the former one signs for 24 more hours",
-    openapi_extra={"parameters": [PARAMETER]},
 )
-async def post_rotate(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
+async def post_rotate(
+    request: Request, webhook_id: str, caller: Integrator, once: Once
+) -> Response:
     """Return the endpoint with its new secret, which is shown this once."""
     notify = resources(request, Notify)
 
-    async def rotate(tx: Transaction) -> dict[str, Any]:
+    async def rotate(tx: Transaction) -> Answer:
         webhook, secret = await handlers.rotate_secret(
             tx, webhook_id, notify=notify, by=caller, now=notify.clock.now()
         )
-        return webhook_out(webhook, secret=secret)
+        tx.after_commit(notify.wake)
+        return Answer(body=webhook_out(webhook, secret=secret))
 
-    return await _acted(request, caller, rotate)
+    return await once.act(notify.database, rotate, by=caller)
 
 
 @router.post(
     "/v1/webhooks/{webhook_id}/enable",
     tags=["webhooks"],
     summary="Switch a webhook on again and send what was held",
-    openapi_extra={"parameters": [PARAMETER]},
 )
-async def post_enable(request: Request, webhook_id: str, caller: Integrator) -> JSONResponse:
+async def post_enable(
+    request: Request, webhook_id: str, caller: Integrator, once: Once
+) -> Response:
     """Return the endpoint, enabled."""
     notify = resources(request, Notify)
 
-    async def enable(tx: Transaction) -> dict[str, Any]:
+    async def enable(tx: Transaction) -> Answer:
         webhook = await handlers.enable_webhook(
             tx, webhook_id, notify=notify, by=caller, now=notify.clock.now()
         )
-        return webhook_out(webhook)
+        tx.after_commit(notify.wake)
+        return Answer(body=webhook_out(webhook))
 
-    return await _acted(request, caller, enable)
+    return await once.act(notify.database, enable, by=caller)
 
 
 # ---------------------------------------------------------------- deliveries
@@ -286,49 +299,21 @@ async def get_delivery(request: Request, delivery_id: str, caller: Watcher) -> J
     status_code=202,
     tags=["deliveries"],
     summary="Send a settled delivery once more",
-    openapi_extra={"parameters": [PARAMETER]},
 )
-async def post_resend(request: Request, delivery_id: str, caller: Repairer) -> JSONResponse:
+async def post_resend(
+    request: Request, delivery_id: str, caller: Repairer, once: Once
+) -> Response:
     """Make it due again, under the same id; a receiver can tell that it is the same."""
     notify = resources(request, Notify)
 
-    async def resend(tx: Transaction) -> dict[str, Any]:
+    async def resend(tx: Transaction) -> Answer:
         one = await handlers.resend(
             tx, delivery_id, notify=notify, by=caller, now=notify.clock.now()
         )
-        return delivery_out(one)
-
-    return await _acted(request, caller, resend, status=202)
-
-
-async def _acted(
-    request: Request,
-    caller: Principal,
-    act: Act,
-    *,
-    status: int = 200,
-    body: object = None,
-    at: str = "",
-) -> JSONResponse:
-    """Carry out one POST, once under its Idempotency-Key, and answer after the commit.
-
-    ``at`` names where the made thing is, with members of the answer in braces.
-    """
-    notify, key = resources(request, Notify), idempotency_key(request)
-    sent = (
-        None
-        if key is None
-        else Sent(caller_id=caller.id, route=request.url.path, key=key, body=body)
-    )
-    async with notify.database.transaction() as tx:
-        answer, again = await once(
-            tx, sent, act, keyring=notify.keyring, now=notify.clock.now()
-        )
         tx.after_commit(notify.wake)
-    headers = {REPLAYED: "true"} if again else {}
-    if at:
-        headers["Location"] = at.format_map(answer)
-    return JSONResponse(answer, status_code=status, headers=headers)
+        return Answer(body=delivery_out(one), status=202)
+
+    return await once.act(notify.database, resend, by=caller)
 
 
 def _plain(text: str | None) -> str | None:

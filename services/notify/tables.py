@@ -136,22 +136,12 @@ tasks_done = Table(
 )
 """Tasks that nobody needs to be reminded of any more."""
 
-requests = Table(
-    "notify_requests",
-    metadata,
-    Column("key_digest", String(64), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
-    # The answer as it was given, under a key of the installation: it may show a secret.
-    Column("sealed_answer", LargeBinary),
-    Column("created_at", UtcDateTime, nullable=False, index=True),
-)
-"""Requests that came with an Idempotency-Key, with their answers, for seven days."""
-
 PERSONAL = (
     PersonalColumn(table="notify_deliveries", column="sealed_person", how="sealed"),
     PersonalColumn(table="notify_deliveries", column="recipient", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="recipient_address", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="sealed_message", how="sealed"),
     PersonalColumn(table="notify_dead_letters", column="sealed_body", how="scrub"),
+    PersonalColumn(table="notify_requests", column="sealed_answer", how="sealed"),
 )
 """The personal columns of notify; addresses are those of staff, never of customers."""

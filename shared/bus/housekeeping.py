@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, select, tuple_
 
 from shared.bus.embedded import EmbeddedBus
-from shared.db import dead_letter
+from shared.db import dead_letter, requests
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +49,8 @@ class Housekeeping:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             letters = await dead_letter.prune(tx, before=now - LETTERS_KEPT, limit=_AT_ONCE)
-        forgotten = max(letters, await self._forget_handled(now - INBOX_KEPT))
+            answers = await requests.forget(tx, now=now, limit=_AT_ONCE)
+        forgotten = max(letters, answers, await self._forget_handled(now - INBOX_KEPT))
         if isinstance(self._bus, EmbeddedBus):
             forgotten = max(forgotten, await self._bus.forget(before=now - LOG_KEPT))
         if forgotten < _AT_ONCE:

@@ -1,7 +1,7 @@
 """The tables every service owns a set of, and the few that all share.
 
-Each service has its own outbox, inbox and dead letters under its own prefix, so that on the
-scaled-out footing its database user needs rights on nothing else.
+Each service has its own outbox, inbox, dead letters, timers and remembered requests under its
+own prefix, so that on the scaled-out footing its database user needs rights on nothing else.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Plumbing:
     inbox: Table
     dead_letters: Table
     timers: Table
+    requests: Table
 
 
 def plumbing(owner: str) -> Plumbing:
@@ -107,8 +108,25 @@ def plumbing(owner: str) -> Plumbing:
             postgresql_where=text("done_at IS NULL"),
         ),
     )
+    requests = Table(
+        f"{owner}_requests",
+        metadata,
+        # A digest of caller, route and key: some senders put an address into the key.
+        Column("key_digest", String(64), primary_key=True),
+        Column("fingerprint", String(64), nullable=False),
+        # The answer as it was given, sealed: it may show a secret. Empty while it is made.
+        Column("sealed_answer", LargeBinary, nullable=False),
+        # Whose key it is sealed under, where it holds somebody's words.
+        Column("person_ref", String(40)),
+        Column("created_at", UtcDateTime, nullable=False, index=True),
+    )
     return Plumbing(
-        owner=owner, outbox=outbox, inbox=inbox, dead_letters=dead_letters, timers=timers
+        owner=owner,
+        outbox=outbox,
+        inbox=inbox,
+        dead_letters=dead_letters,
+        timers=timers,
+        requests=requests,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 
 from shared.web.auth import PUBLIC_ROUTES, session_cookie
+from shared.web.idempotency import PARAMETER
 from shared.web.problems import PROBLEM_JSON
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             if method in _METHODS:
                 _describe(operation, public=public, body=method in {"post", "put", "patch"})
+            if method == "post":
+                operation.setdefault("parameters", []).append(PARAMETER)
     return schema
 
 

@@ -19,10 +19,11 @@ OWNERS = ("ingest", "loop", "notify", "shared")
 PERSONAL = re.compile(r"sealed|person|customer|comment|note|name|email|phone|recipient|address")
 NOT_PERSONAL = {
     "person_ref": "a pseudonym; it is what the key is found by",
+    "person_refs": "pseudonyms, as above",
+    "namespace": "in which a source's customer ids are unique",
     "has_comment": "only whether there is one",
     "rule_name": "of a rule",
     "sealed_secrets": "of a webhook, not of a person",
-    "sealed_answer": "what was answered about a webhook",
     "name": "of a team, touchpoint, key or theme; people's names stand in shared_staff",
 }
 

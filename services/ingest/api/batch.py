@@ -17,9 +17,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from services.ingest import store
 from services.ingest.api.posting import (
-    IDEMPOTENCY_PARAMETER,
     shown,
     source_of,
     to_command,
@@ -32,14 +30,16 @@ from services.ingest.handlers import (
     Outcome,
     Recorded,
     RecordResponse,
-    claim_promises,
     key_digest,
     meanings,
+    opened,
     record_many,
     record_responses,
+    sealed,
 )
 from services.ingest.schemas import BatchOut, ResponseIn, schema_of
-from shared.errors import Forbidden, Invalid, Refused, TooLarge, Unreadable, key_reused
+from shared.db import requests
+from shared.errors import Forbidden, Invalid, Refused, TooLarge, Unreadable
 from shared.faults import fault_point
 from shared.identity.principal import Principal, Scope
 from shared.tasks import spawn
@@ -58,7 +58,7 @@ from shared.web.bodies import (
     read_body,
     refusal_of,
 )
-from shared.web.idempotency import REPLAYED, idempotency_key
+from shared.web.idempotency import REPLAYED, Key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,7 +100,6 @@ class _Item:
     status_code=202,
     summary="Post many responses",
     openapi_extra={
-        "parameters": [IDEMPOTENCY_PARAMETER],
         "requestBody": {
             "required": True,
             "content": {
@@ -139,6 +138,7 @@ async def post_batch(
     request: Request,
     caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))],
     *,
+    key: Key,
     as_new: Annotated[bool, Query(description=_AS_NEW)] = False,
     dry_run: Annotated[bool, Query(description=_DRY_RUN)] = False,
 ) -> JSONResponse:
@@ -148,7 +148,6 @@ async def post_batch(
     ingest = resources(request, Ingest)
     source = source_of(caller)
     kind = media_type(request, (JSON, NDJSON, CSV))
-    key = idempotency_key(request)
     body = await read_body(request, limit=LIMIT)
     # In a thread: ten thousand rows take a good part of a second, and others wait for the loop.
     items = await asyncio.to_thread(_understood, kind, body, source, ingest.clock.now())
@@ -274,25 +273,20 @@ async def _recorded(
 
     async def promise(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
         nonlocal answer, replayed
-        given = await claim_promises(tx, {digest: prints[0]}, now=ingest.clock.now())
+        given = await requests.claim(tx, {digest: prints[0]}, now=ingest.clock.now())
         if digest in given:
-            answer, replayed = _as_promised(given[digest], prints), True
+            answer, replayed = opened(ingest.keyring, given[digest], prints), True
             return
         answer = _answer(items, outcomes, public_url)
-        await store.keep_promises(tx, {digest: answer})
+        await requests.keep(tx, {digest: sealed(ingest.keyring, digest, answer)})
 
+    table = ingest.database.plumbing.requests
     async with ingest.database.reading() as view:
-        given = await store.find_promises(view, [digest])
-    if digest in given and not given[digest].is_stale(ingest.clock.now()):
-        return _as_promised(given[digest], prints), True
+        given = await requests.find(view, table, [digest], now=ingest.clock.now())
+    if digest in given:
+        return opened(ingest.keyring, given[digest], prints), True
     await record_many(ingest, commands, finally_=promise)
     return answer, replayed
-
-
-def _as_promised(promise: store.Promise, prints: Sequence[str]) -> dict[str, Any]:
-    if promise.fingerprint not in prints:
-        raise key_reused()
-    return dict(promise.answer)
 
 
 def _said(items: Iterable[_Item]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.ingest.domain.reading import Warned
 from services.ingest.handlers import RecordResponse
@@ -12,7 +12,6 @@ from services.ingest.schemas import understand
 from shared.errors import Forbidden, TryLater
 from shared.identity.principal import Principal
 from shared.logs import correlation_id
-from shared.web.idempotency import PARAMETER, REPLAYED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STATUS_PATH: Final = "/v1/responses/"
-
-IDEMPOTENCY_PARAMETER: Final[dict[str, Any]] = PARAMETER | {
-    "description": "up to 255 printable characters; the same key with the same meaning gets"
-    f" the same answer for seven days, with the header {REPLAYED}: true",
-}
 
 
 def source_of(caller: Principal) -> str:

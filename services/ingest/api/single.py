@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from services.ingest.api.posting import (
-    IDEMPOTENCY_PARAMETER,
     STATUS_PATH,
     shown,
     source_of,
@@ -24,7 +23,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.bodies import read_json
-from shared.web.idempotency import REPLAYED, idempotency_key
+from shared.web.idempotency import REPLAYED, Key
 
 router = APIRouter(tags=["responses"])
 
@@ -60,7 +59,6 @@ _EXAMPLES: Final[dict[str, Any]] = {
     status_code=202,
     summary="Post one response",
     openapi_extra={
-        "parameters": [IDEMPOTENCY_PARAMETER],
         "requestBody": {
             "required": True,
             "content": {
@@ -76,7 +74,9 @@ _EXAMPLES: Final[dict[str, Any]] = {
     },
 )
 async def post_response(
-    request: Request, caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))]
+    request: Request,
+    caller: Annotated[Principal, Depends(requires(Scope.RESPONSES_WRITE))],
+    key: Key,
 ) -> JSONResponse:
     """Take a response in; the same one again is a duplicate, another meaning a revision."""
     ingest = resources(request, Ingest)
@@ -84,7 +84,7 @@ async def post_response(
         await read_json(request, members=KNOWN),
         source=source_of(caller),
         now=ingest.clock.now(),
-        key=idempotency_key(request),
+        key=key,
     )
     fault_point("ingest.validated")
     outcome = await within(DEADLINE, ingest.record.submit(command))

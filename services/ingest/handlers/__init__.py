@@ -12,7 +12,7 @@ from services.ingest.handlers.counting import (
     count_refusal,
     refusal_reason,
 )
-from services.ingest.handlers.promises import claim_promises, key_digest, meanings
+from services.ingest.handlers.promises import key_digest, meanings, opened, sealed
 from services.ingest.handlers.recording import record_many, record_responses
 from services.ingest.handlers.sources import Namespaces, source_named
 
@@ -25,7 +25,6 @@ __all__ = [
     "RecordResponse",
     "Recorded",
     "announce",
-    "claim_promises",
     "count",
     "count_many",
     "count_recorded",
@@ -33,8 +32,10 @@ __all__ = [
     "envelope_of",
     "key_digest",
     "meanings",
+    "opened",
     "record_many",
     "record_responses",
     "refusal_reason",
+    "sealed",
     "source_named",
 ]

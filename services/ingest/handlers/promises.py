@@ -1,37 +1,36 @@
 """Answers promised under an Idempotency-Key: the same request gets the same answer.
 
-A key is claimed in the transaction that does the work, so that no marker can outlive a crash;
-two requests under one key wait for each other at its row.
+Recording has a way of its own to what ``shared.web.idempotency`` does for other routes: a group
+of responses is one transaction, and each of them may have its key.
 """
 
 from __future__ import annotations
 
-import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from services.ingest import store
 from services.ingest.handlers.commands import Outcome, Recorded
-from services.ingest.store import Promise
+from shared.db import requests
 from shared.errors import key_reused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from services.ingest.handlers.commands import RecordResponse
+    from shared.db.requests import Known
     from shared.db.transaction import Transaction
     from shared.sealing import Keyring
 
-_ROUTE = "POST /v1/responses"
+_ROUTE: Final = "POST /v1/responses"
+_ANSWERS: Final = "idempotent-answers"
 
 
 def meanings(keyring: Keyring, purpose: str, *parts: str) -> list[str]:
     """Return the digest of a meaning, and the former secret's while it is being replaced."""
-    message = "\x00".join(parts).encode("utf-8", "surrogatepass")
-    return [hmac.digest(key, message, sha256).hex() for key in keyring.subkeys(purpose)]
+    return [*keyring.macs(purpose, *parts)]
 
 
 def key_digest(keyring: Keyring, source: str, route: str, key: str) -> str:
@@ -39,24 +38,18 @@ def key_digest(keyring: Keyring, source: str, route: str, key: str) -> str:
     return keyring.mac("idempotency-keys", source, route, key)
 
 
-async def claim_promises(
-    tx: Transaction, fingerprints: Mapping[str, str], *, now: datetime
-) -> dict[str, Promise]:
-    """Claim these keys; return the promises of those that were given before."""
-    digests = sorted(fingerprints)
-    given = await store.find_promises(tx, digests)
-    stale = [key for key, one in given.items() if one.is_stale(now)]
-    await store.drop_promises(tx, stale)
-    for digest in stale:
-        del given[digest]
-    wanted = [
-        Promise(key_digest=digest, fingerprint=fingerprints[digest], answer={}, created_at=now)
-        for digest in digests
-        if digest not in given
-    ]
-    claimed = await store.add_promises(tx, wanted)
-    beaten = [one.key_digest for one in wanted if one.key_digest not in claimed]
-    return given | await store.find_promises(tx, beaten) if beaten else given
+def sealed(keyring: Keyring, digest: str, answer: Mapping[str, Any]) -> bytes:
+    """Return an answer as it is kept."""
+    return keyring.seal(_ANSWERS, json.dumps(answer).encode(), context=digest)
+
+
+def opened(keyring: Keyring, known: Known, prints: Sequence[str]) -> dict[str, Any]:
+    """Return the answer that was given; raise ``Invalid`` if the meaning was another."""
+    if known.fingerprint not in prints:
+        raise key_reused()
+    plain = keyring.open(_ANSWERS, known.sealed_answer, context=known.key_digest)
+    answer: dict[str, Any] = json.loads(plain)
+    return answer
 
 
 @dataclass(slots=True)
@@ -91,20 +84,22 @@ async def begin(
             promised.later[n] = first[digest]
             if prints[n] != prints[first[digest]]:
                 outcomes[n] = key_reused()
-    given = await claim_promises(
+    given = await requests.claim(
         tx, {digest: prints[n][0] for digest, n in first.items()}, now=now
     )
     for digest, n in first.items():
-        if (promise := given.get(digest)) is None:
+        if (known := given.get(digest)) is None:
             promised.claimed[digest] = n
-        elif promise.fingerprint in prints[n]:
-            outcomes[n] = Recorded(**promise.answer, replayed=True)
+        elif known.fingerprint in prints[n]:
+            outcomes[n] = Recorded(**opened(keyring, known, prints[n]), replayed=True)
         else:
             outcomes[n] = key_reused()
     return promised
 
 
-async def settle(tx: Transaction, promised: Promised, outcomes: dict[int, Outcome]) -> None:
+async def settle(
+    tx: Transaction, keyring: Keyring, promised: Promised, outcomes: dict[int, Outcome]
+) -> None:
     """Write the answers down; a refused request leaves its key free."""
     for n, first in promised.later.items():
         outcome = outcomes[first]
@@ -112,17 +107,18 @@ async def settle(tx: Transaction, promised: Promised, outcomes: dict[int, Outcom
             outcomes[n] = (
                 replace(outcome, replayed=True) if isinstance(outcome, Recorded) else outcome
             )
-    answers: dict[str, dict[str, Any]] = {}
+    answers: dict[str, bytes] = {}
     refused: list[str] = []
     for digest, n in promised.claimed.items():
         outcome = outcomes[n]
         if isinstance(outcome, Recorded):
-            answers[digest] = {
+            answer = {
                 "id": outcome.id,
                 "duplicate": outcome.duplicate,
                 "revision": outcome.revision,
             }
+            answers[digest] = sealed(keyring, digest, answer)
         else:
             refused.append(digest)
-    await store.keep_promises(tx, answers)
-    await store.drop_promises(tx, refused)
+    await requests.keep(tx, answers)
+    await requests.release(tx, refused)

@@ -136,7 +136,7 @@ class _Recording:
         while open_:
             # A key that another process took at the same moment is looked at again.
             open_ = await self._record(commands, prints, open_, outcomes)
-        await promises.settle(self._tx, promised, outcomes)
+        await promises.settle(self._tx, self._keyring, promised, outcomes)
         return [outcomes[n] for n in range(len(commands))]
 
     async def _record(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, case, null, or_, select, update
 
 from services.ingest.store.rows import StoredResponse, response_of
-from services.ingest.tables import PLUMBING, idempotency, responses
+from services.ingest.tables import PLUMBING, responses
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -149,15 +149,10 @@ async def unhandled(
     return [response_of(row) for row in rows]
 
 
-async def has_upkeep(view: Reading, *, now: datetime, before: datetime) -> bool:
-    """Tell whether something is to be announced again, or an answer to be forgotten."""
+async def has_upkeep(view: Reading, *, now: datetime) -> bool:
+    """Tell whether something is to be announced again."""
     due = await view.first(_due(now).with_only_columns(responses.c.id).limit(1))
-    if due is not None:
-        return True
-    old = await view.first(
-        select(idempotency.c.key_digest).where(idempotency.c.created_at < before).limit(1)
-    )
-    return old is not None
+    return due is not None
 
 
 async def take_due(tx: Transaction, *, now: datetime, limit: int) -> list[StoredResponse]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from starlette.requests import Request
+from starlette.responses import Response
 
 from services.loop.journey import store
 from services.loop.journey.domain import OwnerRef, Touchpoint
@@ -18,7 +19,7 @@ from services.loop.journey.handlers import (
 )
 from services.loop.journey.schemas import NewTouchpoint, TouchpointChange, shown
 from services.loop.resources import Loop
-from shared.db.transaction import Reading
+from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Invalid
 from shared.identity import audit
 from shared.identity.groups import department
@@ -27,6 +28,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.documents import body_of, read_as
+from shared.web.idempotency import Answer, Once
 from shared.web.paging import Paged, listed
 from shared.web.query import EachOnce
 from shared.web.versions import etag, expected_version
@@ -73,7 +75,7 @@ async def get_touchpoint(request: Request, code: str, _caller: _Reader) -> JSONR
     summary="Describe a touchpoint",
     openapi_extra=body_of(NewTouchpoint),
 )
-async def post_touchpoint(request: Request, caller: _Writer) -> JSONResponse:
+async def post_touchpoint(request: Request, caller: _Writer, once: Once) -> Response:
     """Describe a touchpoint, whether responses have named it already or not."""
     sent = await read_as(request, NewTouchpoint)
     loop = resources(request, Loop)
@@ -91,11 +93,14 @@ async def post_touchpoint(request: Request, caller: _Writer) -> JSONResponse:
         ),
         **sent.members(),
     )
-    async with loop.database.transaction() as tx:
+
+    async def describe(tx: Transaction) -> Answer:
         await _check(tx, described)
         added = await add_touchpoint(tx, described)
         await audit.record(tx, caller, "touchpoint.described", _subject(added), now=now)
-    return _answer(added, status=201)
+        return Answer(body=shown(added), status=201, headers={"ETag": etag(added.version)})
+
+    return await once.act(loop.database, describe, by=caller, meaning=sent)
 
 
 @router.patch(
@@ -150,7 +155,5 @@ def _subject(touchpoint: Touchpoint) -> str:
     return touchpoint.code[:80]
 
 
-def _answer(touchpoint: Touchpoint, *, status: int = 200) -> JSONResponse:
-    return JSONResponse(
-        shown(touchpoint), status_code=status, headers={"ETag": etag(touchpoint.version)}
-    )
+def _answer(touchpoint: Touchpoint) -> JSONResponse:
+    return JSONResponse(shown(touchpoint), headers={"ETag": etag(touchpoint.version)})

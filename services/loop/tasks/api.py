@@ -12,15 +12,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from services.loop.resources import Loop
 from services.loop.tasks.domain.acts import Act, FinishAction
 from services.loop.tasks.domain.task import ENDED, OPEN, TaskState
 from services.loop.tasks.handlers import (
-    Sent,
     act_on,
-    is_first,
     list_tasks,
     read_task,
     resolve_owner,
@@ -33,7 +31,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.bodies import parse_json, read_body, read_json
-from shared.web.idempotency import PARAMETER, REPLAYED, idempotency_key
+from shared.web.idempotency import Answer, Once, OnceOnly
 from shared.web.paging import Paged, listed
 
 router = APIRouter(tags=["tasks"])
@@ -191,48 +189,45 @@ async def _answer(
     request: Request,
     task_id: str,
     caller: Principal,
-    body: object,
+    once: OnceOnly,
     act_of: Callable[[Transaction], Awaitable[Act]],
-) -> JSONResponse:
-    """Carry out one act, commit, and return the task as it is then.
-
-    The same request again (Idempotency-Key) acts no second time and gets the task as it is now.
-    """
+    *,
+    meaning: object = None,
+) -> Response:
+    """Carry out one act, commit, and return the task as it is then."""
     loop = resources(request, Loop)
-    expected, key = _expected(request), idempotency_key(request)
-    now = loop.clock.now()
-    headers = {}
-    async with loop.database.transaction() as tx:
-        sent = (
-            None
-            if key is None
-            else Sent(caller_id=caller.id, route=request.url.path, key=key, body=body)
-        )
-        if sent is None or await is_first(tx, sent, keyring=loop.keyring, now=now):
-            await act_on(
-                tx,
-                task_id,
-                await act_of(tx),
-                by=caller,
-                expected=expected,
-                person_keys=loop.person_keys,
-                now=now,
-            )
-        else:
-            headers[REPLAYED] = "true"
+    expected, now = _expected(request), loop.clock.now()
+
+    async def as_it_is(tx: Transaction) -> Answer:
         seen = await read_task(tx, task_id, caller=caller, person_keys=loop.person_keys)
-    headers["ETag"] = f'"{seen.task.version}"'
-    return JSONResponse(document_of(seen, now), headers=headers)
+        return Answer(
+            body=document_of(seen, now),
+            headers={"ETag": f'"{seen.task.version}"'},
+            person_ref=seen.task.person_ref,
+        )
+
+    async def act(tx: Transaction) -> Answer:
+        await act_on(
+            tx,
+            task_id,
+            await act_of(tx),
+            by=caller,
+            expected=expected,
+            person_keys=loop.person_keys,
+            now=now,
+        )
+        return await as_it_is(tx)
+
+    return await once.act(loop.database, act, by=caller, meaning=meaning, erased=as_it_is)
 
 
 @router.post(
     "/v1/tasks/{task_id}/actions/{n}/done",
     summary="Say that an agreed action is carried out",
-    openapi_extra={"parameters": [PARAMETER]},
 )
 async def post_action_done(
-    request: Request, task_id: str, n: str, caller: Writer
-) -> JSONResponse:
+    request: Request, task_id: str, n: str, *, caller: Writer, once: Once
+) -> Response:
     """Finish one agreed action; the last one is the step eliminate."""
     await _read_blank(request)
     if not (n.isascii() and n.isdigit() and len(n) <= 4):
@@ -241,11 +236,11 @@ async def post_action_done(
     async def act_of(_tx: Transaction) -> Act:
         return FinishAction(n=int(n))
 
-    return await _answer(request, task_id, caller, None, act_of)
+    return await _answer(request, task_id, caller, once, act_of)
 
 
-def _route(kind: type[ActIn]) -> Callable[..., Awaitable[JSONResponse]]:
-    async def post_act(request: Request, task_id: str, caller: Writer) -> JSONResponse:
+def _route(kind: type[ActIn]) -> Callable[..., Awaitable[Response]]:
+    async def post_act(request: Request, task_id: str, caller: Writer, once: Once) -> Response:
         document: object = {}
         if kind.BLANK:
             await _read_blank(request)
@@ -258,7 +253,7 @@ def _route(kind: type[ActIn]) -> Callable[..., Awaitable[JSONResponse]]:
             owner = None if named is None else await resolve_owner(tx, named, by=caller)
             return body.to_act(owner)
 
-        return await _answer(request, task_id, caller, document, act_of)
+        return await _answer(request, task_id, caller, once, act_of, meaning=body)
 
     return post_act
 
@@ -272,5 +267,5 @@ for _name, _kind in ACTS.items():
         operation_id=f"post_{_name}",
         summary=_kind.SUMMARY,
         description=_kind.__doc__,
-        openapi_extra={**body_of(_kind), "parameters": [PARAMETER]},
+        openapi_extra=body_of(_kind),
     )

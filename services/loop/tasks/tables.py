@@ -53,6 +53,8 @@ tasks = Table(
     Column("product", String(200)),
     # The response's token, unchanged: customer block and comment under the person's key.
     Column("sealed_person", Text),
+    # The import that the answer came with: its owner gets one mail about all of its tasks.
+    Column("import_id", String(40)),
     Column("record", Json, nullable=False),
     Index(
         "ix_loop_tasks_open_by_owner",
@@ -113,15 +115,6 @@ schemes = Table(
     Column("published_by", String(40), nullable=False),
 )
 """The recovery schemes, by version; of each the highest one applies to new tasks."""
-
-requests = Table(
-    "loop_task_requests",
-    metadata,
-    Column("key_digest", String(64), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False, index=True),
-)
-"""The acts that came with an Idempotency-Key, for seven days."""
 
 PERSONAL = (
     PersonalColumn(table="loop_tasks", column="sealed_person", how="sealed"),

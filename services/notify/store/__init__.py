@@ -46,7 +46,6 @@ from services.notify.store.queue import (
     release_lane,
     settle,
 )
-from services.notify.store.requests import Known, first_request, keep_answer
 from services.notify.store.unaddressed import (
     address,
     drop_unaddressed_of_done,
@@ -63,7 +62,6 @@ __all__ = [
     "CapturedMail",
     "Delivery",
     "Detail",
-    "Known",
     "Mailbox",
     "NewDelivery",
     "Secret",
@@ -82,12 +80,10 @@ __all__ = [
     "drop_unaddressed_of_done",
     "drop_webhook",
     "enabled_webhooks",
-    "first_request",
     "give_back",
     "hold_claimed",
     "hold_lane",
     "hold_settled_tasks",
-    "keep_answer",
     "list_captured",
     "list_deliveries",
     "list_webhooks",

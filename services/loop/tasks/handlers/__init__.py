@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.loop.tasks.handlers.acting import act_on, resolve_owner
-from services.loop.tasks.handlers.once import Sent, is_first
 from services.loop.tasks.handlers.opening import Opened, open_tasks
 from services.loop.tasks.handlers.reading import (
     QueueRow,
@@ -18,10 +17,8 @@ from services.loop.tasks.handlers.ringing import ring
 __all__ = [
     "Opened",
     "QueueRow",
-    "Sent",
     "TaskView",
     "act_on",
-    "is_first",
     "list_tasks",
     "open_tasks",
     "queue",

@@ -20,7 +20,6 @@ from services.loop.tasks.store.tasks import (
     histories_of,
     lock_many,
     of_responses,
-    remember_request,
     save,
     stale,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "of_responses",
     "page_of",
     "place_of",
-    "remember_request",
     "save",
     "stale",
 ]

@@ -7,14 +7,13 @@ its version guards it once more.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, delete, select, update
+from sqlalchemy import Column, Row, Select, select, update
 
 from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask
 from services.loop.tasks.store.rows import row_of, task_of
-from services.loop.tasks.tables import requests, task_history, tasks
+from services.loop.tasks.tables import task_history, tasks
 from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
@@ -63,29 +62,6 @@ async def save(tx: Transaction, acted: Acted, *, key: bytes | None) -> None:
 async def add_entries(tx: Transaction, entries: Sequence[tuple[FollowUpTask, Entry]]) -> None:
     """Add lines to the histories of tasks that did not change, such as a reminder."""
     await _write_history(tx, [(task, entry, None) for task, entry in entries])
-
-
-async def remember_request(
-    tx: Transaction,
-    key_digest: str,
-    *,
-    fingerprint: str,
-    now: datetime,
-    forget_before: datetime,
-) -> str | None:
-    """Remember a request; return the fingerprint under its key if there is one already."""
-    await tx.execute(delete(requests).where(requests.c.created_at < forget_before))
-    added = await tx.execute(
-        tx.insert(requests)
-        .values(key_digest=key_digest, fingerprint=fingerprint, created_at=now)
-        .on_conflict_do_nothing(index_elements=["key_digest"])
-    )
-    if added.rowcount == 1:
-        return None
-    known: str | None = await tx.scalar(
-        select(requests.c.fingerprint).where(requests.c.key_digest == key_digest)
-    )
-    return known
 
 
 def stale(current: int) -> Stale:
