@@ -12,7 +12,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from shared.errors import TryLater
-from shared.identity.keys import ApiKey, find_by_plaintext, may_be_a_key, note_use
+from shared.identity.key_texts import may_be_a_key
+from shared.identity.keys import ApiKey, find_by_plaintext, find_ended, note_use
 from shared.tasks import spawn, unbroken
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class KeyCache:
         if self._noted.get(known.key.id) != (today := now.date()):
             self._note(known.key, today)
         return known.principal
+
+    async def ended(self, text: str) -> Principal | None:
+        """Return who used to show this key that is revoked or expired; None for any other."""
+        async with self._database.reading() as view:
+            key = await find_ended(view, text, now=self._clock.now())
+        return None if key is None else key.principal()
 
     async def settle(self) -> None:
         """Wait until every use that is being written down is written."""

@@ -1,24 +1,22 @@
 """API keys: what a machine shows to be let in, bound to one source and a set of scopes.
 
-A key is ``cfl_`` with 27 characters of base 62 (160 random bits) and a checksum, so that typing
-errors and made-up keys are refused without asking the database. Only a digest is stored; the
-full key is shown once. SHA-256 is enough for a secret of that many random bits.
+Only a digest of it is stored; the full key is shown once. SHA-256 is enough for a secret of
+that many random bits. A key for trials posts under a source of its own: its source's twin.
 """
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
-from hashlib import sha256
-from os import urandom
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, or_, select, update
 
-from shared.errors import Finding, Invalid, NotFound
+from shared.errors import Conflict, Finding, Forbidden, Invalid, NotFound
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
-from shared.identity.principal import Principal, Scope
+from shared.identity.key_texts import MARK, TEST_MARK, digest_of, may_be_a_key, new_text
+from shared.identity.principal import Principal, Role, Scope
 from shared.identity.tables import api_keys
 from shared.ids import new_id
 
@@ -29,9 +27,11 @@ if TYPE_CHECKING:
     from shared.db.transaction import Reading, Transaction
 
 BOOTSTRAP = "bootstrap"
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_MARK = "cfl_"
-_LONGEST = 512
+TWIN = ":test"
+"""Stands behind a source's name where a key for trials posts; no source is named so."""
+TEST_SCOPES = frozenset({Scope.RESPONSES_WRITE, Scope.RESPONSES_READ})
+"""All that a key for trials may do: what else there is, is real."""
+LONGEST_SOURCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +47,22 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_on: date | None
+    test: bool = False
+    replaced_by: str | None = None
 
     def usable(self, now: datetime) -> bool:
         """Tell whether the key lets anybody in at this moment."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
     def principal(self) -> Principal:
-        """Return who is calling when this key is shown."""
+        """Return who is calling when this key is shown; a trial posts as the source's twin."""
         return Principal(
-            kind="key", id=self.id, name=self.name, scopes=self.scopes, source=self.source
+            kind="key",
+            id=self.id,
+            name=self.name,
+            scopes=self.scopes,
+            source=f"{self.source}{TWIN}" if self.test else self.source,
+            test=self.test,
         )
 
 
@@ -67,10 +74,25 @@ async def create_key(
     scopes: Iterable[Scope],
     now: datetime,
     expires_at: datetime | None = None,
+    test: bool = False,
     by: Principal = SYSTEM,
 ) -> tuple[ApiKey, str]:
-    """Make a key; the text returned beside it exists nowhere else and is shown once."""
-    plain = _new_text()
+    """Make a key; the text returned beside it exists nowhere else and is shown once.
+
+    Raises ``Forbidden`` for a right that ``by`` cannot give.
+    """
+    scopes = frozenset(scopes)
+    _refuse_unless_given(scopes, by)
+    if expires_at is not None and expires_at <= now:
+        raise _unusable("/expires_at", "past", "lies in the past", "send a time to come")
+    if test and not scopes <= TEST_SCOPES:
+        raise _unusable(
+            "/scopes",
+            "not_for_tests",
+            "a key for trials may only post and read responses",
+            f"send only {' and '.join(sorted(TEST_SCOPES))}",
+        )
+    plain = new_text(TEST_MARK if test else MARK)
     return await _store(
         tx,
         plain,
@@ -80,7 +102,66 @@ async def create_key(
         now=now,
         expires_at=expires_at,
         by=by,
+        test=test,
     ), plain
+
+
+async def rotate_key(
+    tx: Transaction,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    now: datetime,
+    by: Principal = SYSTEM,
+) -> tuple[ApiKey, str]:
+    """Make a key in the place of another, which goes on for ``overlap`` and then ends.
+
+    The new one has the same rights, and the same time to live if the old one's was limited.
+    A key is replaced once.
+    """
+    row = await tx.first(select(api_keys).where(api_keys.c.id == key_id).with_for_update())
+    if row is None:
+        raise NotFound("There is no such key.")
+    old = _key(row)
+    if not old.usable(now) or old.replaced_by is not None:
+        state = "ended" if not old.usable(now) else "replaced"
+        raise Conflict(
+            "This key has been replaced already. Rotate the one that took its place."
+            if state == "replaced"
+            else "This key is revoked or expired. Make a new one.",
+            extra={"state": state, "replaced_by": old.replaced_by},
+        )
+    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+    new, plain = await create_key(
+        tx,
+        source=old.source,
+        name=old.name,
+        scopes=old.scopes,
+        now=now,
+        expires_at=None if lifetime is None else now + lifetime,
+        test=old.test,
+        by=by,
+    )
+    ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
+    await tx.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id)
+        .values(expires_at=ends, replaced_by=new.id)
+    )
+    detail = {"source": old.source, "by_key": new.id, "overlap_s": int(overlap.total_seconds())}
+    await audit.record(tx, by, "key.rotated", key_id, detail, now=now)
+    return new, plain
+
+
+def _refuse_unless_given(scopes: frozenset[Scope], by: Principal) -> None:
+    """Nobody hands on a right that they do not hold, but administrators: they hand out all."""
+    if by.id == SYSTEM.id or by.role is Role.ADMIN or scopes <= by.scopes:
+        return
+    missing = ", ".join(sorted(scopes - by.scopes))
+    raise Forbidden(
+        f"You cannot give the right {missing}, for you do not hold it. Leave it out, or ask an"
+        " administrator."
+    )
 
 
 async def ensure_bootstrap_key(tx: Transaction, plain: str, *, now: datetime) -> None:
@@ -88,7 +169,7 @@ async def ensure_bootstrap_key(tx: Transaction, plain: str, *, now: datetime) ->
 
     A key that somebody revoked stays revoked.
     """
-    known = await tx.first(select(api_keys.c.id).where(api_keys.c.digest == _digest(plain)))
+    known = await tx.first(select(api_keys.c.id).where(api_keys.c.digest == digest_of(plain)))
     if known is not None:
         return
     for former in await tx.all(
@@ -150,9 +231,24 @@ async def find_by_plaintext(view: Reading, text: str, *, now: datetime) -> ApiKe
     """
     if not may_be_a_key(text):
         return None
-    row = await view.first(select(api_keys).where(api_keys.c.digest == _digest(text)))
+    row = await view.first(select(api_keys).where(api_keys.c.digest == digest_of(text)))
     key = _key(row) if row else None
     return key if key is not None and key.usable(now) else None
+
+
+async def find_ended(view: Reading, text: str, *, now: datetime) -> ApiKey | None:
+    """Return the key behind a shown text if it once let somebody in and no longer does."""
+    if not may_be_a_key(text):
+        return None
+    row = await view.first(select(api_keys).where(api_keys.c.digest == digest_of(text)))
+    key = _key(row) if row else None
+    return key if key is not None and not key.usable(now) else None
+
+
+async def key_sources(view: Reading) -> Sequence[str]:
+    """Return the sources that have or had a key."""
+    rows = await view.all(select(api_keys.c.source).distinct().order_by(api_keys.c.source))
+    return [row.source for row in rows]
 
 
 async def note_use(tx: Transaction, key_id: str, day: date) -> None:
@@ -167,37 +263,6 @@ async def note_use(tx: Transaction, key_id: str, day: date) -> None:
     )
 
 
-def may_be_a_key(text: str) -> bool:
-    """Tell, without the database, whether this could be a key at all."""
-    if not 32 <= len(text) <= _LONGEST or not text.isascii():
-        return False
-    if not text.startswith(_MARK) or text.count("_") != 2:
-        return True  # a bootstrap key has the form its operator gave it
-    body, _, mark = text.removeprefix(_MARK).partition("_")
-    return len(body) != 27 or len(mark) != 6 or mark == _checksum(body)
-
-
-def _new_text() -> str:
-    body = _base62(int.from_bytes(urandom(20), "big"), 27)
-    return f"{_MARK}{body}_{_checksum(body)}"
-
-
-def _checksum(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), 6)
-
-
-def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 async def _store(
     tx: Transaction,
     plain: str,
@@ -208,22 +273,32 @@ async def _store(
     now: datetime,
     expires_at: datetime | None,
     by: Principal,
+    test: bool = False,
 ) -> ApiKey:
+    most = LONGEST_SOURCE - len(TWIN) if test else LONGEST_SOURCE
     key = ApiKey(
         id=new_id("key"),
-        source=_label(source, "/source", 100),
+        source=source_name(source, most=most),
         name=_label(name, "/name", 200),
-        prefix=plain[: len(_MARK) + 8],
+        prefix=plain[: len(MARK) + 8],
         scopes=frozenset(scopes),
         created_at=now,
         expires_at=expires_at,
         revoked_at=None,
         last_used_on=None,
+        test=test,
     )
     if not key.scopes:
         raise Invalid(
             "A key needs at least one scope.",
-            [Finding(pointer="/scopes", code="empty", detail="no scope is given")],
+            [
+                Finding(
+                    pointer="/scopes",
+                    code="empty",
+                    detail="no scope is given",
+                    fix=f"send at least one, such as {Scope.RESPONSES_WRITE}",
+                )
+            ],
         )
     granted = sorted(scope.value for scope in key.scopes)
     made = await tx.execute(
@@ -233,34 +308,50 @@ async def _store(
             source=key.source,
             name=key.name,
             prefix=key.prefix,
-            digest=_digest(plain),
+            digest=digest_of(plain),
             scopes=granted,
+            test=test,
             created_at=now,
             expires_at=expires_at,
         )
         .on_conflict_do_nothing(index_elements=["digest"])
     )
     if made.rowcount:
-        detail = {"source": key.source, "scopes": granted}
+        detail = {"source": key.source, "scopes": granted, "test": test}
         await audit.record(tx, by, "key.created", key.id, detail, now=now)
     return key
+
+
+def source_name(given: str, *, pointer: str = "/source", most: int = LONGEST_SOURCE) -> str:
+    """Return a source's name, tidied; raise ``Invalid`` for one that no source may have."""
+    name = _label(given, pointer, most)
+    if name.endswith(TWIN):
+        raise _unusable(
+            pointer,
+            "reserved",
+            f"ends with {TWIN}, which is kept for trials",
+            "send the source's name, and make a test key for trials",
+        )
+    return name
 
 
 def _label(given: str, pointer: str, most: int) -> str:
     text = given.strip()
     if not text or len(text) > most or not text.isprintable():
-        raise Invalid(
-            "A key needs a source and a name that can be read.",
-            [
-                Finding(
-                    pointer=pointer,
-                    code="not_printable",
-                    detail="blank, too long or with control characters",
-                    fix=f"send 1 to {most} printable characters",
-                )
-            ],
+        raise _unusable(
+            pointer,
+            "not_printable",
+            "blank, too long or with control characters",
+            f"send 1 to {most} printable characters",
         )
     return text
+
+
+def _unusable(pointer: str, code: str, detail: str, fix: str) -> Invalid:
+    return Invalid(
+        "This cannot be taken; see errors.",
+        [Finding(pointer=pointer, code=code, detail=detail, fix=fix)],
+    )
 
 
 def _key(row: Row[Any]) -> ApiKey:
@@ -275,4 +366,6 @@ def _key(row: Row[Any]) -> ApiKey:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_on=row.last_used_on,
+        test=row.test,
+        replaced_by=row.replaced_by,
     )

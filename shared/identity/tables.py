@@ -73,6 +73,8 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_on", Date),
+    # The key that took its place; while both count, the systems change over.
+    Column("replaced_by", String(40)),
 )
 
 sessions = Table(

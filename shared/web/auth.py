@@ -111,6 +111,12 @@ def own_source(principal: Principal) -> str | None:
     return principal.source if posts and not principal.may(Scope.SETTINGS_READ) else None
 
 
+def recognised(request: Request) -> Principal | None:
+    """Return whose key came with a request, also where it was not let in."""
+    known: Principal | None = getattr(request.state, "recognised", None)
+    return known
+
+
 def session_cookie(settings: Settings) -> str:
     """Return the cookie's name; the prefix binds it to https and to this host."""
     return "__Host-session" if settings.public_url.startswith("https://") else "session"
@@ -172,7 +178,9 @@ async def _by_key(request: Request, shown: list[str]) -> Principal:
     principal = await gate.keys.principal(text)
     if principal is None:
         gate.wrong.take(address, at=clock.monotonic())
+        request.state.recognised = await gate.keys.ended(text)
         raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
+    request.state.recognised = principal
     if gate.rate is not None and (wait := gate.rate.take(principal.id, at=clock.monotonic())):
         raise TooMany("This key has used up its requests for now.", retry_after=wait)
     return principal

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from shared.db.transaction import Database
 from shared.errors import Invalid, NotFound, TooMany, Unauthenticated
-from shared.identity import keys, passwords, people, sessions
+from shared.identity import key_texts, keys, passwords, people, sessions
 from shared.identity import tables as t
 from shared.identity.key_cache import KeyCache
 from shared.identity.limits import Allowance
@@ -57,11 +57,20 @@ async def test_a_key_lets_in_and_only_its_digest_is_stored(database, clock):
 
 
 async def test_two_keys_have_nothing_in_common_but_their_form():
-    made = {keys._new_text() for _ in range(200)}
+    made = {key_texts.new_text() for _ in range(200)}
 
     assert len(made) == 200
-    assert all(keys.may_be_a_key(text) for text in made)
+    assert all(key_texts.may_be_a_key(text) for text in made)
     assert {len(text) for text in made} == {38}
+
+
+def test_a_key_for_trials_looks_different_and_is_checked_as_well():
+    plain = key_texts.new_text(key_texts.TEST_MARK)
+    changed = plain[:10] + ("A" if plain[10] != "A" else "B") + plain[11:]
+
+    assert plain.startswith("cft_")
+    assert key_texts.may_be_a_key(plain)
+    assert not key_texts.may_be_a_key(changed)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +78,14 @@ async def test_two_keys_have_nothing_in_common_but_their_form():
     ["", "cfl_", "x" * 31, "x" * 513, "ключ" * 20, "cfl_" + "0" * 27 + "_" + "z" * 6],
 )
 def test_what_cannot_be_a_key_is_told_without_the_database(text):
-    assert not keys.may_be_a_key(text)
+    assert not key_texts.may_be_a_key(text)
 
 
 async def test_a_mistyped_key_is_told_by_its_checksum():
-    plain = keys._new_text()
+    plain = key_texts.new_text()
     changed = plain[:10] + ("A" if plain[10] != "A" else "B") + plain[11:]
 
-    assert not keys.may_be_a_key(changed)
+    assert not key_texts.may_be_a_key(changed)
 
 
 async def test_a_revoked_or_expired_key_lets_nobody_in(database, clock):
