@@ -6,15 +6,13 @@ another team, Uwe leads and reads German, Ada administers.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -37,13 +35,13 @@ from shared.identity.principal import Role
 from shared.identity.teams import create_team
 from shared.service import Service
 from shared.settings import Settings
-from shared.tasks import spawn
 from shared.web.access import Web
 from shared.web.app import create_app
 from shared.web.auth import session_cookie
 from tests.handlers.intake import Intake
 from tests.infra.processes import free_port
 from tests.plumbing import load_tables
+from tests.serving import served
 
 PASSWORD = "correct horse battery staple"
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
@@ -176,34 +174,8 @@ class Desk(Intake):
         self.settings = self.settings.model_copy(
             update={"public_url": f"http://127.0.0.1:{port}"}
         )
-        server = _Server(
-            uvicorn.Config(
-                self.app, host="127.0.0.1", port=port, log_config=None, lifespan="off"
-            )
-        )
-        running = spawn(server.serve(), name="desk")
-        await server.listening.wait()
-        try:
+        async with served(self.app, port):
             yield self.settings.public_url
-        finally:
-            server.should_exit = True
-            await running
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signals, telling when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, *given: Any, **named: Any) -> None:
-        await super().startup(*given, **named)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @contextlib.asynccontextmanager
