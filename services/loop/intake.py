@@ -14,7 +14,6 @@ from services.loop.journey.handlers import owners_of
 from services.loop.resources import Loop
 from services.loop.responses.domain import Response
 from services.loop.responses.handlers import (
-    Stored,
     keys_of,
     open_person,
     store_responses,
@@ -39,7 +38,12 @@ async def take_in(
     now: datetime,
 ) -> None:
     """Take a whole poll in; revisions of one response are taken in one after the other."""
-    for each_once in _rounds(arrived):
+    tests = [one for one in arrived if _event(one).test]
+    for one in tests:
+        tx.announce(
+            _handled_test(_event(one)), key=_event(one).person_ref, at=now, cause=one.envelope
+        )
+    for each_once in _rounds([one for one in arrived if not _event(one).test]):
         await _take_in(tx, each_once, loop=loop, classifiers=classifiers, now=now)
     fault_point("loop.taken_in")
 
@@ -69,10 +73,11 @@ async def _take_in(
     )
     outcomes = await open_tasks(
         tx,
-        [r for r in stored.standing.values() if not _nobody_to_call(r, stored, keys)],
+        list(stored.standing.values()),
         owners=owners,
         causes={response_id: one.envelope for response_id, one in arrived.items()},
         now=now,
+        erased={r.id for r in stored.standing.values() if _nobody_to_call(r, keys)},
     )
 
     if overtaken := [i for i in arrived if i not in themes]:
@@ -109,6 +114,16 @@ def _handled(
     )
 
 
+def _handled_test(event: ResponseReceived | ResponseRevised) -> ResponseHandled:
+    """Say that a response was heard that came with a test key; nothing of it is kept."""
+    return ResponseHandled(
+        response_id=event.response_id,
+        revision=event.revision,
+        state="no_action",
+        reason="test",
+    )
+
+
 def _comments(
     responses: Sequence[Response], keys: Mapping[str, bytes]
 ) -> Mapping[str, str | None]:
@@ -122,13 +137,9 @@ def _comments(
     return comments
 
 
-def _nobody_to_call(response: Response, stored: Stored, keys: Mapping[str, bytes]) -> bool:
-    """Tell whether the person was erased before anything was promised to them."""
-    return (
-        response.sealed_person is not None
-        and response.person_ref not in keys
-        and response.id not in stored.former
-    )
+def _nobody_to_call(response: Response, keys: Mapping[str, bytes]) -> bool:
+    """Tell whether the person was erased."""
+    return response.sealed_person is not None and response.person_ref not in keys
 
 
 def _rounds(arrived: Sequence[Arrived]) -> Iterator[Mapping[str, Arrived]]:
@@ -184,4 +195,5 @@ def _response(arrived: Arrived) -> Response:
         person_ref=event.person_ref,
         has_comment=event.has_comment,
         sealed_person=event.person,
+        import_id=event.import_id,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from shared.db.base import epoch_now
 from shared.ids import new_id
@@ -73,6 +73,26 @@ async def wake(tx: Transaction, subjects: Sequence[str]) -> None:
             update(table)
             .where(table.c.subject.in_(subjects), table.c.outcome == "cancelled")
             .values(done_at=None, outcome=None, token=None, lease_until=None)
+        )
+
+
+async def bring_forward(tx: Transaction, timers: Sequence[Timer]) -> None:
+    """Have open timers ring earlier; none rings later, and what has rung stays rung."""
+    if timers:
+        table = tx.plumbing.timers
+        await tx.execute(
+            update(table)
+            .where(
+                table.c.kind == bindparam("this_kind"),
+                table.c.subject == bindparam("this_subject"),
+                table.c.due_at > bindparam("new_due_at", type_=table.c.due_at.type),
+                table.c.done_at.is_(None),
+            )
+            .values(due_at=bindparam("new_due_at", type_=table.c.due_at.type)),
+            [
+                {"this_kind": t.kind, "this_subject": t.subject, "new_due_at": t.due_at}
+                for t in timers
+            ],
         )
 
 

@@ -35,7 +35,6 @@ from services.loop.tasks.domain.task import (
     Resolved,
     Step,
     TaskState,
-    revised,
 )
 from shared.errors import Conflict, NotFound
 from tests.follow_up import (
@@ -365,18 +364,6 @@ def test_actions_of_an_earlier_round_do_not_count_for_the_next() -> None:
 
     assert after(task, AGREED).missing_to_resolve() == ("eliminate",)
     assert after(task, AGREED, PROMISED, FinishAction(n=2)).missing_to_resolve() == ()
-
-
-def test_a_task_follows_the_customers_later_answer_once() -> None:
-    better = a_response(revision=2, score=9)
-
-    acted = revised(a_task(), better, still_calls=False, now=NOW)
-
-    assert acted is not None
-    assert (acted.task.score, acted.task.version) == (9, 2)
-    assert acted.task.state is TaskState.ASSIGNED
-    assert acted.entry.detail["score_before"] == 2
-    assert revised(acted.task, better, still_calls=False, now=NOW) is None
 
 
 def test_words_stay_out_of_the_task_and_of_every_text_form() -> None:

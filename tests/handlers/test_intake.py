@@ -149,7 +149,7 @@ async def test_a_revision_moves_the_sums_and_finds_the_themes_again(intake: Inta
     assert {row["theme_id"] for row in await intake.rows(mentions)} == set(found) - {""}
     first, second = await intake.handled()
     assert second.revision == 2
-    assert (second.state, second.task_id) == ("task_open", first.task_id)
+    assert (second.state, second.task_id) == ("closed", first.task_id)
 
 
 async def test_a_revision_that_calls_for_follow_up_opens_the_task(intake: Intake) -> None:

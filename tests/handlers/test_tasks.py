@@ -253,16 +253,18 @@ async def test_two_workers_that_open_the_same_task_agree_on_one(loop: Loop) -> N
     assert len(await loop.rows(task_history)) == 1
 
 
-async def test_a_task_follows_a_revision_and_stays_where_it_is(loop: Loop) -> None:
+async def test_a_task_follows_a_revision_and_stays_ended_once_staff_ended_it(
+    loop: Loop,
+) -> None:
     task = await loop.has_task(response_id="rsp_1", comment=WAITED)
-    better = await loop.response(response_id="rsp_1", revision=2, score=9, comment="Thanks!")
-    await loop.take_in(better)
-    await loop.take_in(better)
+    other = await loop.response(response_id="rsp_1", revision=2, score=4, comment="Thanks!")
+    await loop.take_in(other)
+    await loop.take_in(other)
 
     followed = await loop.task_of("rsp_1")
-    assert (followed.id, followed.score, followed.version) == (task.id, 9, 2)
+    assert (followed.id, followed.score, followed.version) == (task.id, 4, 2)
     assert followed.state is TaskState.ASSIGNED
-    assert followed.sealed_person == better.person
+    assert followed.sealed_person == other.person
     assert [row["act"] for row in await loop.rows(task_history)] == ["open", "revise"]
     closed = await loop.act(followed, Close(reason="customer_revised", note="happy now"))
     again = await loop.response(response_id="rsp_1", revision=3, score=1)

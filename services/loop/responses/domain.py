@@ -48,6 +48,7 @@ class Response:
     person_ref: str
     has_comment: bool
     sealed_person: str | None = field(repr=False)
+    import_id: str | None = None
 
     @property
     def is_rated(self) -> bool:

@@ -35,6 +35,8 @@ responses = Table(
     Column("has_comment", Boolean, nullable=False),
     # Customer block, comment and attributes under the person's key, as the event carried it.
     Column("sealed_person", Text),
+    # The import that it came with, if it came with one.
+    Column("import_id", String(40)),
 )
 
 score_rollups = Table(

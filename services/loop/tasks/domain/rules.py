@@ -108,6 +108,14 @@ def decide(response: Response, book: RuleBook) -> OpenTask | NoAction:
     age = response.received_at - response.answered_at
     if age > book.too_old_after and not response.as_new:
         return NoAction(reason="too_old")
+    return decide_at_any_age(response, book)
+
+
+def decide_at_any_age(response: Response, book: RuleBook) -> OpenTask | NoAction:
+    """Return the decision for a customer who was promised a call already.
+
+    What was said long ago opens nothing any more, and breaks no promise either.
+    """
     matching = [rule for rule in book.rules if rule.matches(response)]
     for rule in matching:
         if response.measurement in rule.measurements:

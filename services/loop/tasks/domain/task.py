@@ -7,7 +7,7 @@ sealed, and the records here point to their entry by its version.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -174,6 +174,7 @@ class FollowUpTask:
     segment: str | None
     product: str | None
     sealed_person: str | None = field(repr=False)
+    import_id: str | None = None
     first_contact_at: datetime | None = None
     next_contact_at: datetime | None = None
     waiting_until: datetime | None = None
@@ -205,6 +206,26 @@ class FollowUpTask:
         """Tell whether nobody has tried to reach the customer in time."""
         return (
             self.is_open and self.first_contact_at is None and (now > self.first_contact_due_at)
+        )
+
+    @property
+    def owes(self) -> bool:
+        """Tell whether something that was promised to the customer has yet to happen."""
+        record = self.record
+        return (
+            self.next_contact_at is not None
+            or any(action.finished is None for action in record.actions)
+            or (record.agreement is not None and not self.has_step(Step.ELIMINATE))
+        )
+
+    @property
+    def is_closed_as_revised(self) -> bool:
+        """Tell whether the program, and nobody of staff, closed this: the answer changed."""
+        closure = self.record.closure
+        return (
+            closure is not None
+            and closure.reason == "customer_revised"
+            and closure.by == SYSTEM
         )
 
     def has_step(self, step: Step) -> bool:
@@ -340,6 +361,7 @@ def opened(
         segment=response.segment,
         product=response.product,
         sealed_person=response.sealed_person,
+        import_id=response.import_id,
     )
     entry = Entry(
         version=1,
@@ -349,43 +371,3 @@ def opened(
         detail={"rule": rule.id, "scheme": scheme.id, "owner": owner.id},
     )
     return Acted(task=task, entry=entry)
-
-
-def revised(
-    task: FollowUpTask, response: Response, *, still_calls: bool, now: datetime
-) -> Acted | None:
-    """Follow the customer's later answer; None when the task knows it already.
-
-    The task stays as it is, open or ended: staff decide whether a better answer makes the call
-    unnecessary, and the history says that one came. It belongs to whoever the answer now says
-    the customer is; what was said before stays under the person of that moment.
-    """
-    if response.revision <= task.response_revision:
-        return None
-    version = task.version + 1
-    changed = replace(
-        task,
-        version=version,
-        response_revision=response.revision,
-        metric=response.metric,
-        score=response.score,
-        touchpoint=response.touchpoint,
-        segment=response.segment,
-        product=response.product,
-        # Together, always: the one opens only with the key of the other.
-        person_ref=response.person_ref,
-        sealed_person=response.sealed_person,
-    )
-    entry = Entry(
-        version=version,
-        act="revise",
-        at=now,
-        by=SYSTEM,
-        detail={
-            "revision": response.revision,
-            "score_before": task.score,
-            "score": response.score,
-            "calls_for_follow_up": still_calls,
-        },
-    )
-    return Acted(task=changed, entry=entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,11 +10,19 @@ from services.loop.journey.domain import OwnerRef
 from services.loop.journey.store import named
 from services.loop.responses.domain import Response
 from services.loop.tasks import store
-from services.loop.tasks.domain.rules import NoAction, OpenTask, RuleBook, decide
+from services.loop.tasks.domain.revising import Call, revised
+from services.loop.tasks.domain.rules import (
+    NoAction,
+    OpenTask,
+    RuleBook,
+    decide,
+    decide_at_any_age,
+)
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme
-from services.loop.tasks.domain.task import Acted, FollowUpTask, opened, revised
-from services.loop.tasks.handlers.announcing import members_of
-from shared.db.timers import Timer, set_all
+from services.loop.tasks.domain.task import Acted, Closed, FollowUpTask, Reopened, opened
+from services.loop.tasks.handlers.announcing import event_of, members_of
+from shared.db import timers
+from shared.db.timers import Timer
 from shared.db.transaction import Transaction
 from shared.events.envelope import Envelope
 from shared.events.loop import TaskDueSoon, TaskOpened, TaskOverdue
@@ -40,11 +48,13 @@ async def open_tasks(
     owners: Mapping[str, OwnerRef],
     causes: Mapping[str, Envelope],
     now: datetime,
+    erased: Collection[str] = (),
 ) -> Mapping[str, Opened | NoAction]:
     """Open the tasks that the rules call for; tell for each response what became of it.
 
     ``owners`` is by touchpoint code, ``causes`` by response id. A response that has a task
-    keeps it, whatever the rules say of its revision; the task then follows the revision.
+    keeps it, and the task follows the revision. Of ``erased`` persons nobody can be called:
+    no task of theirs is opened, and the answer says nothing of those that have none.
     """
     latest = {response.id: response for response in responses}
     book = await store.current_rules(tx)
@@ -62,7 +72,9 @@ async def open_tasks(
             now=now,
         )
         for response_id, decision in decisions.items()
-        if isinstance(decision, OpenTask) and response_id not in known
+        if isinstance(decision, OpenTask)
+        and response_id not in known
+        and response_id not in erased
     ]
 
     added = await store.add(tx, fresh)
@@ -70,11 +82,27 @@ async def open_tasks(
         # Somebody else opened one at the same moment: theirs is the task then.
         others = [one.task.response_id for one in fresh if one.task.id not in added]
         known |= await store.of_responses(tx, others)
-    known |= await _follow(tx, known, latest, book, now=now)
+    followed = await _follow(
+        tx,
+        known,
+        {r: _call_of(latest[r], book, schemes, erased) for r in known},
+        latest,
+        now=now,
+    )
+    known |= {acted.task.response_id: acted.task for acted in followed}
+    await _watch(tx, followed, schemes, now=now)
 
     ours = [one.task for one in fresh if one.task.id in added]
-    await set_all(tx, [timer for task in ours for timer in _timers(task, schemes)])
-    names = await named(tx) if ours else {}
+    await timers.set_all(tx, [timer for task in ours for timer in _timers(task, schemes)])
+    names = await named(tx) if ours or any(acted.fact for acted in followed) else {}
+    for acted in followed:
+        if acted.fact is not None:
+            tx.announce(
+                event_of(acted.task, acted.fact, names, now=now),
+                key=acted.task.person_ref,
+                at=now,
+                cause=causes.get(acted.task.response_id),
+            )
     for task in ours:
         tx.announce(
             TaskOpened(**members_of(task, names)),
@@ -83,7 +111,11 @@ async def open_tasks(
             cause=causes.get(task.response_id),
         )
     return {
-        **{r: decision for r, decision in decisions.items() if isinstance(decision, NoAction)},
+        **{
+            r: decision
+            for r, decision in decisions.items()
+            if isinstance(decision, NoAction) and r not in erased
+        },
         **{
             task.response_id: Opened(task_id=task.id, is_open=task.is_open, is_new=False)
             for task in known.values()
@@ -97,35 +129,67 @@ def _scheme_of(decision: OpenTask, schemes: Mapping[str, RecoveryScheme]) -> Rec
     return schemes.get(decision.rule.scheme) or schemes[DEFAULT_SCHEME["id"]]
 
 
+def _call_of(
+    response: Response,
+    book: RuleBook,
+    schemes: Mapping[str, RecoveryScheme],
+    erased: Collection[str],
+) -> Call | None:
+    """Return what the rules say of an answer whose customer was promised a call before."""
+    decision = decide_at_any_age(response, book)
+    if isinstance(decision, NoAction):
+        return None
+    opens = isinstance(decide(response, book), OpenTask) and response.id not in erased
+    scheme = _scheme_of(decision, schemes)
+    return Call(rule=decision.rule, scheme=scheme, may_open=opens)
+
+
 async def _follow(
     tx: Transaction,
     known: Mapping[str, FollowUpTask],
+    calls: Mapping[str, Call | None],
     latest: Mapping[str, Response],
-    book: RuleBook,
     *,
     now: datetime,
-) -> Mapping[str, FollowUpTask]:
-    """Bring the tasks of revised responses up to date; return those that changed."""
+) -> Sequence[Acted]:
+    """Bring the tasks of revised responses up to date; return every change, in order."""
     behind = [
         task.id
         for response_id, task in known.items()
         if latest[response_id].revision > task.response_revision
     ]
-    if not behind:
-        return {}
     changes: list[Acted] = []
     for task in (await store.lock_many(tx, behind)).values():
-        response = latest[task.response_id]
-        still_calls = isinstance(decide(response, book), OpenTask)
-        change = revised(task, response, still_calls=still_calls, now=now)
-        if change is not None:
-            await store.save(tx, change, key=None)
-            changes.append(change)
-    return {change.task.response_id: change.task for change in changes}
+        response_id = task.response_id
+        for acted in revised(task, latest[response_id], call=calls[response_id], now=now):
+            await store.save(tx, acted, key=None)
+            changes.append(acted)
+    return changes
+
+
+async def _watch(
+    tx: Transaction,
+    changes: Sequence[Acted],
+    schemes: Mapping[str, RecoveryScheme],
+    *,
+    now: datetime,
+) -> None:
+    """Let the timers of revised tasks ring for what is promised now, or not at all."""
+    latest = {acted.task.id: acted.task for acted in changes}
+    reopened = {a.task.id for a in changes if isinstance(a.fact, Reopened)}
+    closed = {a.task.id for a in changes if isinstance(a.fact, Closed)}
+    await timers.cancel(tx, sorted(closed), now=now)
+    await timers.wake(tx, sorted(reopened))
+    await timers.bring_forward(
+        tx,
+        [timer for task in latest.values() if task.is_open for timer in _timers(task, schemes)],
+    )
 
 
 def _timers(task: FollowUpTask, schemes: Mapping[str, RecoveryScheme]) -> Sequence[Timer]:
-    remind_at = schemes[task.scheme.id].deadlines(task.opened_at).remind_at
+    # Of a scheme that is gone nothing is known but the deadlines that the task keeps.
+    scheme = schemes.get(task.scheme.id)
+    remind_at = task.due_at if scheme is None else scheme.deadlines(task.opened_at).remind_at
     return (
         Timer(kind=TaskDueSoon.TYPE, subject=task.id, due_at=remind_at),
         Timer(kind=TaskOverdue.TYPE, subject=task.id, due_at=task.due_at),

@@ -36,6 +36,7 @@ _PLAIN = (
     "segment",
     "product",
     "sealed_person",
+    "import_id",
 )
 
 
