@@ -33,6 +33,10 @@ BODY_LIMIT = 256_000
 BODY_LIMITS: Mapping[str, int] = {"/v1/responses/batch": 16_000_000}
 """Bytes a body may have, where it may have more than usual."""
 
+_COUNTED = ("/v1/responses", "/v1/responses/batch")
+_COUNTED_UNDER = "/v1/hooks/"
+"""Where the route looks at these headers itself: it knows whose refusal it is, and counts."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log = get_logger("closed_loop.http")
@@ -185,7 +189,7 @@ class Limits:
             return
         limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
         refusal = _refusal(scope, limit)
-        if refusal is not None:
+        if refusal is not None and not (_is_counted(scope) and refusal.status in {413, 415}):
             await problem_of(scope, refusal, public_url=self._public_url)(scope, receive, send)
             return
         read = 0
@@ -201,6 +205,12 @@ class Limits:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _is_counted(scope: Scope) -> bool:
+    """Tell whether the route behind this reads no body without a look at its headers."""
+    path: str = scope["path"]
+    return scope["method"] == "POST" and (path in _COUNTED or path.startswith(_COUNTED_UNDER))
 
 
 def _refusal(scope: Scope, limit: int) -> Refused | None:

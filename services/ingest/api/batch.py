@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from services.ingest.api.counting import CountedRoute
 from services.ingest.api.posting import (
     shown,
     source_of,
@@ -26,15 +27,18 @@ from services.ingest.api.posting import (
 from services.ingest.domain.reading import KNOWN, Warned
 from services.ingest.domain.sheets import read_sheet
 from services.ingest.handlers import (
+    AGAIN,
     Ingest,
     Outcome,
     Recorded,
     RecordResponse,
+    count,
     key_digest,
     meanings,
     opened,
     record_many,
     record_responses,
+    refusal_reason,
     sealed,
 )
 from services.ingest.schemas import BatchOut, ResponseIn, schema_of
@@ -65,7 +69,7 @@ if TYPE_CHECKING:
 
     from shared.db.transaction import Transaction
 
-router = APIRouter(tags=["responses"])
+router = APIRouter(tags=["responses"], route_class=CountedRoute)
 
 MOST_ITEMS: Final = 10_000
 LIMIT: Final = 16_000_000
@@ -150,7 +154,10 @@ async def post_batch(
     kind = media_type(request, (JSON, NDJSON, CSV))
     body = await read_body(request, limit=LIMIT)
     # In a thread: ten thousand rows take a good part of a second, and others wait for the loop.
-    items = await asyncio.to_thread(_understood, kind, body, source, ingest.clock.now())
+    namespace = await ingest.namespaces.of(source)
+    items = await asyncio.to_thread(
+        _understood, kind, body, source, namespace, ingest.clock.now()
+    )
     fault_point("ingest.validated")
     public_url = web(request).settings.public_url
     if as_new:
@@ -167,7 +174,9 @@ async def post_batch(
     )
 
 
-def _understood(kind: str, body: bytes, source: str, now: datetime) -> list[_Item]:
+def _understood(
+    kind: str, body: bytes, source: str, namespace: str | None, now: datetime
+) -> list[_Item]:
     items: list[_Item] = []
     for item in _READERS[kind](body):
         if len(items) == MOST_ITEMS:
@@ -179,7 +188,9 @@ def _understood(kind: str, body: bytes, source: str, now: datetime) -> list[_Ite
     for item in items:
         if item.error is None:
             try:
-                item.command, item.warnings = to_command(item.document, source=source, now=now)
+                item.command, item.warnings = to_command(
+                    item.document, source=source, namespace=namespace, now=now
+                )
             except Invalid as error:
                 item.error = error
     return items
@@ -263,8 +274,12 @@ async def _recorded(
 ) -> tuple[dict[str, Any], bool]:
     """Record what can be recorded; return the answer and whether it was given before."""
     commands = [item.command for item in items if item.command is not None]
+    besides = [
+        (source, *refusal_reason(item.error), 1) for item in items if item.error is not None
+    ]
     if key is None:
-        return _answer(items, await record_many(ingest, commands), public_url), False
+        outcomes = await record_many(ingest, commands, besides=besides)
+        return _answer(items, outcomes, public_url), False
 
     digest = key_digest(ingest.keyring, source, _ROUTE, key)
     prints = meanings(ingest.keyring, "batch-meanings", source, *_said(items))
@@ -284,8 +299,10 @@ async def _recorded(
     async with ingest.database.reading() as view:
         given = await requests.find(view, table, [digest], now=ingest.clock.now())
     if digest in given:
-        return opened(ingest.keyring, given[digest], prints), True
-    await record_many(ingest, commands, finally_=promise)
+        answer = opened(ingest.keyring, given[digest], prints)
+        await count(ingest, source, [("duplicate", AGAIN, len(items))])
+        return answer, True
+    await record_many(ingest, commands, besides=besides, finally_=promise)
     return answer, replayed
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.ingest.domain.reading import Warned
+from services.ingest.domain.sources import is_test
 from services.ingest.handlers import RecordResponse
 from services.ingest.schemas import understand
 from shared.errors import Forbidden, TryLater
@@ -29,7 +30,12 @@ def source_of(caller: Principal) -> str:
 
 
 def to_command(
-    document: object, *, source: str, now: datetime, key: str | None = None
+    document: object,
+    *,
+    source: str,
+    namespace: str | None = None,
+    now: datetime,
+    key: str | None = None,
 ) -> tuple[RecordResponse, Sequence[Warned]]:
     """Return the command in a posted document; raise ``Invalid`` with every finding."""
     read = understand(document, now=now)
@@ -38,6 +44,8 @@ def to_command(
             source=source,
             external_id=read.external_id,
             part=read.part,
+            namespace=namespace,
+            test=is_test(source),
             correlation_id=correlation_id.get(),
             idempotency_key=key,
         ),

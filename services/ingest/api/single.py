@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from services.ingest.api.counting import CountedRoute, already_counted, posted
 from services.ingest.api.posting import (
     STATUS_PATH,
     shown,
@@ -22,10 +23,10 @@ from shared.faults import fault_point
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
-from shared.web.bodies import read_json
+from shared.web.bodies import media_type, parse_json, read_body
 from shared.web.idempotency import REPLAYED, Key
 
-router = APIRouter(tags=["responses"])
+router = APIRouter(tags=["responses"], route_class=CountedRoute)
 
 DEADLINE: Final = 10.0
 
@@ -80,18 +81,23 @@ async def post_response(
 ) -> JSONResponse:
     """Take a response in; the same one again is a duplicate, another meaning a revision."""
     ingest = resources(request, Ingest)
+    source = source_of(caller)
+    media_type(request)
+    body = posted(request, await read_body(request))
     command, warnings = to_command(
-        await read_json(request, members=KNOWN),
-        source=source_of(caller),
+        parse_json(body, members=KNOWN),
+        source=source,
+        namespace=await ingest.namespaces.of(source),
         now=ingest.clock.now(),
         key=key,
     )
     fault_point("ingest.validated")
     outcome = await within(DEADLINE, ingest.record.submit(command))
     if not isinstance(outcome, Recorded):
+        already_counted(request)
         raise outcome
     status_url = STATUS_PATH + outcome.id
-    body: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "id": outcome.id,
         "status": "accepted",
         "duplicate": outcome.duplicate,
@@ -99,9 +105,9 @@ async def post_response(
         "status_url": status_url,
     }
     if warnings:
-        body["warnings"] = shown(warnings)
+        answer["warnings"] = shown(warnings)
     headers = {"Location": status_url}
     if outcome.replayed:
         headers[REPLAYED] = "true"
     fault_point("ingest.answering")
-    return JSONResponse(body, status_code=202, headers=headers)
+    return JSONResponse(answer, status_code=202, headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from services.ingest.handlers.commands import Ingest, Outcome, Recorded, RecordResponse
 from services.ingest.handlers.counting import (
+    AGAIN,
     Counted,
     count,
     count_many,
@@ -17,6 +18,7 @@ from services.ingest.handlers.recording import record_many, record_responses
 from services.ingest.handlers.sources import Namespaces, source_named
 
 __all__ = [
+    "AGAIN",
     "ANNOUNCE_AGAIN_AFTER",
     "Counted",
     "Ingest",

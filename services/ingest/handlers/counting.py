@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from services.ingest import store
 from services.ingest.domain.sources import Outcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.db.transaction import Transaction
     from shared.sealing import Keyring
 
-REPLAYED = "idempotency_key"
+AGAIN: Final = "idempotency_key"
 """Why something was a duplicate that came again under its Idempotency-Key."""
 
 
@@ -103,7 +103,7 @@ def _named(outcome: Recorded_) -> Count | None:
         kind, reason = refusal_reason(outcome)
         return kind, reason, 1
     if outcome.duplicate or outcome.replayed:
-        return "duplicate", REPLAYED if outcome.replayed else "", 1
+        return "duplicate", AGAIN if outcome.replayed else "", 1
     return ("revised", "", 1) if outcome.revision > 1 else None
 
 
