@@ -25,6 +25,8 @@ KINDS: Final[tuple[Kind, ...]] = (
 
 EPOCH: Final = "epoch"
 EPOCH_MS: Final = "epoch_ms"
+EXCEL: Final = "excel"
+"""Days since the end of 1899, as spreadsheets keep dates: 45000.5 is noon of 15 March 2023."""
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(?:[.,][0-9]{1,30})?")
 _GROUPED: Final = {
@@ -39,6 +41,7 @@ _ISO: Final = re.compile(
 )
 # 1e11 seconds lie in the year 5138, 1e11 milliseconds in 1973.
 _MILLISECONDS_FROM: Final = 10**11
+_SERIALS_UNTIL: Final = 2_958_466  # the year 10000
 _DIRECTIVE: Final = re.compile("%(.?)", re.DOTALL)
 _DIRECTIVES: Final = frozenset("aAbBdHIjmMpSfyYzZ%")
 _TRUE: Final = frozenset({"true", "yes", "y", "on", "1"})
@@ -89,8 +92,8 @@ class Conversion:
     """What counts where nothing was said, or where ``map`` has no entry."""
     scale: Scale | None = None
     formats: Sequence[str] = ()
-    """Of dates: ``strptime`` formats, ``epoch`` or ``epoch_ms``; default: ISO 8601, or an
-    epoch whose unit shows in its size."""
+    """Of dates: ``strptime`` formats, ``epoch``, ``epoch_ms`` or ``excel``; default: ISO 8601,
+    or an epoch whose unit shows in its size."""
     at: time = time(12, 0)
     """The time of a date that has none."""
     time_zone: str = "UTC"
@@ -187,7 +190,10 @@ class Conversion:
             return None
         text = _tidy(str(raw))
         for form in self.formats:
-            moment = _since(raw, form) if form in _EPOCHS else self._parsed(text, form)
+            if form in _EPOCHS:
+                moment = _since(raw, form)
+            else:
+                moment = self._serial(raw) if form == EXCEL else self._parsed(text, form)
             if moment is not None:
                 return moment
         if self.formats:
@@ -204,6 +210,16 @@ class Conversion:
             return None
         dated = "%H" not in form and "%I" not in form
         return datetime.combine(moment.date(), self.at) if dated else moment
+
+    def _serial(self, raw: object) -> datetime | None:
+        """Read a spreadsheet's number of days: where it stood, hence without an offset."""
+        number = _read_number(raw, None)
+        if number is None or not 0 < number < _SERIALS_UNTIL:
+            return None
+        day = datetime(1899, 12, 30) + timedelta(days=int(number))  # noqa: DTZ001 - local
+        if number.denominator == 1:
+            return datetime.combine(day.date(), self.at)
+        return day + timedelta(seconds=round((number - int(number)) * 86_400))
 
     def _iso(self, text: str) -> datetime | None:
         match = _ISO.fullmatch(text)
@@ -224,14 +240,14 @@ _EPOCHS: Final = {EPOCH: 1, EPOCH_MS: 1_000}
 
 def check_format(form: str) -> None:
     """Raise ``ValueError`` unless dates could be read by this format."""
-    if form in _EPOCHS:
+    if form in _EPOCHS or form == EXCEL:
         return
     named = _DIRECTIVE.findall(form)
     known = [name for name in named if name != "%"]
     if not known or not _DIRECTIVES.issuperset(named) or len(set(known)) != len(known):
         message = (
-            "a format of dates is “epoch”, “epoch_ms” or made of directives such as %d.%m.%Y,"
-            " each of them once"
+            "a format of dates is “epoch”, “epoch_ms”, “excel” or made of directives such as"
+            " %d.%m.%Y, each of them once"
         )
         raise ValueError(message)
 
@@ -274,7 +290,7 @@ def _read_number(raw: object, decimal: str | None) -> Fraction | None:
 
 def _exact(number: float) -> Fraction:
     """Return a number as it is written: 0.1 is a tenth here."""
-    return Fraction(str(number)) if isinstance(number, float) else Fraction(number)
+    return Fraction(str(number))
 
 
 def _plain_number(number: Fraction) -> int | float:
