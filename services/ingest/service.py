@@ -19,6 +19,7 @@ from services.ingest.handlers import (
 )
 from services.ingest.jobs import Upkeep
 from services.ingest.listeners import KINDS, TOPICS, hear
+from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
@@ -58,7 +59,7 @@ def build(kit: Kit) -> Service:
 
     return Service(
         name="ingest",
-        routers=[router],
+        routers=[router, *ROUTERS],
         workers=[
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(

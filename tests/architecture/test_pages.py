@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
+from services.ingest.pages import keys
 from services.loop.pages import queue, settings, task, themes
 from services.notify import pages as mail
 from shared.i18n import LANGUAGES, translations
@@ -22,12 +23,16 @@ ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "shared/web/static"
 FOLDERS = (
     ROOT / "shared/web/templates",
+    ROOT / "services/ingest/pages/templates",
     ROOT / "services/loop/pages/templates",
     ROOT / "services/notify/templates/pages",
 )
 TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.html")}
 CONTEXTS: dict[str, Any] = {
     "error.html": error_page.ErrorPage,
+    "key.html": keys.KeyPage,
+    "key_shown.html": keys.KeyShownPage,
+    "keys.html": keys.KeysPage,
     "mail.html": mail.MailPage,
     "mails.html": mail.MailList,
     "queue.html": queue.QueuePage,
