@@ -1,0 +1,306 @@
+"""Every POST of the interface acts once under its Idempotency-Key, on both databases.
+
+The list of routes comes from the application. Whoever adds one says in ``SAMPLES`` how it is
+called; everything else is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+
+from services.ingest.tables import PLUMBING as INGEST
+from services.loop.tables import PLUMBING as LOOP
+from services.notify.tables import PLUMBING as NOTIFY
+from shared.db.engine import Engines
+from shared.identity.erasure import erase_person
+from shared.identity.principal import Scope
+from shared.sealing import Keyring
+from shared.web.idempotency import idempotency_key
+from tests.fakes import ManualClock
+from tests.plumbing import SECRET
+from tests.whole_house import WholeHouse, api_routes, open_house
+
+CANARY = "canary7f3a"
+CONTACT = {"mode": "phone", "result": "reached", "note": CANARY}
+AGREED = {"agreed": CANARY}
+CAUSE = {"area": "process", "text": CANARY}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How a route is called; ``before`` are acts that make a task ready for it."""
+
+    body: Any = None
+    other: Any = None
+    """A body of another meaning; without one another thing in the path must do."""
+    before: Sequence[tuple[str, Any]] = ()
+
+
+DONE = (("contacts", CONTACT), ("agreement", AGREED), ("steps", {"step": "eliminate"}))
+SAMPLES: dict[str, Sample] = {
+    "/v1/responses": Sample({"external_id": "A", "score": 2}, {"external_id": "A", "score": 3}),
+    "/v1/responses/batch": Sample(
+        [{"external_id": "B", "score": 2}], [{"external_id": "B", "score": 3}]
+    ),
+    "/v1/touchpoints": Sample({"code": "door"}, {"code": "door", "name": "Door"}),
+    "/v1/webhooks": Sample(
+        {"url": "https://hooks.example.org/a"}, {"url": "https://hooks.example.org/b"}
+    ),
+    "/v1/webhooks/{webhook_id}/test": Sample(),
+    "/v1/webhooks/{webhook_id}/rotate": Sample(),
+    "/v1/webhooks/{webhook_id}/enable": Sample(),
+    "/v1/deliveries/{delivery_id}/resend": Sample(),
+    "/v1/tasks/{task_id}/claim": Sample(),
+    "/v1/tasks/{task_id}/assign": Sample(
+        {"owner": "me", "reason": CANARY}, {"owner": "me", "reason": "x"}
+    ),
+    "/v1/tasks/{task_id}/contacts": Sample(CONTACT, {**CONTACT, "result": "no_answer"}),
+    "/v1/tasks/{task_id}/steps": Sample({"step": "respond"}, {"step": "listen"}),
+    "/v1/tasks/{task_id}/agreement": Sample(AGREED, {"agreed": "x"}, before=DONE[:1]),
+    "/v1/tasks/{task_id}/actions": Sample(
+        {"what": CANARY, "owner": "me", "due_at": "2026-03-05T09:00:00Z"},
+        {"what": CANARY, "owner": "me", "due_at": "2026-03-06T09:00:00Z"},
+    ),
+    "/v1/tasks/{task_id}/actions/{n}/done": Sample(
+        before=(
+            *DONE[:2],
+            ("actions", {"what": "x", "owner": "me", "due_at": "2026-03-05T09:00:00Z"}),
+        )
+    ),
+    "/v1/tasks/{task_id}/wait": Sample({"for": "customer"}, {"for": "internal"}, DONE[:1]),
+    "/v1/tasks/{task_id}/resume": Sample(before=(*DONE[:1], ("wait", {"for": "customer"}))),
+    "/v1/tasks/{task_id}/notes": Sample({"text": CANARY}, {"text": "x"}),
+    "/v1/tasks/{task_id}/resolve": Sample(
+        {"outcome": "solved", "root_cause": CAUSE, "content": "yes", "avoidable": "no"},
+        {"outcome": "partly", "root_cause": CAUSE, "content": "yes", "avoidable": "no"},
+        before=DONE,
+    ),
+    "/v1/tasks/{task_id}/close": Sample(
+        {"reason": "not_needed", "note": CANARY}, {"reason": "duplicate", "note": CANARY}
+    ),
+    "/v1/tasks/{task_id}/reopen": Sample(
+        {"reason": CANARY},
+        {"reason": "x"},
+        before=(("close", {"reason": "not_needed", "note": "x"}),),
+    ),
+}
+
+
+@dataclass
+class Scene:
+    """A house with two of everything that stands in a path."""
+
+    house: WholeHouse
+    client: httpx.AsyncClient
+    paths: dict[str, dict[str, str]]
+
+    async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is None:
+            return await self.client.post(path, headers=named)
+        return await self.client.post(path, json=body, headers=named)
+
+    async def task(self, external_id: str) -> str:
+        posted = await self.send(
+            "/v1/responses",
+            {
+                "external_id": external_id,
+                "score": 1,
+                "comment": CANARY,
+                "customer": {"id": external_id, "name": CANARY},
+            },
+        )
+        assert posted.status_code == 202
+        await self.house.settle()
+        response = posted.json()["id"]
+        listed = await self.client.get("/v1/tasks", params={"response_id": response})
+        task: str = listed.json()["data"][0]["id"]
+        return task
+
+    async def ready(self, sample: Sample, task: str) -> None:
+        for act, body in sample.before:
+            done = await self.send(f"/v1/tasks/{task}/{act}", body)
+            assert done.status_code == 200, done.text
+
+    async def rows(self) -> dict[str, int]:
+        return {
+            name: number
+            for name, number in (await self.house.rows()).items()
+            # What a source sends is counted however often it comes.
+            if name != "ingest_tallies"
+        }
+
+
+@pytest_asyncio.fixture
+async def scene(engines: Engines, clock: ManualClock, keyring: Keyring) -> AsyncIterator[Scene]:
+    settings = {"bootstrap_admin": f"ada@example.org:{'long enough ' * 3}"}
+    async with open_house(engines, clock, keyring, **settings) as house, house.client() as one:
+        made = Scene(house, one, {})
+        yield made
+
+
+async def _paths(scene: Scene, template: str) -> list[str]:
+    """Return two addresses of a route, of two things of the same kind."""
+    if "{task_id}" in template:
+        tasks = [await scene.task(f"task-{n}") for n in (1, 2)]
+        return [template.replace("{task_id}", one).replace("{n}", "1") for one in tasks]
+    if "{webhook_id}" in template:
+        made = [
+            await scene.send("/v1/webhooks", {"url": f"https://hooks.example.org/{n}"})
+            for n in (1, 2)
+        ]
+        return [template.replace("{webhook_id}", one.json()["id"]) for one in made]
+    if "{delivery_id}" in template:
+        for n in (1, 2):
+            await scene.task(f"mail-{n}")
+        listed = (await scene.client.get("/v1/deliveries?state=delivered")).json()["data"]
+        return [template.replace("{delivery_id}", one["id"]) for one in listed[:2]]
+    assert "{" not in template, f"say here what stands in {template}"
+    return [template, template]
+
+
+@pytest.mark.parametrize("template", SAMPLES)
+async def test_a_post_acts_once_and_is_answered_as_the_first_time(
+    scene: Scene, template: str
+) -> None:
+    sample = SAMPLES[template]
+    path, another = await _paths(scene, template)
+    if "{task_id}" in template:
+        await scene.ready(sample, path.split("/")[3])
+        await scene.ready(sample, another.split("/")[3])
+
+    first = await scene.send(path, sample.body, idempotency_key=CANARY)
+    assert first.status_code < 300, first.text
+    rows = await scene.rows()
+    if "{task_id}" in template:
+        # What happens in between does not change what was answered.
+        await scene.send(f"/v1/tasks/{path.split('/')[3]}/notes", {"text": "meanwhile"})
+        rows = await scene.rows()
+    scene.house.clock.advance(timedelta(hours=1))
+    again = await scene.send(path, sample.body, idempotency_key=f'"{CANARY}"')
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    for name in ("etag", "location"):
+        assert again.headers.get(name) == first.headers.get(name)
+    assert await scene.rows() == rows
+
+    other = (path, sample.other) if sample.other is not None else (another, sample.body)
+    refused = await scene.send(*other, idempotency_key=CANARY)
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["code"] == "idempotency_key_reused"
+    assert await scene.rows() == rows
+
+    for bad in ("", "x" * 256, '"open'):
+        assert (await scene.send(path, sample.body, idempotency_key=bad)).status_code == 400
+    assert CANARY not in json.dumps(await _stored(scene), default=repr)
+
+
+async def _stored(scene: Scene) -> list[Any]:
+    async with scene.house.database.reading() as view:
+        return [
+            tuple(row)
+            for plumbing in (INGEST, LOOP, NOTIFY)
+            for row in await view.all(select(plumbing.requests))
+        ]
+
+
+async def test_every_post_of_the_interface_is_tried_here(scene: Scene) -> None:
+    """A route without the header's dependency, or without a sample, fails here."""
+    posts = [one for one in api_routes(scene.house.app) if one.method == "POST"]
+
+    assert [one.path for one in posts if not one.depends_on(idempotency_key)] == []
+    assert {one.path for one in posts} == set(SAMPLES)
+
+
+async def test_a_refusal_is_not_remembered(scene: Scene) -> None:
+    """The same request may come again, and is looked at afresh."""
+    task = await scene.task("A-1")
+    path = f"/v1/tasks/{task}/resume"
+
+    early = await scene.send(path, None, idempotency_key="k")
+    await scene.send(f"/v1/tasks/{task}/contacts", CONTACT)
+    await scene.send(f"/v1/tasks/{task}/wait", {"for": "customer"})
+    now = await scene.send(path, None, idempotency_key="k")
+
+    assert (early.status_code, now.status_code) == (409, 200)
+    assert "idempotency-replayed" not in now.headers
+
+
+async def test_ten_at_once_under_one_key_act_once(scene: Scene) -> None:
+    body = {"url": "https://hooks.example.org/x"}
+
+    answers = await asyncio.gather(
+        *(scene.send("/v1/webhooks", body, idempotency_key="k") for _ in range(10))
+    )
+
+    assert len({answer.content for answer in answers}) == 1
+    assert [answer.headers.get("idempotency-replayed") for answer in answers].count("true") == 9
+    assert (await scene.house.rows())["notify_webhooks"] == 1
+
+
+async def test_a_key_is_the_callers_own_and_outlives_an_exchange_of_api_keys(
+    scene: Scene,
+) -> None:
+    body = {"url": "https://hooks.example.org/x"}
+    first = await scene.send("/v1/webhooks", body, idempotency_key="k")
+
+    exchanged = await scene.house.key(*Scope, source="crm")
+    again = await scene.send("/v1/webhooks", body, idempotency_key="k", **exchanged)
+    stranger = await scene.house.key(*Scope, source="shop")
+    own = await scene.send("/v1/webhooks", body, idempotency_key="k", **stranger)
+
+    assert again.content == first.content
+    assert own.json()["id"] != first.json()["id"]
+
+
+async def test_an_answer_is_kept_for_seven_days_and_goes_with_the_person(
+    scene: Scene,
+) -> None:
+    task = await scene.task("A-1")
+    path = f"/v1/tasks/{task}/notes"
+    first = await scene.send(path, {"text": CANARY}, idempotency_key="k")
+    assert CANARY in first.text
+
+    async with scene.house.database.transaction() as tx:
+        ref = await tx.scalar(select(LOOP.requests.c.person_ref))
+        await erase_person(tx, ref, scene.house.clock.now())
+    erased = await scene.send(path, {"text": CANARY}, idempotency_key="k")
+    scene.house.clock.advance(timedelta(days=7))
+    late = await scene.send(path, {"text": "b"}, idempotency_key="k")
+
+    assert erased.headers["idempotency-replayed"] == "true"
+    assert CANARY not in erased.text
+    assert erased.json()["version"] == first.json()["version"]
+    assert "idempotency-replayed" not in late.headers
+    assert late.json()["version"] == first.json()["version"] + 1
+
+
+async def test_a_key_is_found_while_the_secret_is_being_replaced(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    body = {"url": "https://hooks.example.org/x"}
+    async with open_house(engines, clock, keyring) as house, house.client() as client:
+        first = await client.post("/v1/webhooks", json=body, headers={"idempotency-key": "k"})
+    replaced = Keyring("another secret of forty characters or so", SECRET)
+    async with open_house(engines, clock, replaced) as house, house.client() as client:
+        again = await client.post("/v1/webhooks", json=body, headers={"idempotency-key": "k"})
+        other = await client.post(
+            "/v1/webhooks",
+            json={"url": "https://hooks.example.org/y"},
+            headers={"idempotency-key": "k"},
+        )
+
+    assert again.content == first.content
+    assert other.status_code == 422
