@@ -1,0 +1,300 @@
+"""What a call of a sender says: reading payloads through a compiled mapping.
+
+A mapping knows where the answers of a call lie and, for each member of ``POST /v1/responses``,
+where its value lies in an answer and how it is converted. What comes out is a document as a
+system would post it, so that a hook passes the same checks as every other way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from services.ingest.domain.expressions import Call, Expression
+from services.ingest.domain.values import CannotConvert, Conversion, Scalar
+from shared.errors import TooLarge
+
+if TYPE_CHECKING:
+    from services.ingest.domain.signatures import Scheme
+
+MOST_ANSWERS: Final = 200
+_LONGEST_PATH: Final = 400
+
+NO_ANSWER: Final = "no_answer"
+"""Why a part without score and comment is ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """An answer as our own format has it; ``paths`` says where each member was found."""
+
+    members: Mapping[str, Any] = field(repr=False)
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Nothing to record, and nothing wrong: a ping, a dismissal, another kind of event."""
+
+    reason: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An answer that cannot be used: which member, and where in the payload."""
+
+    reason: str
+    pointer: str
+    path: str
+    detail: str
+
+
+Read = Document | Ignored | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One way to a member's value."""
+
+    path: Expression | None = None
+    value: Scalar = None
+    when: Expression | None = None
+    conversion: Conversion = field(default_factory=Conversion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoreRule:
+    """What is nothing to us, and why; ``each`` looks at every answer by itself."""
+
+    when: Expression
+    reason: str
+    each: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A sender's question whether the address is ours, and what it wants to hear."""
+
+    method: str
+    query: str | None = None
+    header: str | None = None
+    when: Expression | None = None
+    status: int = 200
+    text: str | None = None
+    echo: bool = False
+    path: Expression | None = None
+    as_json: bool = False
+
+    def answer(self, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return what is to be answered: text, a JSON value if ``as_json``, or nothing."""
+        if self.path is not None:
+            return call.find(self.path, call.payload)
+        if not self.echo:
+            return self.text
+        return query.get(self.query) if self.query else headers.get(self.header or "")
+
+    def applies(
+        self, method: str, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]
+    ) -> bool:
+        """Tell whether this call is that question."""
+        return (
+            method == self.method
+            and (self.query is None or self.query in query)
+            and (self.header is None or self.header in headers)
+            and (self.when is None or call.holds(self.when, call.payload))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookMapping:
+    """A compiled mapping."""
+
+    sender: str | None = None
+    name: str = ""
+    documentation: Sequence[str] = ()
+    recognise: Expression | None = None
+    signature: Scheme | None = None
+    verification: Sequence[Check] = ()
+    ignore: Sequence[IgnoreRule] = ()
+    answers: Expression | None = None
+    requires: Sequence[Expression] = ()
+    fields: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
+
+    def recognises(
+        self,
+        payload: Any,  # noqa: ANN401 - any JSON value
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
+    ) -> bool:
+        """Tell whether this is what the sender sends."""
+        if self.recognise is None:
+            return False
+        return Call(payload, headers, query).holds(self.recognise, payload)
+
+    def check_of(
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
+        payload: Any = None,  # noqa: ANN401 - any JSON value
+    ) -> tuple[Check, Any] | None:
+        """Return the question that a call asks about the address, and its answer."""
+        call = Call(payload, headers, query)
+        for check in self.verification:
+            if check.applies(method, call, headers, query):
+                return check, check.answer(call, headers, query)
+        return None
+
+    def read(
+        self,
+        payload: Any,  # noqa: ANN401 - any JSON value
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
+    ) -> Sequence[Read]:
+        """Return what a call says, one item for each answer, in their order.
+
+        ``headers`` go by their lower-case names. Raises ``TooLarge`` for more answers, or more
+        work, than one call may bring.
+        """
+        call = Call(payload, headers, query)
+        of_list = self.answers is None and isinstance(payload, list)
+        if not of_list and (rule := self._ignored(call, payload, each=False)):
+            return [Ignored(reason=rule.reason)]
+        found = payload if self.answers is None else call.find(self.answers, payload)
+        if found is None:
+            where = "@" if self.answers is None else self.answers.text
+            return [_missing("", where)]
+        answers = found if isinstance(found, list) else [found]
+        if not answers:
+            return [Ignored(reason=NO_ANSWER, path=self._within("@"))]
+        if len(answers) > MOST_ANSWERS:
+            raise TooLarge(
+                f"One call may bring {MOST_ANSWERS} answers. Send fewer at once.",
+                extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
+            )
+        return [self._read(call, answer, whole=of_list) for answer in answers]
+
+    def _ignored(self, call: Call, value: object, *, each: bool) -> IgnoreRule | None:
+        return next(
+            (
+                rule
+                for rule in self.ignore
+                if rule.each is each and call.holds(rule.when, value)
+            ),
+            None,
+        )
+
+    def _read(self, call: Call, answer: Any, *, whole: bool) -> Read:  # noqa: ANN401
+        """Read one answer; ``whole`` where it would be a payload by itself."""
+        if not isinstance(answer, dict):
+            return Rejected(
+                reason="not_an_object",
+                pointer="",
+                path=self._within("@"),
+                detail="An answer is an object with members.",
+            )
+        ignored = self._ignored(call, answer, each=False) if whole else None
+        if ignored := ignored or self._ignored(call, answer, each=True):
+            return Ignored(reason=ignored.reason)
+        for required in self.requires:
+            if call.find(required, answer) is None:
+                return _missing("", self._within(required.text))
+        members: dict[str, Any] = {}
+        paths: dict[str, str] = {}
+        for name, rules in self.fields.items():
+            wrong = self._fill(call, name, rules, answer, members, paths)
+            if wrong is not None:
+                return wrong
+        return self._judged(members, paths)
+
+    def _fill(  # noqa: PLR0917 - one member of one answer
+        self,
+        call: Call,
+        name: str,
+        rules: Sequence[Rule],
+        answer: Mapping[str, Any],
+        members: dict[str, Any],
+        paths: dict[str, str],
+    ) -> Rejected | None:
+        """Put a member in from the first rule that has something to say."""
+        for rule in rules:
+            try:
+                value = _value(call, rule, answer)
+                if value is not None:
+                    _put(members, name, value)
+                    paths[_pointer(name)] = self._paths([rule])
+                    break
+            except CannotConvert as error:
+                return Rejected(
+                    reason=error.code,
+                    pointer=_pointer(name),
+                    path=self._paths([rule]),
+                    detail=f"{error.detail[:1].upper()}{error.detail[1:]}.",
+                )
+        return None
+
+    def _judged(self, members: dict[str, Any], paths: dict[str, str]) -> Read:
+        """Return what is left once it is clear whether there is an id, and an answer."""
+        if "external_id" not in members:
+            return _missing("/external_id", self._paths(self.fields.get("external_id", ())))
+        if "score" not in members and "comment" not in members:
+            sought = [*self.fields.get("score", ()), *self.fields.get("comment", ())]
+            return Ignored(reason=NO_ANSWER, path=self._paths(sought))
+        return Document(members=members, paths=paths)
+
+    def _paths(self, rules: Sequence[Rule]) -> str:
+        """Return where these rules look, in the words of the mapping."""
+        found = [self._within(rule.path.text) for rule in rules if rule.path is not None]
+        return ", ".join(dict.fromkeys(found))[:_LONGEST_PATH]
+
+    def _within(self, path: str) -> str:
+        """Return a path of an answer as one of the payload."""
+        if self.answers is None or path.startswith(("_payload", "_headers", "_query")):
+            return path
+        return self.answers.text if path == "@" else f"{self.answers.text}.{path}"
+
+
+def _value(call: Call, rule: Rule, answer: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Return what a rule has to say; None for nothing. Raises ``CannotConvert``."""
+    if rule.when is not None and not call.holds(rule.when, answer):
+        return None
+    if rule.path is None:
+        return rule.value
+    value = rule.conversion.convert(call.find(rule.path, answer))
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _put(members: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
+    """Put a value under a member's name; of a dotted one into the object before the dot."""
+    holder = members
+    *groups, last = split(name)
+    for group in groups:
+        holder = holder.setdefault(group, {})
+    if name == "attributes":
+        if not isinstance(value, dict):
+            raise CannotConvert("not_an_object", "attributes are an object of named values")
+        value = {**value, **holder.get("attributes", {})}
+    holder[last] = value
+
+
+def split(name: str) -> list[str]:
+    """Return the parts of a member's name; the name of an attribute may have dots itself."""
+    if name.startswith("attributes."):
+        return ["attributes", name.removeprefix("attributes.")]
+    return name.split(".")
+
+
+def _pointer(name: str) -> str:
+    return "".join(f"/{part}" for part in split(name))
+
+
+def _missing(pointer: str, path: str) -> Rejected:
+    named = pointer.removeprefix("/") or "what the mapping reads"
+    return Rejected(
+        reason="missing",
+        pointer=pointer,
+        path=path,
+        detail=f"There is no value for {named} at the path named in path.",
+    )
