@@ -10,11 +10,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StrictFloat, StrictInt, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+)
 from typing_extensions import TypedDict
 
 from services.ingest.domain.reading import ReadResponse, read_response
 from shared.errors import Finding, Invalid
+from shared.identity.principal import Scope
 
 _STRICT: Final = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
@@ -272,6 +282,96 @@ class ListOut(TypedDict):
     data: list[ResponseOut]
     next_cursor: str | None
     has_more: bool
+
+
+_SENT: Final = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class KeyIn(BaseModel):
+    """A new API key."""
+
+    model_config = _SENT
+
+    source: Annotated[
+        str, Field(min_length=1, max_length=100, description="the system that will use it")
+    ]
+    name: Annotated[str, Field(min_length=1, max_length=200, description="what it is for")]
+    scopes: Annotated[list[Scope], Field(strict=False, min_length=1, max_length=40)]
+    expires_at: Annotated[
+        AwareDatetime | None, Field(strict=False, description="default: never")
+    ] = None
+    test: Annotated[
+        bool, Field(description="what is posted with it opens no task and counts nowhere")
+    ] = False
+
+
+class RotateIn(BaseModel):
+    """How long the key that is replaced goes on."""
+
+    model_config = _SENT
+
+    overlap_hours: Annotated[int, Field(ge=0, le=720)] = 24
+
+
+class SourceIn(BaseModel):
+    """The settings of a source; what is left out has its default again."""
+
+    model_config = _SENT
+
+    sender: Annotated[
+        str | None, Field(max_length=40, description="a name of GET /v1/senders")
+    ] = None
+    mapping: Annotated[
+        dict[str, Any] | None,
+        Field(description="a mapping of its own, laid over the sender's; see docs/hooks.md"),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        Field(min_length=1, max_length=100, description="where its customers' ids count"),
+    ] = None
+    silent_after_hours: Annotated[
+        int | None,
+        Field(ge=1, le=8_760, description="tell somebody when nothing came for so long"),
+    ] = None
+
+
+class SecretIn(BaseModel):
+    """What signatures are checked with from now on."""
+
+    model_config = _SENT
+
+    secret: Annotated[
+        str | None,
+        Field(
+            min_length=8,
+            max_length=1_000,
+            repr=False,
+            description="the sender's own; left out, one is made and shown this once",
+        ),
+    ] = None
+    former_until: Annotated[
+        AwareDatetime | None,
+        Field(strict=False, description="when the former ones end; default: once deleted"),
+    ] = None
+
+
+class TryIn(BaseModel):
+    """What to try a mapping on."""
+
+    model_config = _SENT
+
+    payload: Annotated[Any, Field(repr=False, description="what the sender would send")] = None
+    payload_id: Annotated[
+        str | None, Field(max_length=40, description="or a sample that was kept")
+    ] = None
+    headers: Annotated[dict[str, str], Field(repr=False, max_length=50)] = {}
+    query: Annotated[dict[str, str], Field(repr=False, max_length=50)] = {}
+    sender: Annotated[
+        str | None, Field(max_length=40, description="instead of the source's own")
+    ] = None
+    mapping: Annotated[
+        dict[str, Any] | None, Field(description="instead of the source's own")
+    ] = None
 
 
 def schema_of(kind: type) -> dict[str, Any]:

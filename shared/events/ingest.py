@@ -73,3 +73,37 @@ class ResponseRevised(_Response):
     """A source posted another meaning under a known natural key; this is the winner now."""
 
     TYPE: ClassVar[str] = "response.revised.v1"
+
+
+class _Source(Event):
+    """What both events of a source carry; key = the source's name."""
+
+    TOPIC: ClassVar[str] = topics.ALERTS
+    OWNER: ClassVar[str] = "ingest"
+
+    source: str
+    silent_since: AwareDatetime = Field(
+        description="its last response; where there was none, when the limit was set"
+    )
+
+    @override
+    def subject(self) -> str:
+        """Return the source's name."""
+        return self.source
+
+
+class SourceSilent(_Source):
+    """A source has delivered nothing for longer than it may; told once a silence."""
+
+    TYPE: ClassVar[str] = "source.silent.v1"
+
+    silent_after_hours: int
+    last_response_at: AwareDatetime | None = None
+
+
+class SourceResumed(_Source):
+    """A source that was silent delivers again."""
+
+    TYPE: ClassVar[str] = "source.resumed.v1"
+
+    last_response_at: AwareDatetime

@@ -12,6 +12,8 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         ingest.ResponseReceived,
         ingest.ResponseRevised,
+        ingest.SourceSilent,
+        ingest.SourceResumed,
         loop.ResponseHandled,
         loop.TaskOpened,
         loop.TaskAssigned,

@@ -15,29 +15,57 @@ from services.ingest.handlers.counting import (
 )
 from services.ingest.handlers.promises import key_digest, meanings, opened, sealed
 from services.ingest.handlers.recording import record_many, record_responses
-from services.ingest.handlers.sources import Namespaces, source_named
+from services.ingest.handlers.silence import has_news, notice_silence
+from services.ingest.handlers.sources import (
+    Namespaces,
+    SourceChange,
+    add_secret,
+    change_source,
+    drop_secret,
+    open_payload,
+    source_named,
+)
+from services.ingest.handlers.standing import (
+    Figures,
+    Standing,
+    list_standing,
+    source_names,
+    standing_of,
+)
 
 __all__ = [
     "AGAIN",
     "ANNOUNCE_AGAIN_AFTER",
     "Counted",
+    "Figures",
     "Ingest",
     "Namespaces",
     "Outcome",
     "RecordResponse",
     "Recorded",
+    "SourceChange",
+    "Standing",
+    "add_secret",
     "announce",
+    "change_source",
     "count",
     "count_many",
     "count_recorded",
     "count_refusal",
+    "drop_secret",
     "envelope_of",
+    "has_news",
     "key_digest",
+    "list_standing",
     "meanings",
+    "notice_silence",
+    "open_payload",
     "opened",
     "record_many",
     "record_responses",
     "refusal_reason",
     "sealed",
     "source_named",
+    "source_names",
+    "standing_of",
 ]

@@ -72,6 +72,15 @@ async def save_source(tx: Transaction, source: Source) -> None:
     )
 
 
+async def ensure_source(tx: Transaction, name: str, *, by: str, now: datetime) -> None:
+    """Have a row for a source's settings, with every default where there was none."""
+    await tx.execute(
+        tx.insert(sources)
+        .values(name=name, version=0, changed_at=now, changed_by=by)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+
+
 async def secrets_of(view: Reading, name: str, *, keyring: Keyring) -> list[Secret]:
     """Return a source's secrets, the newest first."""
     sealed = await view.scalar(select(sources.c.sealed_secrets).where(sources.c.name == name))
@@ -99,10 +108,53 @@ async def save_secrets(
     )
 
 
-async def list_sources(view: Reading, *, keyring: Keyring, now: datetime) -> dict[str, Source]:
-    """Return the settings of every source that has any, by name."""
-    rows = await view.all(select(sources).order_by(sources.c.name))
-    return {row.name: _source(row, keyring, now) for row in rows}
+async def configured_sources(view: Reading) -> list[str]:
+    """Return the names of the sources that have settings."""
+    rows = await view.all(select(sources.c.name).order_by(sources.c.name))
+    return [row.name for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A source that somebody wants to be told of when it is silent."""
+
+    name: str
+    silent_after_hours: int
+    silent_since: datetime | None
+    changed_at: datetime
+    last_response_at: datetime | None
+
+    @property
+    def since(self) -> datetime:
+        """Return since when nothing came: since the last response, else since it was set."""
+        return self.last_response_at or self.changed_at
+
+
+async def watched_sources(view: Reading, *, locked: bool = False) -> list[Watched]:
+    """Return the sources that may not be silent for ever.
+
+    ``locked`` keeps them from changing, and leaves out those that another worker looks at.
+    """
+    query = (
+        select(
+            sources.c.name,
+            sources.c.silent_after_hours,
+            sources.c.silent_since,
+            sources.c.changed_at,
+        )
+        .where(sources.c.silent_after_hours.is_not(None))
+        .order_by(sources.c.name)
+    )
+    rows = await view.all(query.with_for_update(skip_locked=True) if locked else query)
+    return [
+        Watched(**row._asdict(), last_response_at=await last_response_at(view, row.name))
+        for row in rows
+    ]
+
+
+async def note_silence(tx: Transaction, name: str, *, since: datetime | None) -> None:
+    """Write since when a source is silent; None: it delivers."""
+    await tx.execute(update(sources).where(sources.c.name == name).values(silent_since=since))
 
 
 async def namespaces(view: Reading) -> dict[str, str]:

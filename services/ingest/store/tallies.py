@@ -70,5 +70,11 @@ async def tallies_of(
     return [(row.day, _tally(row)) for row in rows]
 
 
+async def tallied_sources(view: Reading) -> list[str]:
+    """Return the name of every source of which something was counted, trials included."""
+    rows = await view.all(select(tallies.c.source).distinct())
+    return [row.source for row in rows]
+
+
 def _tally(row: Any) -> Tally:  # noqa: ANN401 - a row
     return Tally(outcome=row.outcome, reason=row.reason, n=row.n)
