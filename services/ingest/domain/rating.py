@@ -1,0 +1,121 @@
+"""Which column is the score, of which metric, and how its answers become numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from services.ingest.domain.headings import EFFORT, RECOMMEND, SATISFACTION, SCORE
+from services.ingest.domain.profiles import Profile
+from shared.stats.categories import RANGES
+
+Metric = Literal["nps", "csat", "ces"]
+
+_NAMED: Final[Mapping[Metric, Any]] = {"nps": RECOMMEND, "csat": SATISFACTION, "ces": EFFORT}
+_ENOUGH: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """A column as the score; more ``points`` are better."""
+
+    points: int
+    metric: Metric
+    confidence: Literal["high", "medium", "low"]
+    rule: Mapping[str, Any]
+    note: str
+    why_metric: str
+
+
+def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
+    """Return the column as a score, or None if it cannot be one."""
+    ends = _ends(profile)
+    if ends is None:
+        return None
+    named = [
+        (max(names.strength(each) for each in headings), metric)
+        for metric, names in _NAMED.items()
+    ]
+    strength, metric = max(named, key=lambda each: each[0])
+    if strength:
+        confidence, note = _fits(metric, ends, profile)
+        points = 10 * strength + {"nps": 6, "csat": 4, "ces": 2}[metric]
+        return _rating(points, metric, confidence, profile, note=note, why="by its heading")
+    generic = max(SCORE.strength(each) for each in headings)
+    if not generic and not (profile.scale or profile.filled >= _ENOUGH):
+        return None
+    if not generic and (profile.distinct > 11 or (profile.scale is None and ends[1] < 8)):
+        return None
+    metric, confidence, note = _by_values(ends, profile, named=bool(generic))
+    return _rating(10 * generic, metric, confidence, profile, note=note, why="by its values")
+
+
+def _rating(
+    points: int,
+    metric: Metric,
+    confidence: Literal["high", "medium", "low"],
+    profile: Profile,
+    *,
+    note: str,
+    why: str,
+) -> Rating:
+    rule: dict[str, Any] = {"type": "integer"}
+    if profile.scale is not None:
+        lowest, highest = RANGES[metric]
+        bare = {str(n): n for n in range(lowest, highest + 1)}
+        rule = {
+            "map": profile.scale | {k: v for k, v in bare.items() if k not in profile.scale}
+        }
+    if profile.nothing:
+        rule["empty"] = list(profile.nothing)
+    return Rating(
+        points=points + (1 if confidence != "low" else 0),
+        metric=metric,
+        confidence=confidence,
+        rule=rule,
+        note=note,
+        why_metric=why,
+    )
+
+
+def _ends(profile: Profile) -> tuple[int, int] | None:
+    """Return the lowest and the highest answer; None if these are no answers on a scale."""
+    if profile.scale is not None:
+        return min(profile.scale.values()), max(profile.scale.values())
+    if profile.filled == 0 or profile.whole < 0.9:
+        return None
+    inside = profile.lowest >= 0 and profile.highest <= 10
+    return (profile.lowest, profile.highest) if inside else None
+
+
+def _fits(
+    metric: Metric, ends: tuple[int, int], profile: Profile
+) -> tuple[Literal["high", "medium", "low"], str]:
+    """Compare what the heading says with what the values are."""
+    lowest, highest = RANGES[metric]
+    if not lowest <= ends[0] <= ends[1] <= highest:
+        return "low", f"its values are not all {lowest} to {highest}"
+    many = profile.filled >= _ENOUGH
+    if metric == "nps" and many and ends[0] >= 1 and ends[1] <= 5:
+        return "low", "the heading says 0 to 10, the values are 1 to 5"
+    if metric == "ces" and many and ends[1] <= 5:
+        return "low", "1 to 5 may be another scale than ours of 1 to 7"
+    note = f"{lowest} to {highest}, {highest} is best"
+    return ("high" if profile.scale is None else "medium"), note
+
+
+def _by_values(
+    ends: tuple[int, int], profile: Profile, *, named: bool
+) -> tuple[Metric, Literal["high", "medium", "low"], str]:
+    """Tell the metric by the range of the values alone."""
+    many = profile.filled >= _ENOUGH
+    if ends[1] > 7 or (ends[0] == 0 and ends[1] > 5):
+        sure = named and (many or ends[1] > 7)
+        return "nps", ("medium" if sure else "low"), "taken as 0 to 10, 10 is best"
+    if ends[0] >= 1 and ends[1] == 5 and (many or profile.scale):
+        sure = named or profile.scale is not None
+        return "csat", ("medium" if sure else "low"), "taken as 1 to 5, 5 is best"
+    if ends[1] <= 5 and ends[0] >= 1:
+        return "csat", "low", "too few values to tell the scale"
+    return "ces" if ends[1] == 7 else "nps", "low", "the values do not tell the scale"
