@@ -77,6 +77,12 @@ responses = Table(
     # Ids sort by time: a source's latest response and how many came today are one look-up.
     Index("ix_ingest_responses_of_source", "source", "id"),
     Index(
+        "ix_ingest_responses_import_id",
+        "import_id",
+        sqlite_where=text("import_id IS NOT NULL"),
+        postgresql_where=text("import_id IS NOT NULL"),
+    ),
+    Index(
         "ix_ingest_responses_unhandled",
         "announce_again_at",
         sqlite_where=text("announce_again_at IS NOT NULL"),
