@@ -6,13 +6,17 @@ budget of the whole call, so that no mapping and no payload can keep a process b
 not work out on a payload of another shape has no value; it is never an error.
 
 ``_payload``, ``_headers`` (by lower-case name) and ``_query`` mean the whole call wherever they
-stand. ``parse_json``, ``lower`` and ``entries`` are functions beside those of JMESPath.
+stand, ``_answer`` the answer that is being read. Beside the functions of JMESPath there are
+``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``before``, ``whole_number`` and
+``plain``.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,10 +35,13 @@ BUDGET: Final = 500_000
 """Steps that all expressions together may take on one call."""
 
 _CHARACTERS_A_STEP: Final = 64
-_WHOLE_CALL: Final = ("_payload", "_headers", "_query")
+_WHOLE_CALL: Final = ("_payload", "_headers", "_query", "_answer")
 # These look at all of an argument, however deep it is.
 _THOROUGH: Final = frozenset({"to_string", "contains"})
 _NUMBERS: Final = frozenset("0123456789.+-eE")
+_DIGITS: Final = re.compile(r"(?<![0-9.,])[0-9]{1,9}(?![0-9]|[.,][0-9])", re.ASCII)
+_TAG: Final = re.compile(r"/?([a-z][a-z0-9]*)", re.ASCII | re.IGNORECASE)
+_OWN_LINE: Final = frozenset({"br", "p", "div", "li", "tr"})
 
 
 class BadExpression(ValueError):
@@ -50,7 +57,10 @@ class Expression:
 
 
 class _Functions(functions.Functions):
-    """JMESPath's own functions, made safe for any payload, and three more."""
+    """JMESPath's own functions, made safe for any payload, and some more.
+
+    The added ones take anything: what they cannot look at has no value for them.
+    """
 
     @functions.signature({"types": []})
     def _func_parse_json(self, text: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -70,6 +80,52 @@ class _Functions(functions.Functions):
         if not isinstance(named, dict):
             return None
         return [{"key": key, "value": value} for key, value in named.items()]
+
+    @functions.signature({"types": []}, {"types": ["string"]}, {"types": []})
+    def _func_find(self, objects: Any, name: str, value: Any) -> Any:  # noqa: ANN401
+        """Return the first object of a list whose member ``name`` is this text or number."""
+        if not isinstance(objects, list) or not isinstance(value, str | int | float):
+            return None
+        named = (one for one in objects if isinstance(one, dict))
+        return next((one for one in named if one.get(name) == value), None)
+
+    @functions.signature({"types": []}, {"types": ["array-string"]})
+    def _func_mentions(self, text: Any, words: list[str]) -> bool:  # noqa: ANN401
+        """Tell whether a text, or one of several, has one of these small-letter words in it."""
+        texts = text if isinstance(text, list) else [text]
+        lowered = [one.lower() for one in texts if isinstance(one, str)]
+        return any(word in one for word in words for one in lowered)
+
+    @functions.signature({"types": []}, {"types": ["string"]})
+    def _func_before(self, text: Any, mark: str) -> str | None:  # noqa: ANN401
+        """Return what stands before a mark in a text; nothing where the mark is missing."""
+        if not isinstance(text, str) or mark not in text:
+            return None
+        return text.partition(mark)[0]
+
+    @functions.signature({"types": []})
+    def _func_whole_number(self, text: Any) -> int | float | None:  # noqa: ANN401
+        """Return the one whole number that a text names, as in "10 - very likely"."""
+        if not isinstance(text, str):
+            return None if isinstance(text, bool) or not isinstance(text, int | float) else text
+        named = _DIGITS.findall(text)
+        return int(named[0]) if len(named) == 1 else None
+
+    @functions.signature({"types": []})
+    def _func_plain(self, text: Any) -> str | None:  # noqa: ANN401
+        """Return the words of a text in HTML."""
+        if not isinstance(text, str):
+            return None
+        first, *rest = text.split("<")
+        words = [first]
+        for part in rest:
+            tag, closed, following = part.partition(">")
+            if not closed or not (named := _TAG.match(tag)):
+                words.append(f"<{part}")
+                continue
+            words.append("\n" if named[1].lower() in _OWN_LINE else "")
+            words.append(following)
+        return html.unescape("".join(words)).strip()
 
     @functions.signature({"types": []})
     def _func_to_string(self, value: Any) -> str:  # noqa: ANN401
@@ -161,6 +217,10 @@ class Call:
             {"_payload": payload, "_headers": dict(headers), "_query": dict(query)}
         )
 
+    def look_at(self, answer: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Let ``_answer`` mean this one from now on."""
+        self._interpreter.whole_call["_answer"] = answer
+
     def find(self, expression: Expression, value: Any) -> Any:  # noqa: ANN401
         """Return what the expression finds in ``value``, or None.
 
@@ -183,7 +243,7 @@ class _Interpreter(TreeInterpreter):
 
     def __init__(self, whole_call: Mapping[str, Any]) -> None:
         super().__init__(Options(custom_functions=_functions))
-        self._whole_call = whole_call
+        self.whole_call = dict(whole_call)
         self._left = BUDGET
 
     def found(self, tree: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
@@ -200,7 +260,7 @@ class _Interpreter(TreeInterpreter):
     def visit_field(self, node: Any, value: Any) -> Any:
         name = node["value"]
         if name in _WHOLE_CALL:
-            return self._whole_call[name]
+            return self.whole_call.get(name)
         return value.get(name) if isinstance(value, dict) else None
 
     @override

@@ -7,11 +7,14 @@ system would post it, so that a hook passes the same checks as every other way i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.expressions import Call, Expression
+from services.ingest.domain.questions import KEY, Question, asked
 from services.ingest.domain.values import CannotConvert, Conversion, Scalar
 from shared.errors import TooLarge
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS: Final = 200
 _LONGEST_PATH: Final = 400
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_.\[\]*]+", re.ASCII)
 
 NO_ANSWER: Final = "no_answer"
 """Why a part without score and comment is ignored."""
@@ -121,6 +125,7 @@ class HookMapping:
     answers: Expression | None = None
     requires: Sequence[Expression] = ()
     fields: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
+    questions: Sequence[Question] = ()
 
     def recognises(
         self,
@@ -153,7 +158,7 @@ class HookMapping:
         headers: Mapping[str, str],
         query: Mapping[str, Any],
     ) -> Sequence[Read]:
-        """Return what a call says, one item for each answer, in their order.
+        """Return what a call says, in order: one item for each answer or scored question.
 
         ``headers`` go by their lower-case names. Raises ``TooLarge`` for more answers, or more
         work, than one call may bring.
@@ -169,12 +174,10 @@ class HookMapping:
         answers = found if isinstance(found, list) else [found]
         if not answers:
             return [Ignored(reason=NO_ANSWER, path=self._within("@"))]
-        if len(answers) > MOST_ANSWERS:
-            raise TooLarge(
-                f"One call may bring {MOST_ANSWERS} answers. Send fewer at once.",
-                extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
-            )
-        return [self._read(call, answer, whole=of_list) for answer in answers]
+        _within_limit(len(answers))
+        read = [one for answer in answers for one in self._read(call, answer, whole=of_list)]
+        _within_limit(len(read))
+        return read
 
     def _ignored(self, call: Call, value: object, *, each: bool) -> IgnoreRule | None:
         return next(
@@ -186,28 +189,61 @@ class HookMapping:
             None,
         )
 
-    def _read(self, call: Call, answer: Any, *, whole: bool) -> Read:  # noqa: ANN401
+    def _read(self, call: Call, answer: Any, *, whole: bool) -> Sequence[Read]:  # noqa: ANN401
         """Read one answer; ``whole`` where it would be a payload by itself."""
         if not isinstance(answer, dict):
-            return Rejected(
-                reason="not_an_object",
-                pointer="",
-                path=self._within("@"),
-                detail="An answer is an object with members.",
-            )
+            return [
+                Rejected(
+                    reason="not_an_object",
+                    pointer="",
+                    path=self._within("@"),
+                    detail="An answer is an object with members.",
+                )
+            ]
+        call.look_at(answer)
         ignored = self._ignored(call, answer, each=False) if whole else None
         if ignored := ignored or self._ignored(call, answer, each=True):
-            return Ignored(reason=ignored.reason)
+            return [Ignored(reason=ignored.reason)]
         for required in self.requires:
             if call.find(required, answer) is None:
-                return _missing("", self._within(required.text))
+                return [_missing("", self._within(required.text))]
         members: dict[str, Any] = {}
         paths: dict[str, str] = {}
         for name, rules in self.fields.items():
             wrong = self._fill(call, name, rules, answer, members, paths)
             if wrong is not None:
-                return wrong
-        return self._judged(members, paths)
+                return [wrong]
+        if "external_id" not in members:
+            return [_missing("/external_id", self._paths(self.fields["external_id"]))]
+        return self._scored(call, answer, members, paths) or [self._judged(members, paths)]
+
+    def _scored(
+        self,
+        call: Call,
+        answer: Mapping[str, Any],
+        members: Mapping[str, Any],
+        paths: Mapping[str, str],
+    ) -> Sequence[Read]:
+        """Return a response for each question with a score; the comment goes with the first."""
+        found: list[Read] = []
+        used: set[str] = set()
+        for question, item in asked(call, self.questions, answer):
+            first = not any(isinstance(one, Document) for one in found)
+            shared = {n: v for n, v in members.items() if n != "comment" or first}
+            own, own_paths = deepcopy(shared), dict(paths)
+            rules = {KEY: question.key, **question.fields}
+            wrongs = (
+                self._fill(call, name, some, item, own, own_paths)
+                for name, some in rules.items()
+            )
+            wrong = next((one for one in wrongs if one is not None), None)
+            if wrong is not None:
+                found.append(wrong)
+            elif own.get("score") is not None:
+                own["external_id"] += _suffix(own.pop(KEY, None), used)
+                own_paths.pop(f"/{KEY}", None)
+                found.append(Document(members=own, paths=own_paths))
+        return found
 
     def _fill(  # noqa: PLR0917 - one member of one answer
         self,
@@ -236,11 +272,15 @@ class HookMapping:
         return None
 
     def _judged(self, members: dict[str, Any], paths: dict[str, str]) -> Read:
-        """Return what is left once it is clear whether there is an id, and an answer."""
-        if "external_id" not in members:
-            return _missing("/external_id", self._paths(self.fields.get("external_id", ())))
+        """Return an answer without scored questions, if it says anything at all."""
         if "score" not in members and "comment" not in members:
-            sought = [*self.fields.get("score", ()), *self.fields.get("comment", ())]
+            wanted = [self.fields, *(question.fields for question in self.questions)]
+            sought = [
+                rule
+                for name in ("score", "comment")
+                for one in wanted
+                for rule in one.get(name, ())
+            ]
             return Ignored(reason=NO_ANSWER, path=self._paths(sought))
         return Document(members=members, paths=paths)
 
@@ -253,7 +293,28 @@ class HookMapping:
         """Return a path of an answer as one of the payload."""
         if self.answers is None or path.startswith(("_payload", "_headers", "_query")):
             return path
+        if not _PLAIN_PATH.fullmatch(self.answers.text):
+            return path  # one of several places, and more words would tell less
         return self.answers.text if path == "@" else f"{self.answers.text}.{path}"
+
+
+def _within_limit(number: int) -> None:
+    if number > MOST_ANSWERS:
+        raise TooLarge(
+            f"One call may bring {MOST_ANSWERS} answers. Send fewer at once.",
+            extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
+        )
+
+
+def _suffix(key: object, used: set[str]) -> str:
+    """Return what tells a question's id from the answer's; no two are the same."""
+    first = suffix = "" if key is None else f":{key}"
+    n = 1
+    while suffix in used:
+        n += 1
+        suffix = f"{first}:{n}"
+    used.add(suffix)
+    return suffix
 
 
 def _value(call: Call, rule: Rule, answer: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -129,9 +129,13 @@ class RuleReader:
                 "missing",
                 "is required: without the answer's own id a repetition would count twice",
             )
+        return self.members(value, "/fields")
+
+    def members(self, value: Mapping[Any, Any], place: str) -> dict[str, tuple[Rule, ...]]:
+        """Return the rules of members of a response."""
         found: dict[str, tuple[Rule, ...]] = {}
         for name, given in value.items():
-            pointer = f"/fields/{escaped(name)}"
+            pointer = f"{place}/{escaped(name)}"
             if name not in MEMBERS and not (
                 isinstance(name, str) and name.startswith("attributes.") and name[11:].strip()
             ):
@@ -142,21 +146,20 @@ class RuleReader:
                     f"Known: {', '.join(MEMBERS)}; anything else is attributes.<name>.",
                 )
                 continue
-            several = given if isinstance(given, list) else [given]
-            if not 0 < len(several) <= _MOST_RULES:
-                self.wrong(pointer, "wrong_type", f"has 1 to {_MOST_RULES} rules")
-                continue
-            found[name] = tuple(
-                rule
-                for n, one in enumerate(several)
-                if (
-                    rule := self.rule(
-                        name, one, f"{pointer}/{n}" if isinstance(given, list) else pointer
-                    )
-                )
-                is not None
-            )
+            found[name] = self.rules(name, given, pointer)
         return found
+
+    def rules(self, member: str, given: object, pointer: str) -> tuple[Rule, ...]:
+        """Return the rules of one member; one alone stands for a list of one."""
+        several = given if isinstance(given, list) else [given]
+        if not 0 < len(several) <= _MOST_RULES:
+            self.wrong(pointer, "wrong_type", f"has 1 to {_MOST_RULES} rules")
+            return ()
+        read = (
+            self.rule(member, one, f"{pointer}/{n}" if isinstance(given, list) else pointer)
+            for n, one in enumerate(several)
+        )
+        return tuple(rule for rule in read if rule is not None)
 
     def rule(self, member: str, value: object, pointer: str) -> Rule | None:
         """Return one rule of a member."""

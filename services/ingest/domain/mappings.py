@@ -20,7 +20,8 @@ from services.ingest.domain.hook_mapping import (
     Read,
     Rejected,
 )
-from services.ingest.domain.mapping_rules import MEMBERS, RuleReader, kind_of
+from services.ingest.domain.mapping_rules import MEMBERS, RuleReader, escaped, kind_of
+from services.ingest.domain.questions import Question
 from services.ingest.domain.signatures import BadScheme, Scheme, read_scheme
 from shared.errors import Invalid
 
@@ -37,10 +38,11 @@ __all__ = [
 
 _PARTS: Final = (
     "version", "sender", "name", "extends", "documentation", "recognise", "signature",
-    "verification", "ignore", "answers", "requires", "fields",
+    "verification", "ignore", "answers", "requires", "fields", "questions",
 )  # fmt: skip
 _CHECK: Final = ("method", "query", "header", "when", "status", "answer")
 _IGNORE: Final = ("when", "reason", "each")
+_QUESTION: Final = ("each", "with", "key", "fields")
 
 _DEEPEST: Final = 5
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -140,6 +142,10 @@ class _Reading(RuleReader):
                 if (path := self.expression(one, f"/requires/{n}", needed=True)) is not None
             ],
             fields=self.fields(whole.get("fields")),
+            questions=[
+                self.question(one, f"/questions/{n}")
+                for n, one in self.items(whole.get("questions"), "/questions")
+            ],
         )
 
     def scheme(self, value: object) -> Scheme | None:
@@ -215,3 +221,36 @@ class _Reading(RuleReader):
             self.wrong(f"{pointer}/each", "wrong_type", "is true or false")
             each = False
         return None if when is None else IgnoreRule(when=when, reason=reason, each=each)
+
+    def question(self, value: object, pointer: str) -> Question:
+        """Return where questions of one kind lie, and how they are read."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("fields"), Mapping):
+            self.wrong(
+                pointer,
+                "wrong_type",
+                "is an object, as in {each: …, fields: {metric: …, score: …}}",
+            )
+            return Question()
+        self.only(value, _QUESTION, pointer)
+        if "score" not in value["fields"]:
+            self.wrong(
+                f"{pointer}/fields/score",
+                "missing",
+                "is required: a question without a score is no response of its own",
+            )
+        names = value.get("with", {})
+        if not isinstance(names, Mapping) or not all(isinstance(name, str) for name in names):
+            self.wrong(f"{pointer}/with", "wrong_type", "is an object from names to paths")
+            names = {}
+        read = {
+            name: self.expression(path, f"{pointer}/with/{escaped(name)}", needed=True)
+            for name, path in names.items()
+        }
+        return Question(
+            each=self.expression(value.get("each"), f"{pointer}/each"),
+            names={name: path for name, path in read.items() if path is not None},
+            key=self.rules("external_id", value["key"], f"{pointer}/key")
+            if "key" in value
+            else (),
+            fields=self.members(value["fields"], f"{pointer}/fields"),
+        )
