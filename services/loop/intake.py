@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.loop.journey.handlers import owners_of
+from services.loop.journey.handlers import note_codes, owners_of
 from services.loop.resources import Loop
 from services.loop.responses.domain import Response
 from services.loop.responses.handlers import (
     keys_of,
+    named_by,
     open_person,
     store_responses,
 )
@@ -59,8 +60,11 @@ async def _take_in(
     responses = [_response(one) for one in arrived.values()]
 
     keys = await keys_of(tx, loop.person_keys, responses)
-    owners = await owners_of(tx, [r.touchpoint for r in responses if r.touchpoint], now=now)
+    await note_codes(tx, map(named_by, responses), now=now)
     stored = await store_responses(tx, responses)
+    owners = await owners_of(
+        tx, {r.id: (r.touchpoint, r.received_at) for r in stored.standing.values()}
+    )
     # Of what was overtaken on the way the later answer stands, maybe under another person.
     if others := [r for r in stored.standing.values() if r.person_ref not in keys]:
         keys = {**keys, **await keys_of(tx, loop.person_keys, others)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.loop import listeners
 from services.loop.jobs import TimerWorker
-from services.loop.journey.api import router as touchpoints
+from services.loop.journey.api import ROUTERS as JOURNEY
+from services.loop.journey.handlers import ensure_other
 from services.loop.pages import ROUTERS as PAGES
 from services.loop.resources import Loop
 from services.loop.responses.api import router as scores
@@ -29,10 +30,11 @@ def build(kit: Kit) -> Service:
     async def prepare() -> None:
         async with loop.database.transaction() as tx:
             await install_starter(tx, now=loop.clock.now())
+            await ensure_other(tx, now=loop.clock.now())
 
     return Service(
         name="loop",
-        routers=[*PAGES, tasks, themes, scores, touchpoints],
+        routers=[*PAGES, tasks, themes, scores, *JOURNEY],
         workers=[
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(

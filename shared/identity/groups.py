@@ -37,6 +37,7 @@ class Department:
     name: str
     head_id: str | None
     created_at: datetime
+    version: int = 1
 
 
 async def team(view: Reading, team_id: str) -> Team | None:
@@ -72,6 +73,16 @@ async def department(view: Reading, department_id: str) -> Department | None:
     return _department(row) if row else None
 
 
+async def list_departments(
+    view: Reading, *, limit: int = 200, after: str | None = None
+) -> Sequence[Department]:
+    """Return departments in the order of their ids, beginning behind the id ``after``."""
+    query = select(departments).order_by(departments.c.id).limit(limit)
+    if after is not None:
+        query = query.where(departments.c.id > after)
+    return [_department(row) for row in await view.all(query)]
+
+
 def _team(row: Row[Any]) -> Team:
     return Team(
         id=row.id,
@@ -83,4 +94,10 @@ def _team(row: Row[Any]) -> Team:
 
 
 def _department(row: Row[Any]) -> Department:
-    return Department(id=row.id, name=row.name, head_id=row.head_id, created_at=row.created_at)
+    return Department(
+        id=row.id,
+        name=row.name,
+        head_id=row.head_id,
+        created_at=row.created_at,
+        version=row.version,
+    )

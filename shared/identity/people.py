@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Select, insert, select, update
 
 from shared.errors import Conflict, Finding, Invalid, NotFound
 from shared.identity import audit
@@ -77,6 +77,11 @@ async def list_staff(
     if not with_disabled:
         query = query.where(staff.c.disabled_at.is_(None))
     return [_staff(row) for row in await view.all(query)]
+
+
+def disabled() -> Select[tuple[str]]:
+    """Return the query of those who can be given no work, as a condition for other stores."""
+    return select(staff.c.id).where(staff.c.disabled_at.is_not(None))
 
 
 async def first_administrator(view: Reading) -> Staff | None:

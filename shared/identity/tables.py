@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Integer,
     LargeBinary,
     String,
     Table,
@@ -24,6 +25,7 @@ departments = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("head_id", String(40)),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
 )
 
 teams = Table(

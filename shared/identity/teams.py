@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Finding, Invalid, NotFound, Stale
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
 from shared.identity.groups import Department, Team, department, team
-from shared.identity.people import checked_email, checked_name, wanted
+from shared.identity.people import checked_email, checked_name, staff_member, wanted
 from shared.identity.principal import Principal
 from shared.identity.tables import departments, team_members, teams
 from shared.ids import new_id
@@ -18,7 +18,7 @@ from shared.ids import new_id
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from shared.db.transaction import Transaction
+    from shared.db.transaction import Reading, Transaction
 
 
 async def create_team(
@@ -112,7 +112,7 @@ async def create_department(
 ) -> Department:
     """Add a department; raise ``Conflict`` when the name is taken."""
     if head_id is not None:
-        await wanted(tx, head_id)
+        await _check_head(tx, head_id)
     part = Department(
         id=new_id("dep"), name=checked_name(name), head_id=head_id, created_at=now
     )
@@ -135,11 +135,17 @@ async def update_department(
     by: Principal = SYSTEM,
     name: str | None = None,
     head_id: str | None = None,
+    expected: int | None = None,
 ) -> Department:
-    """Change what is given."""
+    """Change what is given; an empty ``head_id`` takes the head away.
+
+    ``expected`` is the version the caller knows; None takes the risk of overwriting.
+    """
     part = await department(tx, department_id)
     if part is None:
-        raise NotFound("There is no such department.")
+        raise NotFound("There is no such department. List them at /v1/departments.")
+    if expected is not None and expected != part.version:
+        raise _stale(part.version)
     values: dict[str, Any] = {}
     if name is not None and name != part.name:
         values["name"] = checked_name(name)
@@ -147,16 +153,44 @@ async def update_department(
             select(departments.c.id).where(departments.c.name == values["name"])
         ):
             raise Conflict("A department with this name exists already.", slug="name-taken")
-    if head_id is not None:
-        await wanted(tx, head_id)
-        values["head_id"] = head_id
+    if head_id is not None and head_id != (part.head_id or ""):
+        if head_id:
+            await _check_head(tx, head_id)
+        values["head_id"] = head_id or None
     if not values:
         return part
-    await tx.execute(
-        update(departments).where(departments.c.id == department_id).values(**values)
+    changing = await tx.execute(
+        update(departments)
+        .where(departments.c.id == department_id, departments.c.version == part.version)
+        .values(**values, version=part.version + 1)
     )
+    if changing.rowcount != 1:
+        raise _stale(part.version + 1)
     await audit.record(
         tx, by, "department.changed", department_id, {"changed": sorted(values)}, now=now
     )
     changed = await department(tx, department_id)
     return changed or part
+
+
+async def _check_head(view: Reading, staff_id: str) -> None:
+    person = await staff_member(view, staff_id)
+    if person is None or not person.active:
+        raise Invalid(
+            "This head is nobody who works here.",
+            [
+                Finding(
+                    pointer="/head_id",
+                    code="unknown_staff",
+                    detail="no active member of staff has this id",
+                    fix="send an id of /v1/staff, or null for nobody",
+                )
+            ],
+        )
+
+
+def _stale(current: int) -> Stale:
+    return Stale(
+        "Somebody changed this department meanwhile. Read it again and repeat the change.",
+        extra={"version": current},
+    )

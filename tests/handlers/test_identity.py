@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from shared.db.transaction import Database
-from shared.errors import Conflict, Invalid, Misconfigured, NotFound
+from shared.errors import Conflict, Invalid, Misconfigured, Stale
 from shared.identity import (
     audit,
     defaults,
@@ -155,9 +155,12 @@ async def test_departments_and_teams_have_names_of_their_own(database, clock):
     with pytest.raises(Conflict):
         async with database.transaction() as tx:
             await teams.create_department(tx, name=" Workshop ", now=now)
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid):
         async with database.transaction() as tx:
             await teams.update_department(tx, part.id, head_id="stf_unknown", now=now)
+    with pytest.raises(Stale):
+        async with database.transaction() as tx:
+            await teams.update_department(tx, part.id, name="Works", expected=2, now=now)
     async with database.transaction() as tx:
         assert (
             await teams.update_department(tx, part.id, name="Works", now=now)

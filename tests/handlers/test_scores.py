@@ -43,7 +43,7 @@ async def _scores(
         }  # type: ignore[arg-type] # strings of JSON
     )
     async with intake.database.reading() as view:
-        return list(await scores(view, chosen, group_by))
+        return list(await scores(view, chosen, group_by, now=intake.clock.now()))
 
 
 def _answers(**counts: int) -> list[dict[str, object]]:

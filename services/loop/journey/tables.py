@@ -1,10 +1,10 @@
-"""The touchpoints, known and merely seen."""
+"""The touchpoints and lists of codes, known and merely seen, and how often each was named."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, String, Table
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, String, Table, false
 
-from shared.db.base import UtcDateTime, metadata
+from shared.db.base import Json, UtcDateTime, metadata
 
 touchpoints = Table(
     "loop_touchpoints",
@@ -12,10 +12,52 @@ touchpoints = Table(
     Column("code", String(200), primary_key=True),
     Column("name", String(200)),
     Column("macro", String(200)),
-    Column("owner_id", String(40)),
-    Column("owner_kind", String(10)),
-    Column("department_id", String(40)),
+    Column("key", Boolean, nullable=False, server_default=false()),
+    # What it stands for; resolved when it is read, so that it can be taken back.
+    Column("alias_of", ForeignKey("loop_touchpoints.code"), index=True),
     Column("mapped", Boolean, nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
 )
+
+touchpoint_owners = Table(
+    "loop_touchpoint_owners",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("code", ForeignKey("loop_touchpoints.code"), nullable=False),
+    Column("owner_id", String(40), index=True),
+    Column("owner_kind", String(10)),
+    Column("department_id", String(40)),
+    Column("valid_from", UtcDateTime, nullable=False),
+    Column("valid_until", UtcDateTime),
+    Index("ix_loop_touchpoint_owners_of_touchpoint", "code", "valid_from", unique=True),
+)
+"""Periods; those of one touchpoint never overlap, which its version guards."""
+
+codes = Table(
+    "loop_codes",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("code", String(200), primary_key=True),
+    Column("labels", Json, nullable=False),
+    Column("alias_of", String(200)),
+    Column("described", Boolean, nullable=False),
+    Column("retired_at", UtcDateTime),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+"""Segments, products and contact reasons."""
+
+answer_rollups = Table(
+    "loop_answer_rollups",
+    metadata,
+    # A digest of the members that tell roll-ups apart, which may be too long for an index.
+    Column("key", String(32), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("code", String(200), nullable=False),
+    Column("emotion", String(200), nullable=False),
+    Column("n", Integer, nullable=False),
+    Index("ix_loop_answer_rollups_of_kind", "kind", "day"),
+)
+"""Responses per UTC day and code, scored or not; emotions are told apart under reasons."""

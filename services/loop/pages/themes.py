@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.loop.journey import store as journey
+from services.loop.journey.handlers import meant_by
 from services.loop.pages.shapes import Mark, Words, mark_of, words_of
 from services.loop.pages.site import pages
 from services.loop.resources import Loop
@@ -167,6 +168,7 @@ async def show_all(request: Request, _caller: _Caller) -> Response:
                 last=asked.today,
                 of={"touchpoint": asked.touchpoint} if asked.touchpoint else {},
             ),
+            now=loop.clock.now(),
         )
         touchpoints = await _touchpoints(view)
     lines = [
@@ -285,7 +287,8 @@ def _line(
 async def _weekly(view: Reading, asked: Asked) -> Mapping[str, Sequence[int]]:
     """Return the mentions of the last twelve weeks, each ending on today's weekday."""
     first = asked.today - timedelta(days=7 * _WEEKS - 1)
-    found = await mentions_by_day(view, first=first, last=asked.today, of=asked.narrowed)
+    meant = await meant_by(view, asked.narrowed)
+    found = await mentions_by_day(view, first=first, last=asked.today, of=meant)
     weekly = {}
     for theme_id, days in found.items():
         weeks = [0] * _WEEKS
@@ -296,8 +299,8 @@ async def _weekly(view: Reading, asked: Asked) -> Mapping[str, Sequence[int]]:
 
 
 async def _touchpoints(view: Reading) -> Sequence[Option]:
-    found = await journey.page_of(view, after=None, most=200)
-    options = [Option(value=one.code, label=one.name or one.code) for one in found]
+    found = await journey.offered(view)
+    options = [Option(value=code, label=name) for code, name in found.items()]
     return sorted(options, key=lambda option: option.label.casefold())
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from services.loop.resources import Loop
 from services.loop.responses.handlers import GroupBy, GroupedScore, scores
 from services.loop.responses.schemas import ScoreList
-from services.loop.responses.store import Dimension, ScoreFilter
+from services.loop.responses.store import Dimension, Duty, ScoreFilter
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
@@ -28,12 +28,19 @@ def _of(
     segment: _Filter = None,
     product: _Filter = None,
     channel: _Filter = None,
-) -> dict[Dimension, str]:
-    given: dict[Dimension, str | None] = {
+    reason: _Filter = None,
+    *,
+    department: _Filter = None,
+    owner: _Filter = None,
+) -> dict[Dimension | Duty, str]:
+    given: dict[Dimension | Duty, str | None] = {
         "touchpoint": touchpoint,
         "segment": segment,
         "product": product,
         "channel": channel,
+        "reason": reason,
+        "department": department,
+        "owner": owner,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -44,7 +51,7 @@ async def get_scores(
     _caller: _Reader,
     page: Paged,
     days: Period,
-    of: Annotated[dict[Dimension, str], Depends(_of)],
+    of: Annotated[dict[Dimension | Duty, str], Depends(_of)],
     *,
     metric: Literal["nps", "csat", "ces"] = "nps",
     measurement: Literal["transactional", "periodic", "unsolicited"] = "transactional",
@@ -53,6 +60,9 @@ async def get_scores(
     """Return scores of one metric and one kind of measurement, by group.
 
     Days are UTC; the default is the last twelve weeks. What a sender left out is “unknown”.
+    Codes that stand for another one count as that one. Departments and owners, by their ids,
+    are those that answer for the touchpoint now, whoever did when the answer came; of
+    touchpoints without one they are “unknown”.
     """
     loop = resources(request, Loop)
     first, last = days
@@ -60,7 +70,7 @@ async def get_scores(
     name = f"scores?{metric}&{measurement}&{group_by}&{first}&{last}&{sorted(of.items())}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        rows = await scores(view, wanted, group_by)
+        rows = await scores(view, wanted, group_by, now=loop.clock.now())
     if after is not None:
         rows = [row for row in rows if _value(row) > after[0]]
     return {

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from services.loop.journey.domain import UNKNOWN
 from shared.stats.categories import Category, Metric
-
-UNKNOWN: Final = "unknown"
-"""What stands for a touchpoint, segment, product or channel that the sender left out."""
 
 _HIGH: Final = frozenset({Category.PROMOTER, Category.SATISFIED})
 _LOW: Final = frozenset({Category.DETRACTOR, Category.DISSATISFIED})
@@ -106,6 +104,7 @@ class Cell(NamedTuple):
     segment: str
     product: str
     channel: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -152,6 +151,7 @@ def cell_of(response: Response) -> Cell:
         response.segment or UNKNOWN,
         response.product or UNKNOWN,
         response.channel or UNKNOWN,
+        response.reason or UNKNOWN,
     )
 
 

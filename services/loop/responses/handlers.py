@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
+from services.loop.journey.domain import Selection
+from services.loop.journey.handlers import (
+    Folds,
+    Named,
+    count_answers,
+    folds_of,
+)
 from services.loop.responses import store
 from services.loop.responses.domain import Personal, Response, Sums, moves
-from services.loop.responses.store import Dimension, ScoreFilter
+from services.loop.responses.store import Dimension, Duty, ScoreFilter
 from shared.db.transaction import Reading, Transaction
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import open_document
 from shared.stats.scores import ScoreRow, score_row
 
 Span = Literal["week", "month"]
-GroupBy = Literal[Dimension, Span]
+GroupBy = Literal[Dimension, Duty, Span]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +50,23 @@ async def store_responses(tx: Transaction, responses: Sequence[Response]) -> Sto
     await store.add_all(tx, [r for r in current if r.id not in former])
     await store.replace_all(tx, [r for r in current if r.id in former])
     await store.move_rollups(tx, moves(current, former.values()))
+    await count_answers(tx, map(named_by, current), map(named_by, former.values()))
     return Stored(
         current=current,
         former=former,
         standing={**known, **{r.id: r for r in current}},
+    )
+
+
+def named_by(response: Response) -> Named:
+    """Return the codes that a response names."""
+    return Named(
+        day=response.day,
+        touchpoint=response.touchpoint,
+        segment=response.segment,
+        product=response.product,
+        reason=response.reason,
+        emotion=response.emotion,
     )
 
 
@@ -89,26 +109,50 @@ class GroupedScore:
 
 
 async def scores(
-    view: Reading, wanted: ScoreFilter, group_by: GroupBy | None = None
+    view: Reading, wanted: ScoreFilter, group_by: GroupBy | None = None, *, now: datetime
 ) -> Sequence[GroupedScore]:
     """Return the scores of one metric and one measurement, in the order of their groups.
 
     Weeks (ISO 8601, from Monday) and months without an answer appear too: a gap is a finding.
     Groups of the other kinds appear when they have answers; without a group there is one row.
+    Codes that stand for others count as those. Departments and owners are those who answer for
+    the touchpoint ``now``; of touchpoints without one it is unknown.
     """
+    folds = await folds_of(view, now=now)
+    meant = [_meant(folds, name, value) for name, value in wanted.of.items()]
     if group_by is None:
-        return [_grouped({}, wanted, (await store.sums_by(view, wanted, None))[None])]
+        whole = await store.sums_by(view, wanted, None, meant=meant)
+        return [_grouped({}, wanted, whole[None])]
     if group_by == "week" or group_by == "month":  # noqa: PLR1714 - narrows the type
         spans = {_span(day, group_by): Sums() for day in _days(wanted)}
-        for day, sums in (await store.sums_by(view, wanted, "day")).items():
+        for day, sums in (await store.sums_by(view, wanted, "day", meant=meant)).items():
             spans[_span(day, group_by)].merge(sums)
         return [_grouped({group_by: span}, wanted, sums) for span, sums in spans.items()]
-    found = await store.sums_by(view, wanted, group_by)
+    dimension = _dimension(group_by)
+    groups: dict[str, Sums] = {}
+    for code, sums in (await store.sums_by(view, wanted, dimension, meant=meant)).items():
+        value = folds.resolve(dimension, code)
+        if group_by == "department" or group_by == "owner":  # noqa: PLR1714 - as above
+            value = folds.duty(group_by, value)
+        groups.setdefault(value, Sums()).merge(sums)
     return [
         _grouped({group_by: value}, wanted, sums)
-        for value, sums in sorted(found.items())
+        for value, sums in sorted(groups.items())
         if sums.n
     ]
+
+
+def _dimension(name: Dimension | Duty) -> Dimension:
+    if name == "department" or name == "owner":  # noqa: PLR1714 - as above
+        return "touchpoint"
+    return name
+
+
+def _meant(folds: Folds, name: Dimension | Duty, value: str) -> tuple[Dimension, Selection]:
+    """Return which codes, as they were sent, a filter means."""
+    if name == "department" or name == "owner":  # noqa: PLR1714 - as above
+        return "touchpoint", folds.touchpoints_of(name, value)
+    return name, Selection(codes=folds.of(name, value))
 
 
 def _grouped(group: Mapping[GroupBy, str], wanted: ScoreFilter, sums: Sums) -> GroupedScore:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    bindparam,
+    case,
+    false,
+    func,
+    select,
+    true,
+    update,
+)
 
+from services.loop.journey.domain import Selection
 from services.loop.responses.domain import Cell, Response, Sums
 from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
@@ -16,8 +27,9 @@ from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
 from shared.stats.categories import Category, Metric
 
-Dimension = Literal["touchpoint", "segment", "product", "channel"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+Dimension = Literal["touchpoint", "segment", "product", "channel", "reason"]
+Duty = Literal["department", "owner"]
+"""What a score can be grouped by besides: who answers for the touchpoint now."""
 
 _MEMBERS = tuple(member.name for member in fields(Response))
 _SUMS = tuple(member.name for member in fields(Sums))
@@ -31,7 +43,7 @@ class ScoreFilter:
     measurement: str
     first: date
     last: date
-    of: Mapping[Dimension, str]
+    of: Mapping[Dimension | Duty, str]
 
 
 async def find(view: Reading, response_id: str) -> Response | None:
@@ -72,15 +84,22 @@ async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:
 
 
 async def sums_by(
-    view: Reading, wanted: ScoreFilter, group: Dimension | Literal["day"] | None
+    view: Reading,
+    wanted: ScoreFilter,
+    group: Dimension | Literal["day"] | None,
+    *,
+    meant: Sequence[tuple[Dimension, Selection]],
 ) -> Mapping[Any, Sums]:
-    """Add up the roll-ups per value of ``group``; without one there is one sum, under None."""
+    """Add up the roll-ups per value of ``group``; without one there is one sum, under None.
+
+    ``meant`` is what the filter means in codes as they were sent.
+    """
     columns = score_rollups.c
     statement = select(*(func.sum(columns[name]).label(name) for name in _SUMS)).where(
         columns.metric == wanted.metric,
         columns.measurement == wanted.measurement,
         columns.day.between(wanted.first, wanted.last),
-        *(columns[name] == value for name, value in wanted.of.items()),
+        *(_among(columns[name], selection, view.dialect) for name, selection in meant),
     )
     if group is not None:
         statement = statement.add_columns(columns[group].label("value")).group_by(
@@ -92,6 +111,14 @@ async def sums_by(
         )
         for row in await view.all(statement)
     }
+
+
+def _among(
+    column: ColumnElement[str], selection: Selection, dialect: str
+) -> ColumnElement[bool]:
+    found = among(column, sorted(selection.codes), dialect)
+    # Turned around by hand: "not equal to any of them" would be something else.
+    return case((found, false()), else_=true()) if selection.all_but else found
 
 
 async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[str, Response]:

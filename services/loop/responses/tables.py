@@ -42,7 +42,7 @@ responses = Table(
 score_rollups = Table(
     "loop_score_rollups",
     metadata,
-    # A digest of the eight members that tell roll-ups apart: together they would be too long
+    # A digest of the members that tell roll-ups apart: together they would be too long
     # for an index.
     Column("key", String(32), primary_key=True),
     Column("day", Date, nullable=False),
@@ -52,6 +52,7 @@ score_rollups = Table(
     Column("segment", String(200), nullable=False),
     Column("product", String(200), nullable=False),
     Column("channel", String(200), nullable=False),
+    Column("reason", String(200), nullable=False, server_default="unknown"),
     Column("n", Integer, nullable=False),
     Column("high", Integer, nullable=False),
     Column("middle", Integer, nullable=False),

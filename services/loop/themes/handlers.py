@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Response
 from services.loop.themes import store
 from services.loop.themes.domain import (
@@ -200,9 +201,10 @@ async def list_themes(
     """
     length = last - first + timedelta(days=1)
     taxonomy = (await current_taxonomy(view)).taxonomy
-    now = await store.counts_by_theme(view, first=first, last=last, of=of or {})
+    meant = await meant_by(view, of or {})
+    now = await store.counts_by_theme(view, first=first, last=last, of=meant)
     then = await store.counts_by_theme(
-        view, first=first - length, last=first - timedelta(days=1), of=of or {}
+        view, first=first - length, last=first - timedelta(days=1), of=meant
     )
     comments = now.get(EVERY_COMMENT, Counts()).mentions
     former_comments = then.get(EVERY_COMMENT, Counts()).mentions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Literal
@@ -169,10 +169,11 @@ async def move_rollups(tx: Transaction, changes: Mapping[ThemeCell, Counts]) -> 
 
 
 async def counts_by_theme(
-    view: Reading, *, first: date, last: date, of: Mapping[Dimension, str]
+    view: Reading, *, first: date, last: date, of: Mapping[Dimension, Collection[str]]
 ) -> Mapping[str, Counts]:
     """Add up the mentions of every theme in these days, both included.
 
+    ``of`` narrows to the codes, as they were sent, that it names.
     Under ``EVERY_COMMENT`` stand the comments with and without a theme.
     """
     columns = theme_rollups.c
@@ -180,7 +181,7 @@ async def counts_by_theme(
         select(columns.theme_id, *(func.sum(columns[name]).label(name) for name in _COUNTS))
         .where(
             columns.day.between(first, last),
-            *(columns[name] == value for name, value in of.items()),
+            *(among(columns[name], sorted(of[name]), view.dialect) for name in of),
         )
         .group_by(columns.theme_id)
     )
@@ -191,7 +192,7 @@ async def counts_by_theme(
 
 
 async def mentions_by_day(
-    view: Reading, *, first: date, last: date, of: Mapping[Dimension, str]
+    view: Reading, *, first: date, last: date, of: Mapping[Dimension, Collection[str]]
 ) -> Mapping[str, Mapping[date, int]]:
     """Return the mentions of every theme per day, days without any left out."""
     columns = theme_rollups.c
@@ -200,7 +201,7 @@ async def mentions_by_day(
         select(columns.theme_id, columns.day, func.sum(columns.mentions).label("mentions"))
         .where(
             columns.day.between(first, last),
-            *(columns[name] == value for name, value in of.items()),
+            *(among(columns[name], sorted(of[name]), view.dialect) for name in of),
         )
         .group_by(columns.theme_id, columns.day)
     ):

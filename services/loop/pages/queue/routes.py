@@ -72,7 +72,7 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
             order=asked.order,
         )
         names = await journey.named(view)
-        codes = [found.code for found in await journey.page_of(view, after=None, most=200)]
+        offered = await journey.offered(view)
         themes = theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
         lines = await lines_of(view, rows[:_LIMIT], names=names, themes=themes, now=now)
     more = len(rows) > _LIMIT
@@ -92,7 +92,7 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         ),
         filtered=asked.filtered,
         touchpoints=sorted(
-            (Option(value=code, label=names.get(code, code)) for code in codes),
+            (Option(value=code, label=label) for code, label in offered.items()),
             key=lambda option: option.label.casefold(),
         ),
         scores=_score_options(reader),

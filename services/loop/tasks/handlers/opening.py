@@ -52,7 +52,7 @@ async def open_tasks(
 ) -> Mapping[str, Opened | NoAction]:
     """Open the tasks that the rules call for; tell for each response what became of it.
 
-    ``owners`` is by touchpoint code, ``causes`` by response id. A response that has a task
+    ``owners`` and ``causes`` are by response id. A response that has a task
     keeps it, and the task follows the revision. Of ``erased`` persons nobody can be called:
     no task of theirs is opened, and the answer says nothing of those that have none.
     """
@@ -68,7 +68,7 @@ async def open_tasks(
             task_id=new_id("tsk"),
             rule=decision.rule,
             scheme=_scheme_of(decision, schemes),
-            owner=owners.get(latest[response_id].touchpoint or "", DEFAULT_OWNER),
+            owner=owners.get(response_id, DEFAULT_OWNER),
             now=now,
         )
         for response_id, decision in decisions.items()

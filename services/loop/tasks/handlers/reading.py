@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
 from services.loop.tasks import store
 from services.loop.tasks.domain.task import Entry, FollowUpTask
@@ -102,6 +103,9 @@ async def list_tasks(
     whole: bool = True,
 ) -> Sequence[TaskView]:
     """Return up to ``most`` tasks, what breaks first before the others."""
+    if wanted.touchpoint is not None:
+        meant = await meant_by(view, {"touchpoint": wanted.touchpoint})
+        wanted = replace(wanted, touchpoint=None, touchpoints=meant["touchpoint"])
     tasks = await store.page_of(view, wanted, now=now, after=after, most=most, order=order)
     return await _views(view, tasks, caller=caller, person_keys=person_keys, whole=whole)
 

@@ -36,6 +36,8 @@ class TaskFilter:
     response_id: str | None = None
     person_ref: str | None = None
     touchpoint: str | None = None
+    touchpoints: frozenset[str] | None = None
+    """The same as codes: with those that stand for the touchpoint."""
     segment: str | None = None
     theme: str | None = None
     overdue: bool | None = None
@@ -155,8 +157,11 @@ def _conditions(wanted: TaskFilter, now: datetime) -> list[ColumnElement[bool]]:
             found.append(tasks.c.ended_at.is_(None))
         if wanted.states != OPEN:
             found.append(tasks.c.state.in_(sorted(state.value for state in wanted.states)))
-    if wanted.owners is not None:
-        found.append(tasks.c.owner_id.in_(sorted(wanted.owners)))
+    found += [
+        tasks.c[name].in_(sorted(values))
+        for name, values in (("owner_id", wanted.owners), ("touchpoint", wanted.touchpoints))
+        if values is not None
+    ]
     found += [
         tasks.c[name] == value
         for name in ("response_id", "person_ref", "touchpoint", "segment")

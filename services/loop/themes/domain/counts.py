@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, NamedTuple
 
-from services.loop.responses.domain import UNKNOWN, Response
+from services.loop.journey.domain import UNKNOWN
+from services.loop.responses.domain import Response
 
 EVERY_COMMENT: Final = ""
 """Stands where a theme would, in the cell that counts comments with and without a theme."""
