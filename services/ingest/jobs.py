@@ -1,4 +1,4 @@
-"""What ingest does by itself: announce again what nobody handled.
+"""What ingest does by itself: announce again what nobody handled, and look after its sources.
 
 A broker that lost its disk may lose what it had taken; nothing that was answered with 202 may
 be lost with it. The announcement goes out again under the same event id, so that whoever did
@@ -11,7 +11,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.ingest import store
-from services.ingest.handlers import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
+from services.ingest.handlers import (
+    ANNOUNCE_AGAIN_AFTER,
+    announce,
+    envelope_of,
+    has_news,
+    notice_silence,
+)
+from shared.faults import fault_point
 from shared.logs import get_logger
 from shared.tasks import Pause
 
@@ -26,6 +33,8 @@ _log = get_logger(__name__)
 _AT_ONCE: Final = 500
 _LONGEST_WAIT: Final = timedelta(days=1)
 _PAUSE: Final = 1.0
+_SOURCES_EVERY: Final = 10.0
+"""Seconds between two looks at the sources; a silence is measured in hours."""
 
 
 async def list_unhandled(view: Reading, *, now: datetime) -> list[StoredResponse]:
@@ -78,6 +87,47 @@ class Upkeep:
         if announced:
             _log.warning("responses.announced_again", count=announced)
         return bool(announced)
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+
+class SourceUpkeep:
+    """Forgets samples of payloads, and notices which sources are silent."""
+
+    name = "ingest.sources"
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._pause = Pause(_PAUSE)
+        self._looked_at: float | None = None
+
+    async def step(self) -> bool:
+        """Do what is due; one that finds nothing due does not write."""
+        at = self._clock.monotonic()
+        if self._looked_at is not None and at - self._looked_at < _SOURCES_EVERY:
+            return False
+        now = self._clock.now()
+        before = now - store.KEPT_FOR
+        async with self._database.reading() as view:
+            samples = await store.has_old_payloads(view, before=before)
+            news = await has_news(view, now=now)
+        if not (samples or news):
+            self._looked_at = at
+            return False
+        async with self._database.transaction() as tx:
+            changed = await notice_silence(tx, now=now)
+            forgotten = await store.forget_payloads(tx, before=before, limit=_AT_ONCE)
+            fault_point("sources.kept_up")
+        if changed:
+            _log.warning("sources.silence_changed", count=changed)
+        return bool(changed or forgotten)
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""

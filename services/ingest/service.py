@@ -17,7 +17,7 @@ from services.ingest.handlers import (
     record_many,
     record_responses,
 )
-from services.ingest.jobs import Upkeep
+from services.ingest.jobs import SourceUpkeep, Upkeep
 from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
@@ -73,6 +73,7 @@ def build(kit: Kit) -> Service:
                 keyring=kit.keyring,
             ),
             Upkeep(kit.database, kit.clock),
+            SourceUpkeep(kit.database, kit.clock),
         ],
         resources=Ingest(
             clock=kit.clock,

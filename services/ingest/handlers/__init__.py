@@ -22,6 +22,7 @@ from services.ingest.handlers.sources import (
     add_secret,
     change_source,
     drop_secret,
+    mapping_of,
     open_payload,
     source_named,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "has_news",
     "key_digest",
     "list_standing",
+    "mapping_of",
     "meanings",
     "notice_silence",
     "open_payload",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from services.ingest import store
 from shared.events.ingest import SourceResumed, SourceSilent
-from shared.faults import fault_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +55,6 @@ async def notice_silence(tx: Transaction, *, now: datetime) -> int:
             case _:
                 continue
         changed += 1
-    fault_point("source.noticed")
     return changed
 
 

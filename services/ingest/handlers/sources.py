@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest import store
+from services.ingest.domain.mappings import HookMapping, compile_mapping
 from services.ingest.domain.reading import tidy
 from services.ingest.domain.sources import TEST, Source, is_test
+from services.ingest.senders import ready_mapping, ready_senders
 from services.ingest.store import Kept, Sample, Secret
 from shared.errors import Conflict, Finding, Invalid, NotFound, Stale
 from shared.identity import audit
@@ -20,8 +22,6 @@ from shared.identity.keys import source_name
 from shared.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from services.ingest.handlers.commands import Ingest
     from shared.clock import Clock
     from shared.db.transaction import Database, Transaction
@@ -79,23 +79,53 @@ class SourceChange:
     silent_after_hours: int | None = None
 
 
+def mapping_of(sender: str | None, mapping: Mapping[str, Any] | None) -> HookMapping | None:
+    """Return the mapping that settings ask for; None: whatever recognises the payload.
+
+    Raises ``Invalid``, with pointers into the settings.
+    """
+    ready = ready_senders()
+    if sender is not None and sender not in ready:
+        raise Invalid(
+            "There is no ready mapping of this name.",
+            [
+                Finding(
+                    pointer="/sender",
+                    code="unknown_sender",
+                    detail="is none of the ready mappings",
+                    fix=f"send one of {', '.join(sorted(ready))}, or leave it out",
+                )
+            ],
+        )
+    if mapping is None:
+        return None if sender is None else ready_mapping(sender)
+    try:
+        return compile_mapping(
+            mapping if sender is None else {"extends": sender, **mapping}, senders=ready
+        )
+    except Invalid as error:
+        raise Invalid(
+            error.detail,
+            [replace(one, pointer=f"/mapping{one.pointer}") for one in error.findings],
+        ) from None
+
+
 async def change_source(
     tx: Transaction,
     name: str,
     change: SourceChange,
     *,
-    check: Callable[[str | None, Mapping[str, Any] | None], object],
     keyring: Keyring,
     expected: int | None,
     by: Principal,
     now: datetime,
 ) -> Source:
-    """Give a source its settings; ``check`` raises ``Invalid`` for a mapping of no use.
+    """Give a source its settings; raise ``Invalid`` for a mapping that is none.
 
     Raises ``Stale`` where somebody changed them since the version that was expected.
     """
     name = source_name(name, pointer="/name")
-    check(change.sender, change.mapping)
+    mapping_of(change.sender, change.mapping)
     known = await _locked(tx, name, keyring=keyring, by=by, now=now)
     if expected is not None and expected != known.version:
         raise Stale(
