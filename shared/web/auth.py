@@ -39,8 +39,13 @@ PUBLIC_ROUTES: dict[str, str] = {
 }
 """Every route without authentication, and why. A test holds this list to the routes."""
 
+PROVEN_ROUTES: dict[str, str] = {
+    "/v1/hooks/{source}": "the sender shows the source's key or signs as it always does",
+    "/v1/hooks/{source}/{token}": "the source's key stands in the path, where no header can",
+}
+"""Every route that asks for proof of its own, and which: what it takes a guard cannot check."""
+
 WRONG_KEYS_A_MINUTE = 100
-_KEY_NAMES = frozenset({"key", "api_key", "apikey", "access_token"})
 
 _needed: dict[Any, frozenset[Scope]] = {}
 
@@ -139,12 +144,7 @@ async def authenticate(request: Request) -> Principal:
 
 
 async def _identify(request: Request) -> Principal:
-    if request.scope.get("query_string") and not _KEY_NAMES.isdisjoint(request.query_params):
-        raise Unreadable(
-            "Never put a key into an address: it ends up in logs. Send it in the header"
-            " “Authorization: Bearer …”, and replace the key you have just shown.",
-            slug="key-in-query",
-        )
+    refuse_key_in_query(request)
     shown = request.headers.getlist("authorization")
     if shown:
         return await _by_key(request, shown)
@@ -162,6 +162,10 @@ async def _identify(request: Request) -> Principal:
     raise SignInFirst("Sign in first.")
 
 
+def refuse_key_in_query(request: Request) -> None:
+    """Raise ``Unreadable`` where a key stands in the query of an address."""
+
+
 async def _by_key(request: Request, shown: list[str]) -> Principal:
     if len(shown) > 1:
         raise Unreadable("The header Authorization stands there twice. Send it once.")
@@ -169,6 +173,17 @@ async def _by_key(request: Request, shown: list[str]) -> Principal:
     text = text.strip()
     if scheme.lower() != "bearer" or not text:
         raise Unauthenticated("Send an API key as “Authorization: Bearer …”.")
+    principal = await principal_of(request, text)
+    if principal is None:
+        raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
+    return principal
+
+
+async def principal_of(request: Request, text: str) -> Principal | None:
+    """Return who shows this key, wherever it stood; None, counted as wrong, for nobody.
+
+    Raises ``TooMany`` for an address with too many wrong ones, and for a key used too often.
+    """
     gate: Gate = request.app.state.gate
     clock = web(request).clock
     address = client_address(request)
@@ -179,11 +194,26 @@ async def _by_key(request: Request, shown: list[str]) -> Principal:
     if principal is None:
         gate.wrong.take(address, at=clock.monotonic())
         request.state.recognised = await gate.keys.ended(text)
-        raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
+        return None
     request.state.recognised = principal
-    if gate.rate is not None and (wait := gate.rate.take(principal.id, at=clock.monotonic())):
-        raise TooMany("This key has used up its requests for now.", retry_after=wait)
+    within_rate(request, principal.id)
     return principal
+
+
+def within_rate(request: Request, caller: str) -> None:
+    """Count one request of a caller; raise ``TooMany`` if it has used up its requests."""
+    gate: Gate = request.app.state.gate
+    at = web(request).clock.monotonic()
+    if gate.rate is not None and (wait := gate.rate.take(caller, at=at)):
+        raise TooMany("This key has used up its requests for now.", retry_after=wait)
+
+
+def count_wrong(request: Request) -> None:
+    """Count wrong credentials of this address; raise ``TooMany`` if there were too many."""
+    gate: Gate = request.app.state.gate
+    at = web(request).clock.monotonic()
+    if wait := gate.wrong.take(client_address(request), at=at):
+        raise TooMany("Too many wrong keys came from this address.", retry_after=wait)
 
 
 def _refuse_unless(principal: Principal, allowed: bool, scopes: tuple[Scope, ...]) -> None:  # noqa: FBT001 - a guard's verdict

@@ -1,0 +1,76 @@
+"""Our own format, where a hook brings it: as posted to ``/v1/responses``, read tolerantly.
+
+A form knows texts only, and a sender that fills a template writes ``"9"``: what a conversion
+can read is read. What none can is left as it came, and refused where every way in is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.ingest.domain.hook_mapping import (
+    MOST_ANSWERS,
+    NO_ANSWER,
+    Document,
+    Ignored,
+    Read,
+    split,
+)
+from services.ingest.domain.mapping_rules import MEMBERS
+from services.ingest.domain.values import CannotConvert, Conversion
+from shared.errors import TooLarge
+
+
+def is_own(payload: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Tell whether a payload is in our own format, or a list of such."""
+    items = payload if isinstance(payload, list) else [payload]
+    return bool(items) and all(isinstance(one, dict) and "external_id" in one for one in items)
+
+
+def read_own(payload: Any) -> Sequence[Read]:  # noqa: ANN401 - any JSON value
+    """Return what a payload in our own format says, one item for each response.
+
+    Raises ``TooLarge`` for more responses than one call may bring.
+    """
+    items = payload if isinstance(payload, list) else [payload]
+    if len(items) > MOST_ANSWERS:
+        raise TooLarge(
+            f"One call may bring {MOST_ANSWERS} answers. Send the rest in another call, or all"
+            " of them to /v1/responses/batch.",
+            extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
+        )
+    return [_read(one) for one in items]
+
+
+def _read(document: Mapping[str, Any]) -> Read:
+    members = dict(document)
+    for name, kind in MEMBERS.items():
+        if kind is None or (kind == "text" and name != "external_id"):
+            continue
+        *groups, last = split(name)
+        holder = _copied(members, groups)
+        if holder is not None and holder.get(last) is not None:
+            holder[last] = _converted(holder[last], Conversion(kind=kind))
+    if members.get("score") is None and not members.get("comment"):
+        return Ignored(reason=NO_ANSWER, path="score, comment")
+    return Document(members=members)
+
+
+def _copied(members: dict[str, Any], groups: Sequence[str]) -> dict[str, Any] | None:
+    """Return the object that holds a member, copied on the way; None if there is none."""
+    holder = members
+    for group in groups:
+        if not isinstance(inner := holder.get(group), dict):
+            return None
+        inner = dict(inner)
+        holder[group] = inner
+        holder = inner
+    return holder
+
+
+def _converted(value: Any, conversion: Conversion) -> Any:  # noqa: ANN401
+    try:
+        return conversion.convert(value)
+    except CannotConvert:
+        return value
