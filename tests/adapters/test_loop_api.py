@@ -3,68 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from services.loop.journey.api import router as touchpoints
-from services.loop.responses.api import router as scores
-from services.loop.themes.api import router as themes
 from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
 from shared.identity.groups import DEFAULT_TEAM
-from shared.identity.keys import create_key
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
 from shared.identity.tables import teams
 from shared.sealing import Keyring
-from shared.service import Service
-from shared.settings import Settings
-from shared.web.access import Web
-from shared.web.app import create_app
 from tests.fakes import ManualClock
 from tests.handlers.intake import WAITED, Intake
-
-EVERY_SCOPE = frozenset(Scope)
-
-
-@dataclass
-class Api:
-    """Loop behind its routes, and keys to knock with."""
-
-    intake: Intake
-    client: httpx.AsyncClient
-
-    async def key(self, *scopes: Scope) -> dict[str, str]:
-        """Return the headers of a caller with these rights, or with all."""
-        async with self.intake.database.transaction() as tx:
-            _, plain = await create_key(
-                tx,
-                source="tests",
-                name="tests",
-                scopes=scopes or EVERY_SCOPE,
-                now=self.intake.clock.now(),
-            )
-        return {"Authorization": f"Bearer {plain}"}
-
-    async def get(self, path: str, *scopes: Scope, **query: Any) -> httpx.Response:
-        return await self.client.get(path, params=query, headers=await self.key(*scopes))
-
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *scopes: Scope,
-        json: Any,
-        **headers: str,
-    ) -> httpx.Response:
-        rights = await self.key(*scopes)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.request(method, path, json=json, headers={**rights, **named})
+from tests.loop_door import EVERY_SCOPE, Api, opened
 
 
 @pytest_asyncio.fixture
@@ -77,30 +31,8 @@ async def api(
     intake = Intake(
         database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
     )
-    await intake.prepare()
-    app = create_app(
-        web=Web(
-            settings=Settings(),
-            clock=clock,
-            database=database_of("shared"),
-            keyring=keyring,
-            person_keys=person_keys,
-        ),
-        services=[
-            Service(
-                name="loop",
-                routers=[themes, scores, touchpoints],
-                workers=[],
-                resources=intake.loop,
-            )
-        ],
-    )
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
-    ) as client:
-        yield Api(intake=intake, client=client)
-    # The use of a key is written down beside the request.
-    await app.state.gate.keys.settle()
+    async with opened(intake, database_of("shared")) as door:
+        yield door
 
 
 # ------------------------------------------------------------------ rights
