@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, TypedDict
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
+from typing_extensions import TypedDict
 
 from services.ingest import store
 from services.ingest.handlers import Ingest
