@@ -16,7 +16,17 @@ import services.loop.service
 import services.loop.tables
 import services.notify.service
 import services.notify.tables
-from services.ingest.mapping import CannotMap, Mapping, read_mapping
+from services.ingest.files import (
+    Guess,
+    Guesses,
+    Record,
+    Sheet,
+    guess_columns,
+    harmless,
+    open_sheet,
+    parse_member_line,
+)
+from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.loop.themes.domain import (
     BadLine,
     Taxonomy,
@@ -57,13 +67,22 @@ __all__ = [
     "ROLES",
     "BadLine",
     "CannotMap",
+    "Guess",
+    "Guesses",
+    "Mapper",
     "Mapping",
+    "Record",
     "Role",
+    "Sheet",
     "System",
     "Taxonomy",
     "classify_lines",
     "compose",
+    "guess_columns",
+    "harmless",
     "open_bus",
+    "open_sheet",
+    "parse_member_line",
     "parse_taxonomy",
     "read_mapping",
     "starter_taxonomy",

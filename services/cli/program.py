@@ -108,10 +108,12 @@ def check(
 @app.command(
     "import",
     help=examples(
-        "closed-loop import answers.csv --source crm",
-        "closed-loop import answers.csv --source crm --map map.yml --as-new",
+        "closed-loop import answers.csv --source crm --dry-run",
+        "closed-loop import answers.csv --source crm --map map.yaml --as-new",
     )
-    + "\n\nTake a file of responses through the whole loop, every row accounted for.",
+    + "\n\nTake a file of responses through the whole loop, every row accounted for."
+    "\n\nWithout --map the columns are guessed and shown; --guess > map.yaml writes the guesses"
+    " down. Interrupted, the same command goes on where it was.",
 )
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or NDJSON.")],
@@ -121,10 +123,29 @@ def import_(
         Path | None,
         typer.Option("--map", exists=True, dir_okay=False, help="How columns become members."),
     ] = None,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Print the guessed mapping, import nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept guesses that are not certain.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Check every row, record nothing.")] = False,
     as_new: Annotated[
         bool, typer.Option(help="Treat old answers as if they were given today.")
     ] = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="How the file is encoded, e.g. windows-1252.")
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="Of dates without an offset, e.g. Europe/Copenhagen.")
+    ] = "UTC",
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the rejected rows there.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Where an interrupted import is remembered."),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Post to a running installation instead.")
     ] = None,
@@ -136,18 +157,26 @@ def import_(
     """Import a file of responses."""
     if url and not key:
         raise typer.BadParameter("--url needs --key (or CLOSED_LOOP_KEY): a key of the source.")
-    from services.commands.importing import import_file
+    from services.commands.importing import Wishes, import_file
 
     run(
         import_file(
-            file,
-            source=source,
-            mapping=mapping,
-            dry_run=dry_run,
-            as_new=as_new,
-            url=url,
-            key=key,
-            as_json=as_json,
+            Wishes(
+                file=file,
+                source=source,
+                mapping=mapping,
+                guess=guess,
+                yes=yes,
+                dry_run=dry_run,
+                as_new=as_new,
+                encoding=encoding,
+                time_zone=time_zone,
+                report=report,
+                state=state,
+                url=url,
+                key=key,
+                as_json=as_json,
+            )
         )
     )
 

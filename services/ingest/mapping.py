@@ -2,24 +2,36 @@
 
 A mapping names, for each member of ``POST /v1/responses``, the column it comes from and how its
 text is turned into a value. The result is a document exactly as a system would post it, so that
-a file passes the same checks as every other way in. ``docs/import.md`` describes the format.
+a file passes the same checks as every other way in. ``docs/import.md`` describes the format;
+the conversions are those of hooks.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Mapping as ByName
+from datetime import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from services.ingest.domain import values
+from services.ingest.domain.values import CannotConvert, Conversion, Scalar
 from shared.errors import Finding, Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping as Row
     from pathlib import Path
 
+Row = ByName[str, str]
 Value = str | int | float | bool | None
 
 
@@ -28,7 +40,25 @@ class CannotMap(Exception):
 
     def __init__(self, member: str, code: str, detail: str) -> None:
         super().__init__(f"{member}: {detail}")
+        self.member = member
         self.finding = Finding(pointer="/" + member.replace(".", "/"), code=code, detail=detail)
+
+
+def _tidy(text: str) -> str:
+    """Fold every run of white space, hard spaces included, into one blank."""
+    return " ".join(text.split())
+
+
+Column = Annotated[str, BeforeValidator(lambda text: _tidy(str(text)))]
+
+
+class ScaleOf(BaseModel):
+    """From which scale to which."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    from_: Annotated[tuple[float, float], Field(alias="from")]
+    to: tuple[float, float]
 
 
 class Rule(BaseModel):
@@ -36,30 +66,63 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    column: str | None = None
+    column: Column | None = None
+    columns: tuple[Column, ...] = ()
+    digest_of: tuple[Column, ...] = ()
     value: Value = None
-    where: dict[str, list[str]] | None = None
+    where: dict[Column, list[str]] | None = None
     map: dict[str, Value] | None = None
     default: Value = None
-    type: Literal["text", "verbatim", "integer", "number", "date"] = "text"
+    type: values.Kind = "text"
+    empty: tuple[Value, ...] = ()
+    scale: ScaleOf | None = None
+    decimal: Literal[".", ","] | None = None
     formats: tuple[str, ...] = ()
     at: time = time(12, 0)
-    time_zone: str = "UTC"
+    time_zone: str | None = None
 
     @field_validator("time_zone")
     @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            message = "is no known time zone (write for example Europe/London)"
-            raise ValueError(message) from None
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            values.check_zone(value)
         return value
 
-    def applies(self, row: Row[str, str]) -> bool:
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        self.conversion("UTC")
+        if sum(map(bool, (self.column, self.columns, self.digest_of))) > 1:
+            message = "takes one of column, columns and digest_of"
+            raise ValueError(message)
+        return self
+
+    @property
+    def reads(self) -> set[str]:
+        """Return every column that the rule looks at."""
+        own = {self.column} if self.column is not None else set()
+        return own | {*self.columns, *self.digest_of, *(self.where or {})}
+
+    def conversion(self, time_zone: str) -> Conversion:
+        """Return how its text is read; ``time_zone`` is for rules that name none."""
+        scale = None
+        if self.scale is not None:
+            scale = values.Scale(from_=self.scale.from_, to=self.scale.to)
+        return Conversion(
+            kind=self.type,
+            empty=self.empty,
+            map=self.map,
+            default=self.default,
+            scale=scale,
+            formats=self.formats,
+            at=self.at,
+            time_zone=self.time_zone or time_zone,
+            decimal=self.decimal,
+        )
+
+    def applies(self, row: Row) -> bool:
         """Tell whether this rule is for rows like this one."""
         return self.where is None or all(
-            _tidy(row.get(column, "")) in values for column, values in self.where.items()
+            _tidy(row.get(column, "")) in wanted for column, wanted in self.where.items()
         )
 
 
@@ -81,33 +144,83 @@ class Mapping(BaseModel):
     @property
     def columns(self) -> set[str]:
         """Return every column that the mapping reads."""
-        named: set[str] = set()
-        for rules in self.fields.values():
-            for rule in rules:
-                named |= {rule.column} if rule.column is not None else set()
-                named |= set(rule.where or {})
-        return named
+        return {name for rules in self.fields.values() for rule in rules for name in rule.reads}
 
-    def document(self, row: Row[str, str]) -> dict[str, Any]:
+    def column_of(self, pointer: str) -> str | None:
+        """Return the column behind a member that was found wrong."""
+        member = pointer.removeprefix("/").replace("/", ".")
+        for rule in self.fields.get(member, ()):
+            if rule.column is not None:
+                return rule.column
+        return None
+
+
+class Mapper:
+    """A mapping made ready for many rows."""
+
+    def __init__(self, mapping: Mapping, *, time_zone: str = "UTC") -> None:
+        self.mapping = mapping
+        self._members = [
+            (member, member.split("."), [(rule, _Reader(rule, time_zone)) for rule in rules])
+            for member, rules in mapping.fields.items()
+        ]
+
+    def document(self, row: Row) -> dict[str, Any]:
         """Return the row as a document to post; raise ``CannotMap`` naming the member.
 
         A dotted member such as ``customer.id`` makes a nested object. An empty value makes no
         member at all: what was not said is not sent.
         """
         document: dict[str, Any] = {}
-        for member, rules in self.fields.items():
-            rule = next((rule for rule in rules if rule.applies(row)), None)
-            if rule is None:
+        for member, path, rules in self._members:
+            read = next((read for rule, read in rules if rule.applies(row)), None)
+            if read is None:
                 continue
-            value = _value(member, rule, row)
+            try:
+                value = read(row)
+            except CannotConvert as error:
+                raise CannotMap(member, error.code, error.detail) from None
             if value is None:
                 continue
             holder = document
-            *path, last = member.split(".")
-            for part in path:
+            for part in path[:-1]:
                 holder = holder.setdefault(part, {})
-            holder[last] = value
+            holder[path[-1]] = value
         return document
+
+
+class _Reader:
+    """One rule's way from a row to a value; what dates say is remembered for a while."""
+
+    def __init__(self, rule: Rule, time_zone: str) -> None:
+        self._rule = rule
+        self._conversion = rule.conversion(time_zone)
+        self._dates: dict[str, Scalar] | None = {} if rule.type == "date" else None
+
+    def __call__(self, row: Row) -> Any:  # noqa: ANN401 - any member's value
+        rule = self._rule
+        if rule.digest_of:
+            return _digest(rule.digest_of, row)
+        if rule.columns:
+            raw = " ".join(text for name in rule.columns if (text := _tidy(row.get(name, ""))))
+        elif rule.column is None:
+            return rule.value
+        else:
+            raw = row.get(rule.column, "")
+        if self._dates is None:
+            return self._conversion.convert(raw)
+        if raw not in self._dates:
+            if len(self._dates) >= 10_000:
+                self._dates.clear()
+            self._dates[raw] = self._conversion.convert(raw)
+        return self._dates[raw]
+
+
+def _digest(columns: tuple[str, ...], row: Row) -> str:
+    """Return an id that the same row always has; columns count by name, not by place."""
+    said = sorted((name, text) for name in columns if (text := _tidy(row.get(name, ""))))
+    whole = "\x1e".join(f"{name}\x1f{text}" for name, text in said)
+    return "row-" + sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -132,60 +245,3 @@ def read_mapping(path: Path) -> Mapping:
         ]
         message = f"The mapping {path.name} is not valid: {findings[0].pointer}"
         raise Invalid(f"{message} {findings[0].detail}.", findings) from None
-
-
-def _tidy(text: str) -> str:
-    """Fold every run of white space, hard spaces included, into one blank."""
-    return " ".join(text.split())
-
-
-def _value(member: str, rule: Rule, row: Row[str, str]) -> Value:
-    if rule.column is None:
-        return rule.value
-    raw = row.get(rule.column, "")
-    text = _tidy(raw)
-    if not text:
-        return rule.default
-    if rule.map is not None:
-        return _looked_up(member, rule.map, rule.default, text)
-    return _converted(member, rule, raw, text)
-
-
-def _looked_up(member: str, known: dict[str, Value], default: Value, text: str) -> Value:
-    if text not in known and default is None:
-        raise CannotMap(member, "not_in_map", "the value has no entry under map")
-    return known.get(text, default)
-
-
-def _converted(member: str, rule: Rule, raw: str, text: str) -> Value:
-    match rule.type:
-        case "verbatim":
-            return raw
-        case "text":
-            return text
-        case "integer" | "number":
-            return _number(member, rule.type, text)
-        case "date":
-            return _date(member, rule, text)
-
-
-def _number(member: str, kind: str, text: str) -> int | float:
-    try:
-        return int(text) if kind == "integer" else float(text.replace(",", "."))
-    except ValueError:
-        raise CannotMap(member, f"not_{kind}", f"the value is no {kind}") from None
-
-
-def _date(member: str, rule: Rule, text: str) -> str:
-    """Return RFC 3339: the moment as written, or the day at the rule's time of day."""
-    for form in rule.formats or ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"):
-        try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 - the zone follows below
-        except ValueError:
-            continue
-        if "%H" not in form and "%I" not in form:
-            moment = datetime.combine(moment.date(), rule.at)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=ZoneInfo(rule.time_zone))
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    raise CannotMap(member, "not_a_date", "the value fits none of the formats")

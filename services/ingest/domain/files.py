@@ -29,6 +29,8 @@ _LONGEST_RECORD: Final = 1_000_000
 _LOOKED_AT: Final = 300
 _PREAMBLE: Final = 20
 
+# What a spreadsheet takes for a formula, in either width; and the sign that prevents it.
+_HARMFUL: Final = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
 _NOT_CSV: Final = (
     (b"PK\x03\x04", "an Excel or OpenDocument workbook"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
@@ -114,12 +116,12 @@ def lines_of(pieces: Iterable[str], *, end: str = "\n") -> Iterator[str]:
 class _Feed:
     """Lines for the CSV reader, with a way back to the line behind a row's first one."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], first: int) -> None:
         self._lines = iter(lines)
         self._again: deque[str] = deque()
         self._taken: list[str] = []
         self._size = 0
-        self.number = 0
+        self.number = first - 1
 
     def __iter__(self) -> _Feed:
         return self
@@ -147,9 +149,12 @@ class _Feed:
         return first
 
 
-def read_records(lines: Iterable[str], separator: str) -> Iterator[Record]:
-    """Yield every row that holds anything, blank lines left out."""
-    feed = _Feed(lines)
+def read_records(lines: Iterable[str], separator: str, *, first: int = 1) -> Iterator[Record]:
+    """Yield every row that holds anything, blank ones left out.
+
+    ``first`` is the number of the first of these lines in its file.
+    """
+    feed = _Feed(lines, first)
     reader = csv.reader(feed, delimiter=separator, strict=True)
     while True:
         line = feed.begin()
@@ -162,7 +167,7 @@ def read_records(lines: Iterable[str], separator: str) -> Iterator[Record]:
             yield Record(line=line, cells=(torn,), flaw="not_csv")
             reader = csv.reader(feed, delimiter=separator, strict=True)
             continue
-        if any(cells) and (len(cells) > 1 or not cells[0].isspace()):
+        if any(cell and not cell.isspace() for cell in cells):
             yield Record(line=line, cells=cells)
 
 
@@ -317,3 +322,13 @@ def _is_totals(cells: Sequence[str]) -> bool:
     word = " ".join(first.strip(" :=.").casefold().split())
     empty = sum(not cell.strip() for cell in cells)
     return empty * 2 >= len(cells) and _TOTALS.fullmatch(word) is not None
+
+
+def harmless(cell: str) -> str:
+    """Keep a spreadsheet from taking a cell for a formula."""
+    return f"'{cell}" if cell.startswith(_HARMFUL) else cell
+
+
+def restored(cell: str) -> str:
+    """Return the cell that was made harmless."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_HARMFUL) else cell
