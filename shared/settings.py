@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     rate_per_key: int = Field(
         0, ge=0, description="requests a minute and API key; 0 is unlimited"
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="CIDRs, comma separated, of proxies in front of us: only they are believed"
+        " about whom they speak for (`X-Forwarded-For`, `X-Forwarded-Proto`)",
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     log_format: Literal["auto", "json", "text"] = Field(
@@ -81,7 +86,7 @@ class Settings(BaseSettings):
         None, description="`email:password` of a first administrator"
     )
 
-    @field_validator("webhook_allow_networks", mode="before")
+    @field_validator("webhook_allow_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         if isinstance(value, str):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from typing_extensions import override
 
+from services.commands.protocol import HEADER_BYTES, Protocol
 from services.composition import ROLES, System, compose
 from shared.errors import Misconfigured
 from shared.logs import get_logger, set_up
@@ -21,7 +22,7 @@ from shared.settings import Settings
 from shared.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from fastapi import FastAPI
 
@@ -65,7 +66,8 @@ async def serve(
     correctness: whatever is cut off is taken up again at the next start.
     """
     listening = _listen(system.settings)
-    server = _Server(uvicorn_config(system.app))
+    trusted = [str(network) for network in system.settings.trusted_proxies]
+    server = _Server(uvicorn_config(system.app, trusted=trusted))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -103,13 +105,17 @@ def settle_down() -> None:
     gc.freeze()
 
 
-def uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    """Return how an application is served; whatever is measured against us is served alike."""
+def uvicorn_config(app: FastAPI, *, trusted: Sequence[str] = ()) -> uvicorn.Config:
+    """Return how an application is served; whatever is measured against us is served alike.
+
+    ``trusted`` are the networks of proxies that are believed about whom they speak for.
+    """
     return uvicorn.Config(
         app,
-        http="h11",
-        h11_max_incomplete_event_size=16_384,
-        limit_concurrency=1_000,
+        http=Protocol,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=[*trusted],
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_DRAIN,
         server_header=False,

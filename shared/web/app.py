@@ -12,7 +12,8 @@ from starlette.staticfiles import StaticFiles
 
 from shared.web import docs, health, openapi, problems, sign_in
 from shared.web.auth import Gate
-from shared.web.middleware import Limits, RequestLog, SafeHeaders, SameOrigin
+from shared.web.limits import Limits
+from shared.web.middleware import HeadAsGet, RequestLog, SafeHeaders, SameOrigin
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -50,6 +51,7 @@ def create_app(
             Middleware(RequestLog, web=web),
             Middleware(Limits, web=web),
             Middleware(SameOrigin, web=web),
+            Middleware(HeadAsGet, web=web),
         ],
     )
     app.state.web = web

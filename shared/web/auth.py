@@ -144,7 +144,6 @@ async def authenticate(request: Request) -> Principal:
 
 
 async def _identify(request: Request) -> Principal:
-    refuse_key_in_query(request)
     shown = request.headers.getlist("authorization")
     if shown:
         return await _by_key(request, shown)
@@ -160,10 +159,6 @@ async def _identify(request: Request) -> Principal:
     if request.url.path.startswith("/v1/"):
         raise Unauthenticated("Send an API key as “Authorization: Bearer …”, or sign in.")
     raise SignInFirst("Sign in first.")
-
-
-def refuse_key_in_query(request: Request) -> None:
-    """Raise ``Unreadable`` where a key stands in the query of an address."""
 
 
 async def _by_key(request: Request, shown: list[str]) -> Principal:
@@ -201,10 +196,21 @@ async def principal_of(request: Request, text: str) -> Principal | None:
 
 
 def within_rate(request: Request, caller: str) -> None:
-    """Count one request of a caller; raise ``TooMany`` if it has used up its requests."""
+    """Count one request of a caller; raise ``TooMany`` if it has used up its requests.
+
+    The answer says what is left, whatever the answer is.
+    """
     gate: Gate = request.app.state.gate
     at = web(request).clock.monotonic()
-    if gate.rate is not None and (wait := gate.rate.take(caller, at=at)):
+    if gate.rate is None:
+        return
+    wait = gate.rate.take(caller, at=at)
+    left, seconds = gate.rate.left(caller, at=at)
+    request.state.answer_headers = [
+        (b"ratelimit-policy", f'"key";q={gate.rate.per_minute};w=60'.encode()),
+        (b"ratelimit", f'"key";r={left};t={seconds}'.encode()),
+    ]
+    if wait:
         raise TooMany("This key has used up its requests for now.", retry_after=wait)
 
 

@@ -35,6 +35,25 @@ INTERNAL: Final = Kind(
     title="Something went wrong on our side",
     text="Tell your administrator the request_id; the log of the service knows more under it.",
 )
+TOO_SLOW: Final = Kind(
+    slug="too-slow",
+    status=408,
+    title="The request came too slowly",
+    text="Nothing was changed. Send the same request again, in one go.",
+)
+HEADERS_TOO_LARGE: Final = Kind(
+    slug="headers-too-large",
+    status=431,
+    title="The headers are too large",
+    text="At most 100 headers of at most 8 kB each, and 16 kB together with the address. Leave"
+    " out what is not needed.",
+)
+ADDRESS_TOO_LONG: Final = Kind(
+    slug="address-too-long",
+    status=414,
+    title="The address is too long",
+    text="At most 8 kB. Send what belongs into a body in a body.",
+)
 TRY_LATER: Final = Kind(
     slug="try-later",
     status=503,
@@ -83,6 +102,9 @@ _KINDS: Final = {
         ),
         _of(errors.TooMany, "Wait for as many seconds as the header Retry-After says."),
         METHOD_NOT_ALLOWED,
+        TOO_SLOW,
+        HEADERS_TOO_LARGE,
+        ADDRESS_TOO_LONG,
         INTERNAL,
         TRY_LATER,
         Kind(

@@ -1,8 +1,9 @@
 """What happens to every request before and after its route, as plain ASGI.
 
 From the outside in: ``SafeHeaders`` tells browsers what a page may do; ``RequestLog`` gives the
-request its id, writes its one line and answers what nobody foresaw; ``Limits`` bounds what is
-read; ``SameOrigin`` refuses what another site makes a signed-in browser send.
+request its id, writes its one line and answers what nobody foresaw; ``shared.web.limits``
+bounds what is read; ``SameOrigin`` refuses what another site makes a signed-in browser send;
+``HeadAsGet`` answers HEAD wherever there is a GET.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from shared.errors import Forbidden, Refused, TooLarge, Unreadable, UnsupportedType
+from shared.errors import Forbidden, Refused, UnsupportedType
 from shared.ids import new_id
 from shared.logs import correlation_id, get_logger
 from shared.web.auth import session_cookie
@@ -23,15 +24,9 @@ from shared.web.health import observe
 from shared.web.problems import problem_of, unforeseen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from shared.web.access import Web
-
-BODY_LIMIT = 256_000
-BODY_LIMITS: Mapping[str, int] = {"/v1/responses/batch": 16_000_000}
-"""Bytes a body may have, where it may have more than usual."""
 
 _COUNTED = ("/v1/responses", "/v1/responses/batch")
 _COUNTED_UNDER = "/v1/hooks/"
@@ -69,6 +64,7 @@ class RequestLog:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode("latin-1")),
+                    *scope["state"].get("answer_headers", ()),
                 ]
             await send(message)
 
@@ -175,67 +171,6 @@ def _keep(scope: Scope) -> bytes:
     return b"public, max-age=31536000, immutable" if versioned else b"no-cache"
 
 
-class Limits:
-    """Refuses bodies that are too large or compressed, whatever their headers promise."""
-
-    def __init__(self, app: ASGIApp, *, web: Web) -> None:
-        self._app = app
-        self._public_url = web.settings.public_url
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, counting what is really read."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
-        refusal = _refusal(scope, limit)
-        if refusal is not None and not (_is_counted(scope) and refusal.status in {413, 415}):
-            await problem_of(scope, refusal, public_url=self._public_url)(scope, receive, send)
-            return
-        read = 0
-
-        async def receive_counted() -> Message:
-            nonlocal read
-            message = await receive()
-            if message["type"] == "http.request":
-                read += len(message.get("body", b""))
-                if read > limit:
-                    # The one kind of error that the framework lets through while it reads.
-                    raise HTTPException(413)
-            return message
-
-        await self._app(scope, receive_counted, send)
-
-
-def _is_counted(scope: Scope) -> bool:
-    """Tell whether the route behind this reads no body without a look at its headers."""
-    path: str = scope["path"]
-    return scope["method"] == "POST" and (path in _COUNTED or path.startswith(_COUNTED_UNDER))
-
-
-def _refusal(scope: Scope, limit: int) -> Refused | None:
-    """Return what is wrong with the headers that announce the body."""
-    lengths = 0
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            lengths += 1
-            if lengths > 1 or not value.isdigit():
-                return Unreadable("The header Content-Length cannot be read.")
-            if len(value) > 15 or int(value) > limit:
-                return _too_large(limit)
-        elif name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-            return UnsupportedType(
-                "Compressed bodies are not taken. Send the body without Content-Encoding."
-            )
-    return None
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {limit:,} bytes. Send less at once.", extra={"limit": limit}
-    )
-
-
 class SameOrigin:
     """Refuses changes that another site makes a browser send (cross-site request forgery).
 
@@ -300,3 +235,33 @@ class SameOrigin:
 _FORM_TYPES = frozenset(
     {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
 )
+
+
+class HeadAsGet:
+    """Answers HEAD as GET without the body, where no route answers it by itself."""
+
+    def __init__(self, app: ASGIApp, *, web: Web) -> None:  # noqa: ARG002 - built like the others
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD" or _has_route(scope):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_bare(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send_bare)
+        finally:
+            if "route" in as_get:  # for the log
+                scope["route"] = as_get["route"]
+
+
+def _has_route(scope: Scope) -> bool:
+    routes = scope["app"].router.routes
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)

@@ -37,7 +37,14 @@ from shared.errors import (
 from shared.logs import get_logger
 from shared.web.access import web
 from shared.web.error_page import error_page
-from shared.web.kinds import INTERNAL, METHOD_NOT_ALLOWED, TRY_LATER, Kind, kind_of
+from shared.web.kinds import (
+    INTERNAL,
+    METHOD_NOT_ALLOWED,
+    TOO_SLOW,
+    TRY_LATER,
+    Kind,
+    kind_of,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -85,7 +92,7 @@ def problem(
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": scope.get("path", ""),
+        "instance": _instance(scope),
         "request_id": request_id,
     }
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -99,6 +106,18 @@ def problem(
             for finding in findings[:MOST_FINDINGS]
         ]
     return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def _instance(scope: Scope) -> str:
+    """Return the path without what in it lets somebody in."""
+    path: str = scope.get("path", "")
+    if path.startswith(_HOOKS):
+        source, slash, token = path.removeprefix(_HOOKS).partition("/")
+        return f"{_HOOKS}{source}/…" if slash and token else path
+    return path
+
+
+_HOOKS = "/v1/hooks/"
 
 
 def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Response:
@@ -137,12 +156,13 @@ def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Resp
 
 def unforeseen(scope: Scope, *, public_url: str) -> Response:
     """Return the answer to an error that nobody foresaw."""
-    return _as_explained(scope, public_url, INTERNAL)
+    return explained(scope, public_url, INTERNAL)
 
 
-def _as_explained(
+def explained(
     scope: Scope, public_url: str, kind: Kind, headers: Mapping[str, str] | None = None
 ) -> Response:
+    """Return a problem in the words of its explanation."""
     return problem(
         scope,
         public_url,
@@ -259,9 +279,11 @@ async def _starlettes(request: Request, error: Exception) -> Response:
     status = error.status_code
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = _allowed(request) or headers.get("Allow", "")
-        return _as_explained(
+        return explained(
             request.scope, public_url, METHOD_NOT_ALLOWED, headers={"Allow": allowed}
         )
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        return explained(request.scope, public_url, TOO_SLOW)
     for kind in (
         Unreadable, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, UnsupportedType,
     ):  # fmt: skip
@@ -298,7 +320,7 @@ def _allowed(request: Request) -> str:
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         attempt = {**scope, "method": method, "path_params": {}}
         if any(route.matches(attempt)[0] is Match.FULL for route in request.app.router.routes):
-            found.add(method)
+            found |= {"GET", "HEAD"} if method == "GET" else {method}
     return ", ".join(sorted(found))
 
 

@@ -17,7 +17,7 @@ from shared.sealing import Keyring
 from shared.web import health
 from shared.web.auth import PUBLIC_ROUTES
 from shared.web.health import Report, tolerated
-from shared.web.middleware import BODY_LIMIT
+from shared.web.limits import BODY_LIMIT
 from shared.web.paging import decode_cursor, encode_cursor
 from tests.adapters.web_house import (
     CANARY,
@@ -46,7 +46,7 @@ from tests.adapters.web_house import (
     ],
 )
 async def test_every_error_becomes_a_problem_document(client, name, status, slug):
-    answer = await client.get(f"/v1/errors/{name}?secret={CANARY}")
+    answer = await client.get(f"/v1/errors/{name}?note={CANARY}")
 
     body = is_problem(answer, status, slug)
     assert body["type"] == f"http://127.0.0.1:8000/errors/{slug}"
@@ -92,7 +92,7 @@ async def test_what_is_not_there_is_a_problem_too(client):
 async def test_a_method_that_is_not_there_names_all_that_are(client):
     answer = await client.delete("/v1/toys")
     is_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
 
     answer = await client.get("/v1/acts")
     is_problem(answer, 405, "method-not-allowed")

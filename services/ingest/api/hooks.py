@@ -33,7 +33,6 @@ from shared.web.auth import (
     count_wrong,
     principal_of,
     recognised,
-    refuse_key_in_query,
     within_rate,
 )
 from shared.web.bodies import read_body
@@ -160,7 +159,6 @@ class _Knock:
 
 
 async def _knock(request: Request, name: str, token: str | None) -> _Knock:
-    refuse_key_in_query(request)
     if is_test(name) or len(name) > _LONGEST_SOURCE or not name.isprintable():
         count_wrong(request)
         raise Unauthenticated(_NOT_PROVEN)
