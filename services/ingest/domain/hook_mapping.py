@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS: Final = 200
 _LONGEST_PATH: Final = 400
+# A place that can stand before a path, and a path that can stand behind one.
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_.\[\]*]+", re.ASCII)
+_STEPS: Final = re.compile(r"[A-Za-z0-9_.\[\]*@]+", re.ASCII)
 
 NO_ANSWER: Final = "no_answer"
 """Why a part without score and comment is ignored."""
@@ -122,7 +124,8 @@ class HookMapping:
     signature: Scheme | None = None
     verification: Sequence[Check] = ()
     ignore: Sequence[IgnoreRule] = ()
-    answers: Expression | None = None
+    answers: Sequence[Expression] = ()
+    """Where the answers may lie; without any, the payload is the answer or a list of them."""
     requires: Sequence[Expression] = ()
     fields: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
     questions: Sequence[Question] = ()
@@ -164,22 +167,37 @@ class HookMapping:
         work, than one call may bring.
         """
         call = Call(payload, headers, query)
-        of_list = self.answers is None and isinstance(payload, list)
-        if not of_list and (rule := self._ignored(call, payload, each=False)):
+        where, found = self.answers_in(call)
+        whole = found is payload and isinstance(found, list)
+        if not whole and (rule := self.ignored(call, payload, each=False)):
             return [Ignored(reason=rule.reason)]
-        found = payload if self.answers is None else call.find(self.answers, payload)
         if found is None:
-            where = "@" if self.answers is None else self.answers.text
-            return [_missing("", where)]
+            return [_missing("", ", ".join(one.text for one in self.answers) or "@")]
         answers = found if isinstance(found, list) else [found]
         if not answers:
-            return [Ignored(reason=NO_ANSWER, path=self._within("@"))]
+            return [Ignored(reason=NO_ANSWER, path=where or "@")]
         _within_limit(len(answers))
-        read = [one for answer in answers for one in self._read(call, answer, whole=of_list)]
+        reader = _Reader(mapping=self, call=call, place=where)
+        read = [one for answer in answers for one in reader.read(answer, whole=whole)]
         _within_limit(len(read))
         return read
 
-    def _ignored(self, call: Call, value: object, *, each: bool) -> IgnoreRule | None:
+    def answers_in(self, call: Call) -> tuple[str, Any]:
+        """Return where in a payload its answers lie, and what lies there.
+
+        Of several places the first that has an object, or a list with one, is it.
+        """
+        if not self.answers:
+            return "", call.payload
+        for place in self.answers:
+            found = call.find(place, call.payload)
+            if len(self.answers) == 1 or _has_object(found):
+                plain = _PLAIN_PATH.fullmatch(place.text)
+                return place.text if plain else "", found
+        return "", None
+
+    def ignored(self, call: Call, value: object, *, each: bool) -> IgnoreRule | None:
+        """Return the first rule by which a payload, or ``each`` answer, is nothing to us."""
         return next(
             (
                 rule
@@ -189,7 +207,16 @@ class HookMapping:
             None,
         )
 
-    def _read(self, call: Call, answer: Any, *, whole: bool) -> Sequence[Read]:  # noqa: ANN401
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Reads the answers of one call that lie at one place of its payload."""
+
+    mapping: HookMapping
+    call: Call
+    place: str
+
+    def read(self, answer: Any, *, whole: bool) -> Sequence[Read]:  # noqa: ANN401
         """Read one answer; ``whole`` where it would be a payload by itself."""
         if not isinstance(answer, dict):
             return [
@@ -200,26 +227,26 @@ class HookMapping:
                     detail="An answer is an object with members.",
                 )
             ]
+        call = self.call
         call.look_at(answer)
-        ignored = self._ignored(call, answer, each=False) if whole else None
-        if ignored := ignored or self._ignored(call, answer, each=True):
+        ignored = self.mapping.ignored(call, answer, each=False) if whole else None
+        if ignored := ignored or self.mapping.ignored(call, answer, each=True):
             return [Ignored(reason=ignored.reason)]
-        for required in self.requires:
+        for required in self.mapping.requires:
             if call.find(required, answer) is None:
                 return [_missing("", self._within(required.text))]
         members: dict[str, Any] = {}
         paths: dict[str, str] = {}
-        for name, rules in self.fields.items():
-            wrong = self._fill(call, name, rules, answer, members, paths)
+        for name, rules in self.mapping.fields.items():
+            wrong = self._fill(name, rules, answer, members, paths)
             if wrong is not None:
                 return [wrong]
         if "external_id" not in members:
-            return [_missing("/external_id", self._paths(self.fields["external_id"]))]
-        return self._scored(call, answer, members, paths) or [self._judged(members, paths)]
+            return [_missing("/external_id", self._paths(self.mapping.fields["external_id"]))]
+        return self._scored(answer, members, paths) or [self._judged(members, paths)]
 
     def _scored(
         self,
-        call: Call,
         answer: Mapping[str, Any],
         members: Mapping[str, Any],
         paths: Mapping[str, str],
@@ -227,14 +254,13 @@ class HookMapping:
         """Return a response for each question with a score; the comment goes with the first."""
         found: list[Read] = []
         used: set[str] = set()
-        for question, item in asked(call, self.questions, answer):
+        for question, item in asked(self.call, self.mapping.questions, answer):
             first = not any(isinstance(one, Document) for one in found)
             shared = {n: v for n, v in members.items() if n != "comment" or first}
             own, own_paths = deepcopy(shared), dict(paths)
             rules = {KEY: question.key, **question.fields}
             wrongs = (
-                self._fill(call, name, some, item, own, own_paths)
-                for name, some in rules.items()
+                self._fill(name, some, item, own, own_paths) for name, some in rules.items()
             )
             wrong = next((one for one in wrongs if one is not None), None)
             if wrong is not None:
@@ -245,9 +271,8 @@ class HookMapping:
                 found.append(Document(members=own, paths=own_paths))
         return found
 
-    def _fill(  # noqa: PLR0917 - one member of one answer
+    def _fill(
         self,
-        call: Call,
         name: str,
         rules: Sequence[Rule],
         answer: Mapping[str, Any],
@@ -257,7 +282,7 @@ class HookMapping:
         """Put a member in from the first rule that has something to say."""
         for rule in rules:
             try:
-                value = _value(call, rule, answer)
+                value = _value(self.call, rule, answer)
                 if value is not None:
                     _put(members, name, value)
                     paths[_pointer(name)] = self._paths([rule])
@@ -274,7 +299,10 @@ class HookMapping:
     def _judged(self, members: dict[str, Any], paths: dict[str, str]) -> Read:
         """Return an answer without scored questions, if it says anything at all."""
         if "score" not in members and "comment" not in members:
-            wanted = [self.fields, *(question.fields for question in self.questions)]
+            wanted = [
+                self.mapping.fields,
+                *(question.fields for question in self.mapping.questions),
+            ]
             sought = [
                 rule
                 for name in ("score", "comment")
@@ -291,11 +319,15 @@ class HookMapping:
 
     def _within(self, path: str) -> str:
         """Return a path of an answer as one of the payload."""
-        if self.answers is None or path.startswith(("_payload", "_headers", "_query")):
+        if not self.place or not _STEPS.fullmatch(path) or path.startswith("_"):
             return path
-        if not _PLAIN_PATH.fullmatch(self.answers.text):
-            return path  # one of several places, and more words would tell less
-        return self.answers.text if path == "@" else f"{self.answers.text}.{path}"
+        return self.place if path == "@" else f"{self.place}.{path}"
+
+
+def _has_object(found: object) -> bool:
+    return isinstance(found, dict) or (
+        isinstance(found, list) and any(isinstance(one, dict) for one in found)
+    )
 
 
 def _within_limit(number: int) -> None:

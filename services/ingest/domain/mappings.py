@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from services.ingest.domain.expressions import Expression
 from services.ingest.domain.hook_mapping import (
     Check,
     Document,
@@ -135,7 +136,7 @@ class _Reading(RuleReader):
                 for n, one in self.items(whole.get("ignore"), "/ignore")
                 if (rule := self.ignore_rule(one, f"/ignore/{n}")) is not None
             ],
-            answers=self.expression(whole.get("answers"), "/answers"),
+            answers=self.places(whole.get("answers")),
             requires=[
                 path
                 for n, one in self.items(whole.get("requires"), "/requires")
@@ -221,6 +222,20 @@ class _Reading(RuleReader):
             self.wrong(f"{pointer}/each", "wrong_type", "is true or false")
             each = False
         return None if when is None else IgnoreRule(when=when, reason=reason, each=each)
+
+    def places(self, value: object) -> tuple[Expression, ...]:
+        """Return where answers may lie; one place alone stands for a list of one."""
+        if value is None:
+            return ()
+        read = (
+            [self.expression(value, "/answers", needed=True)]
+            if isinstance(value, str)
+            else [
+                self.expression(one, f"/answers/{n}", needed=True)
+                for n, one in self.items(value, "/answers")
+            ]
+        )
+        return tuple(place for place in read if place is not None)
 
     def question(self, value: object, pointer: str) -> Question:
         """Return where questions of one kind lie, and how they are read."""
