@@ -236,6 +236,7 @@ async def post_enable(
         "parameters": [
             _parameter("state", "only deliveries in this state", enum=_STATES),
             _parameter("webhook", "only deliveries to this webhook"),
+            _parameter("import_id", "only deliveries about tasks of this import"),
         ]
     },
 )
@@ -244,6 +245,7 @@ async def get_deliveries(request: Request, caller: Watcher, page: Paged) -> JSON
     notify = resources(request, Notify)
     state = request.query_params.get("state") or None
     webhook = request.query_params.get("webhook") or None
+    import_id = request.query_params.get("import_id") or None
     if state is not None and state not in _STATES:
         raise Invalid(
             "There is no such state.",
@@ -256,7 +258,7 @@ async def get_deliveries(request: Request, caller: Watcher, page: Paged) -> JSON
                 )
             ],
         )
-    name = f"deliveries?state={state or ''}&webhook={webhook or ''}"
+    name = f"deliveries?state={state or ''}&webhook={webhook or ''}&import={import_id or ''}"
     after = page.after(notify.keyring, of=name)
     async with notify.database.reading() as view:
         found = await store.list_deliveries(
@@ -265,6 +267,7 @@ async def get_deliveries(request: Request, caller: Watcher, page: Paged) -> JSON
             before=str(after[0]) if after else None,
             state=State(state) if state else None,
             target=_plain(webhook),
+            import_id=_plain(import_id),
         )
     return JSONResponse(
         listed(

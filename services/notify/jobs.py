@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jinja2 import TemplateError
@@ -19,6 +19,7 @@ from jinja2 import TemplateError
 from services.notify import store
 from services.notify.channels.email import MailChannel
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
+from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import render_mail
 from services.notify.channels.webhook import Call, Poster, message_id
 from services.notify.domain.alerts import facts_from, with_person
@@ -26,12 +27,12 @@ from services.notify.domain.deliveries import (
     CHANNEL_BACKOFF,
     CONFIGURATION_REST,
     SCHEDULES,
-    Channel,
     Outcome,
     Verdict,
     next_step,
 )
 from services.notify.domain.mail import Sender
+from services.notify.handlers.readying import Ready, made_ready
 from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
 from shared.clock import Clock
@@ -64,15 +65,6 @@ class Pace:
     claim_limit: int = 256
     patience: float = 1
     """Seconds that a step or a wait lasts when nothing happens."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ready:
-    """A claimed delivery with what is needed to send it."""
-
-    delivery: Delivery
-    webhook: Webhook | None = None
-    person_key: bytes | None = field(default=None, repr=False)
 
 
 class Dispatcher:
@@ -175,7 +167,7 @@ class Dispatcher:
 
     # ------------------------------------------------------------ claiming
 
-    async def _claim(self) -> Sequence[_Ready]:
+    async def _claim(self) -> Sequence[Ready]:
         pace = self._pace
         room = pace.claim_limit - len(self._sending)
         if room <= 0:
@@ -201,7 +193,13 @@ class Dispatcher:
                 limit=room,
                 without=without,
             )
-            ready = await self._made_ready(tx, claimed, now=now)
+            ready = await made_ready(
+                tx,
+                claimed,
+                keyring=self._keyring,
+                person_keys=self._person_keys,
+                now=now,
+            )
         fault_point("delivery.claimed")
         return ready
 
@@ -209,30 +207,6 @@ class Dispatcher:
         """Return how many deliveries of a lane are claimed at a time."""
         pace = self._pace
         return pace.mail_claimed if lane == MAIL_LANE else pace.endpoint_claimed
-
-    async def _made_ready(
-        self, tx: Transaction, claimed: Sequence[Delivery], *, now: datetime
-    ) -> Sequence[_Ready]:
-        """Add what sending needs; hold what must not be sent to an endpoint that is off."""
-        endpoints = await store.webhooks_by_id(
-            tx,
-            sorted({one.target for one in claimed if one.channel is Channel.WEBHOOK}),
-            self._keyring,
-        )
-        refs = sorted(
-            {one.person_ref for one in claimed if one.person_ref and one.sealed_person}
-        )
-        keys = await self._person_keys.for_reading(tx, refs)
-        ready: list[_Ready] = []
-        for one in claimed:
-            webhook = endpoints.get(one.target)
-            if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
-                reason = "endpoint_disabled" if webhook else "endpoint_deleted"
-                await store.hold_claimed(tx, one, reason=reason, now=now)
-                continue
-            key = keys.get(one.person_ref) if one.person_ref else None
-            ready.append(_Ready(delivery=one, webhook=webhook, person_key=key))
-        return ready
 
     async def _keep_hold(self) -> None:
         """Prolong the leases of what is still on its way."""
@@ -250,7 +224,7 @@ class Dispatcher:
 
     # ------------------------------------------------------------ sending
 
-    async def _deliver(self, ready: _Ready) -> None:
+    async def _deliver(self, ready: Ready) -> None:
         one = ready.delivery
         async with self._place(one.lane):
             if one.lane == MAIL_LANE and self._mail_rests():
@@ -317,7 +291,7 @@ class Dispatcher:
         at_once = self._pace.mail_at_once if lane == MAIL_LANE else self._pace.endpoint_at_once
         return self._places.setdefault(lane, asyncio.Semaphore(at_once))
 
-    async def _send(self, ready: _Ready, at: datetime) -> Outcome:
+    async def _send(self, ready: Ready, at: datetime) -> Outcome:
         one = ready.delivery
         if ready.webhook is not None:
             return await self._webhooks.send(self._call(ready, ready.webhook, at))
@@ -331,7 +305,7 @@ class Dispatcher:
             return Outcome(verdict=Verdict.PERMANENT, reason="cannot_be_built")
         return await self._mail.send(mail)
 
-    def _call(self, ready: _Ready, webhook: Webhook, at: datetime) -> Call:
+    def _call(self, ready: Ready, webhook: Webhook, at: datetime) -> Call:
         one = ready.delivery
         person = self._person(ready)
         return Call(
@@ -346,20 +320,30 @@ class Dispatcher:
             at=at,
         )
 
-    def _message(self, ready: _Ready, at: datetime) -> Mail:
+    def _message(self, ready: Ready, at: datetime) -> Mail:
         one = ready.delivery
         if one.recipient is None:
             raise UnsafeMail("no_recipient")
         is_erased = one.sealed_person is not None and ready.person_key is None
-        rendered = render_mail(
-            one.purpose,
-            facts_from(one.payload),
-            person=None if is_erased else self._person(ready) or {},
-            language=one.recipient.language,
-            time_zone=one.recipient.time_zone,
-            public_url=self._public_url,
-            now=at,
-        )
+        if ready.summary is not None:
+            rendered = render_summary(
+                one.purpose,
+                ready.summary,
+                language=one.recipient.language,
+                time_zone=one.recipient.time_zone,
+                public_url=self._public_url,
+                now=at,
+            )
+        else:
+            rendered = render_mail(
+                one.purpose,
+                facts_from(one.payload),
+                person=None if is_erased else self._person(ready) or {},
+                language=one.recipient.language,
+                time_zone=one.recipient.time_zone,
+                public_url=self._public_url,
+                now=at,
+            )
         return build_mail(
             rendered,
             delivery_id=one.id,
@@ -370,7 +354,7 @@ class Dispatcher:
             person_key=ready.person_key,
         )
 
-    def _person(self, ready: _Ready) -> Mapping[str, object] | None:
+    def _person(self, ready: Ready) -> Mapping[str, object] | None:
         """Return the opened personal members; None when there are none, or none any more."""
         one = ready.delivery
         if ready.person_key is None or not one.sealed_person or not one.response_id:

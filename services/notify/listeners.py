@@ -81,4 +81,5 @@ def _facts(one: Arrived) -> TaskFacts:
         person_ref=event.person_ref,
         person=event.person,
         correlation_id=one.envelope.correlationid,
+        import_id=event.import_id,
     )

@@ -94,6 +94,7 @@ def delivery_out(one: Delivery, attempts: Sequence[Attempt] | None = None) -> di
         "event_id": one.event_id,
         "event_type": one.event_type,
         "task_id": one.task_id,
+        "import_id": one.import_id,
         "attempt_count": one.attempts,
         "possible_duplicate": one.in_doubt,
         "created_at": rfc3339(one.created_at),

@@ -57,6 +57,10 @@ deliveries = Table(
     Column("lane", String(40), nullable=False),
     Column("task_id", String(40)),
     Column("response_id", String(40)),
+    # The import that its tasks came with.
+    Column("import_id", String(40)),
+    # What a summary gathers, while it does: of each kind one that may still grow.
+    Column("gathering", String(160), unique=True),
     Column("correlation_id", String(80)),
     # The webhook's body as it is signed, or what a mail is made of; without personal members.
     Column("payload", LargeBinary, nullable=False),
@@ -96,9 +100,37 @@ deliveries = Table(
         sqlite_where=text("reason = 'nobody_to_tell'"),
         postgresql_where=text("reason = 'nobody_to_tell'"),
     ),
+    Index(
+        "ix_notify_deliveries_task_done",
+        "task_id",
+        sqlite_where=text("reason = 'task_done'"),
+        postgresql_where=text("reason = 'task_done'"),
+    ),
+    Index(
+        "ix_notify_deliveries_import_id",
+        "import_id",
+        "id",
+        sqlite_where=text("import_id IS NOT NULL"),
+        postgresql_where=text("import_id IS NOT NULL"),
+    ),
     Index("ix_notify_deliveries_state_id", "state", "id"),
     Index("ix_notify_deliveries_target_id", "target", "id"),
 )
+
+summary_items = Table(
+    "notify_summary_items",
+    metadata,
+    Column("delivery_id", ForeignKey("notify_deliveries.id"), primary_key=True),
+    Column("event_id", String(80), primary_key=True),
+    # The delivery's own: whoever is told of an event is told of it once.
+    Column("target", String(40), nullable=False),
+    Column("task_id", String(40), nullable=False),
+    # What a line of the mail is made of; without personal members.
+    Column("payload", LargeBinary, nullable=False),
+    UniqueConstraint("event_id", "target"),
+    Index("ix_notify_summary_items_task_id", "task_id"),
+)
+"""What a summary tells of, one row an event of a task."""
 
 attempts = Table(
     "notify_attempts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from typing_extensions import override
 
 from shared.events import topics
@@ -22,6 +22,9 @@ class _Alert(Event):
     event_type: str
     event_id: str
     task_id: str | None = None
+    import_id: str | None = Field(
+        default=None, description="the import whose tasks the alert is about, if it is"
+    )
     attempts: int
     at: AwareDatetime
 

@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.channels.message import build_mail
+from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
-from services.notify.domain.alerts import MAIL_KINDS, TaskFacts
+from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, TaskFacts
+from services.notify.domain.gathering import Summary
 from services.notify.domain.mail import Sender
 
 FOLDER = Path(__file__).parent / "mails"
@@ -76,12 +78,73 @@ def rendered(event_type: str, language: str, **changes: Any) -> Rendered:
     )
 
 
+def summed_up(event_type: str, language: str, number: int) -> Rendered:
+    """Return the mail about so many tasks of an import."""
+    moment = MOMENTS[event_type]
+    tasks = [
+        replace(
+            FACTS,
+            type=event_type,
+            happened_at=moment,
+            task_id=f"{FACTS.task_id[:-2]}{n:02}",
+            score=(4, 0, None, 6, 2, 3, 5)[n % 7],
+            touchpoint=("Doorstep delivery", "Support <call>", None)[n % 3],
+            first_contact_due_at=FACTS.first_contact_due_at + (n % 4) * HOUR,
+            due_at=FACTS.due_at + (n % 4) * HOUR,
+        )
+        for n in range(number)
+    ]
+    return render_summary(
+        SUMMARY_KINDS[event_type],
+        Summary(tasks=tuple(tasks)),
+        language=language,
+        time_zone="Europe/Berlin",
+        public_url=PUBLIC_URL,
+        now=moment,
+    )
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("event_type", MAIL_KINDS)
 def test_the_mail_says_what_was_agreed_on(event_type: str, language: str) -> None:
-    mail = rendered(event_type, language)
+    compare(rendered(event_type, language), f"{MAIL_KINDS[event_type]}.{language}.txt")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("event_type", SUMMARY_KINDS)
+def test_the_summary_says_what_was_agreed_on(event_type: str, language: str) -> None:
+    kind = SUMMARY_KINDS[event_type]
+    compare(summed_up(event_type, language, 12), f"{kind}.{language}.txt")
+    compare(summed_up(event_type, language, 1), f"{kind}.one.{language}.txt")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("event_type", SUMMARY_KINDS)
+def test_a_summary_reaches_no_outside_host_and_is_narrow(
+    event_type: str, language: str
+) -> None:
+    mail = summed_up(event_type, language, 12)
+
+    loaded = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(https?://[^"')\s]+)""", mail.html)
+    assert {link.split("/")[2] for link in loaded} == {"loop.example.org"}
+    assert len([link for link in loaded if "/tasks/" in link]) == 5
+    assert "Support &lt;call&gt;" in mail.html
+    assert f'lang="{language}"' in mail.html
+    lines = mail.text.splitlines()
+    assert max(len(line) for line in lines if "://" not in line) <= 72
+    build_mail(
+        mail,
+        delivery_id="dlv_1",
+        sender=Sender(name="Closed Loop", address="loop@example.org"),
+        recipient="ana@example.org",
+        date=NOW,
+    )
+
+
+def compare(mail: Rendered, name: str) -> None:
+    """Compare a mail with the one that was agreed on."""
     said = f"{mail.subject}\n{'=' * 72}\n{mail.text}"
-    path = FOLDER / f"{MAIL_KINDS[event_type]}.{language}.txt"
+    path = FOLDER / name
     if os.environ.get("CLOSED_LOOP_TEST_GOLDEN") == "write":  # noqa: TID251 - a test's switch
         path.parent.mkdir(exist_ok=True)
         path.write_text(said)
@@ -224,4 +287,16 @@ def test_a_number_that_is_none_is_shown_as_unusable_and_not_dialled() -> None:
 
     assert "E-mail: nope (not usable)" in mail.text
     assert "Telephone: call me (not usable)" in mail.text
+    assert "tel:" not in mail.html
+
+
+def test_whoever_must_not_be_contacted_is_named_so_and_not_dialled() -> None:
+    """The owner learns it before anything else, and there is nothing to dial."""
+    person = {"customer": {**PERSON["customer"], "do_not_contact": True}, "comment": "No."}
+    mail = rendered("task.opened", "en", person=person)
+
+    notice = "Do not contact this customer: the customer has asked not to be"
+    assert notice in mail.text
+    assert mail.text.index(notice) < mail.text.index("Telephone")
+    assert notice in mail.html
     assert "tel:" not in mail.html

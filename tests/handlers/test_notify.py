@@ -181,6 +181,7 @@ async def test_a_delivered_alert_is_written_down_and_announced(house: House) -> 
         "event_type": "task.opened",
         "event_id": one.event_id,
         "task_id": "tsk_1",
+        "import_id": None,
         "attempts": 1,
         "at": house.clock.now().isoformat().replace("+00:00", "Z"),
         "possible_duplicate": False,
@@ -420,11 +421,31 @@ async def test_a_reminder_that_comes_late_for_a_done_task_is_held_until_it_is_re
     await house.dispatch()
     assert (await only(house)).state is State.HELD
 
-    await house.hear(await house.event(TaskOverdue, version=6, state="in_progress"))
+    await house.hear(await house.event(TaskReopened, version=6))
     await house.dispatch()
 
-    states = {one.state for one in await house.deliveries(MAIL)}
-    assert states == {State.HELD, State.DELIVERED}
+    assert [one.state for one in await house.deliveries(MAIL)] == [State.DELIVERED]
+    await house.hear(await house.event(TaskClosed, version=7))
+    await house.hear(await house.event(TaskReopened, version=8))
+    await house.dispatch()
+    assert len(house.mail.mails) == 1
+
+
+async def test_what_may_have_been_sent_is_not_sent_again_when_its_task_is_reopened(
+    house: House,
+) -> None:
+    house.mail.answers = [Outcome(verdict=Verdict.DOUBT, reason="no_reply_after_the_mail")]
+    await house.hear(await house.event())
+    await house.dispatch()
+    await house.hear(await house.event(TaskClosed, version=2))
+    house.clock.advance(timedelta(hours=1))
+    await house.dispatch()
+
+    await house.hear(await house.event(TaskReopened, version=3))
+    await house.dispatch()
+
+    assert (await only(house)).state is State.HELD
+    assert len(house.mail.mails) == 1
 
 
 # ---------------------------------------------------------------- dying and being slow

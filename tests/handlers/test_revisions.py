@@ -290,7 +290,7 @@ class _Revised:
 
     def __init__(self, number: int, lot: random.Random) -> None:
         self.id = f"rsp_{number}"
-        self.members = [
+        self.members: list[dict[str, Any]] = [
             {
                 "response_id": self.id,
                 "revision": revision,

@@ -80,6 +80,12 @@ _BOM: Final = "\ufeff"
 _AS_NEW: Final = "treat old answers as if they were given today; needs settings:write"
 _DRY_RUN: Final = "check every item against what is stored, record nothing"
 
+_IMPORT_ID: Final = (
+    "the import that these belong to: each owner gets one mail about its tasks;"
+    " needs settings:write"
+)
+_IMPORT: Final = "^imp_[0-9a-z]{26}$"
+
 _ROW_FLAWS: Final = {
     "not_csv": "This row cannot be read as CSV.",
     "wrong_number_of_cells": "This row has more or fewer cells than the header row.",
@@ -145,10 +151,13 @@ async def post_batch(
     key: Key,
     as_new: Annotated[bool, Query(description=_AS_NEW)] = False,
     dry_run: Annotated[bool, Query(description=_DRY_RUN)] = False,
+    import_id: Annotated[str | None, Query(pattern=_IMPORT, description=_IMPORT_ID)] = None,
 ) -> JSONResponse:
     """Take up to 10,000 responses in; one result for each, in order."""
     if as_new and not caller.may(Scope.SETTINGS_WRITE):
         raise Forbidden("as_new opens tasks for old answers; it needs scope settings:write.")
+    if import_id is not None and not caller.may(Scope.SETTINGS_WRITE):
+        raise Forbidden("import_id keeps single mails back; it needs scope settings:write.")
     ingest = resources(request, Ingest)
     source = source_of(caller)
     kind = media_type(request, (JSON, NDJSON, CSV))
@@ -160,10 +169,10 @@ async def post_batch(
     )
     fault_point("ingest.validated")
     public_url = web(request).settings.public_url
-    if as_new:
+    if as_new or import_id is not None:
         for item in items:
             if item.command is not None:
-                item.command = replace(item.command, as_new=True)
+                item.command = replace(item.command, as_new=as_new, import_id=import_id)
     if dry_run:
         return JSONResponse(await _tried(ingest, items, public_url), status_code=202)
     work = spawn(_recorded(ingest, items, source, key, public_url), name="record-batch")

@@ -54,11 +54,12 @@ class _Values:
     comment: str
     comment_language: str
     is_erased: bool
+    do_not_contact: bool
     link: str
 
 
 @cache
-def _templates(language: str) -> Environment:
+def templates_in(language: str) -> Environment:
     """Return the templates with the messages of one language."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -75,8 +76,8 @@ def _templates(language: str) -> Environment:
     return environment
 
 
-def _shortly(reader: Reader, moment: datetime, now: datetime) -> str:
-    """Return when, relative to today: for a subject."""
+def shortly(reader: Reader, moment: datetime, now: datetime) -> str:
+    """Return when, relative to today: for a subject or a list."""
     time = reader.time(moment)
     match (reader.local(moment).date() - reader.local(now).date()).days:
         case 0:
@@ -90,7 +91,7 @@ def _shortly(reader: Reader, moment: datetime, now: datetime) -> str:
             return reader.gettext("%(date)s, %(time)s", date=day, time=time)
 
 
-def _in_full(reader: Reader, moment: datetime) -> str:
+def in_full(reader: Reader, moment: datetime) -> str:
     """Return when, with weekday, year and time zone: for a body."""
     return reader.gettext(
         "%(date)s, %(time)s (%(zone)s)",
@@ -132,34 +133,40 @@ def render_mail(
         return reader.gettext("%(value)s (not usable)", value=value)
 
     phone = contact("phone")
+    do_not_contact = customer.get("do_not_contact") is True
     values = _Values(
         language=reader.catalogue,
-        what=_what(reader, facts),
-        due=_shortly(reader, facts.deadline, now),
-        due_in_full=_in_full(reader, facts.deadline),
+        what=what_of(reader, facts),
+        due=shortly(reader, facts.deadline, now),
+        due_in_full=in_full(reader, facts.deadline),
         is_late=now > facts.deadline,
         facts=tuple(
             (label, value)
             for label, value in (
                 (
                     reader.gettext("First contact by"),
-                    _in_full(reader, facts.first_contact_due_at),
+                    in_full(reader, facts.first_contact_due_at),
                 ),
-                (reader.gettext("Done by"), _in_full(reader, facts.due_at)),
+                (reader.gettext("Done by"), in_full(reader, facts.due_at)),
                 (reader.gettext("Customer"), _one_line(customer.get("name"))),
                 (reader.gettext("E-mail"), contact("email")),
             )
             if value
         ),
         phone=phone,
-        phone_link="" if "phone" in unusable else _dialled(phone),
+        phone_link="" if do_not_contact or "phone" in unusable else _dialled(phone),
         comment=body_safe(str((person or {}).get("comment") or "")).strip("\n"),
         comment_language=_language_tag(customer.get("language")),
         is_erased=person is None,
+        do_not_contact=do_not_contact,
         link=f"{public_url}/tasks/{facts.task_id}",
     )
-    filled = asdict(values)
-    templates = _templates(reader.catalogue)
+    return rendered(kind, asdict(values), language=reader.catalogue)
+
+
+def rendered(kind: str, filled: Mapping[str, Any], *, language: str) -> Rendered:
+    """Return the three parts of a mail, made of what its templates name."""
+    templates = templates_in(language)
     subject = header_safe(templates.get_template(f"{kind}/subject.txt").render(filled))
     layout = templates.get_template(f"{kind}/body.mjml").render(filled, subject=subject)
     text = templates.get_template(f"{kind}/body.txt").render(filled)
@@ -167,11 +174,11 @@ def render_mail(
         subject=subject,
         text=text.strip("\n") + "\n",
         html=mjml2html(layout, fonts={}),
-        language=reader.catalogue,
+        language=language,
     )
 
 
-def _what(reader: Reader, facts: TaskFacts) -> str:
+def what_of(reader: Reader, facts: TaskFacts) -> str:
     """Return what it is about, as in "4/10 from Doorstep delivery"."""
     highest = _HIGHEST.get(facts.metric)
     score = "" if facts.score is None or highest is None else f"{facts.score}/{highest}"

@@ -35,6 +35,13 @@ MAIL_KINDS: Mapping[str, str] = {
 }
 """The events that are worth a mail to the owner, and the mail's kind."""
 
+SUMMARY_KINDS: Mapping[str, str] = {
+    "task.opened": "tasks_opened",
+    "task.due-soon": "tasks_due_soon",
+    "task.overdue": "tasks_overdue",
+}
+"""The same for the tasks of an import: one mail about many of them."""
+
 DONE_STATES = frozenset({"resolved", "confirmed", "closed"})
 LARGEST_BODY = 20_000
 _CLOCK_RUNNING = "assigned"  # nobody has tried to reach the customer yet
@@ -65,6 +72,7 @@ class TaskFacts:
     person: str | None = field(default=None, repr=False)
     touchpoint_name: str | None = None
     correlation_id: str | None = None
+    import_id: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -187,3 +195,13 @@ def facts_from(document: bytes) -> TaskFacts:
     for name in ("happened_at", "opened_at", "first_contact_due_at", "due_at"):
         members[name] = datetime.fromisoformat(members[name])
     return TaskFacts(**members)
+
+
+def owner_document(facts: TaskFacts) -> bytes:
+    """Return what a summary keeps beside its lines: whose tasks it is about."""
+    return compact({"owner_id": facts.owner_id, "owner_kind": facts.owner_kind})
+
+
+def owner_kind_of(document: bytes) -> str:
+    """Return whether a person or a team owns what a mail's document is about."""
+    return str(json.loads(document)["owner_kind"])

@@ -30,6 +30,9 @@ class State(StrEnum):
 NOBODY_TO_TELL = "nobody_to_tell"
 """Why a mail is held whose owner has no address; it goes out once there is one."""
 
+TASK_DONE = "task_done"
+"""Why a mail is held whose task is done; it goes out if the task is opened again."""
+
 TOO_LATE = "too_late"
 """Why it stays held for good: its task was done before anybody could be told."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from services.notify import store
-from services.notify.domain.alerts import facts_from
+from services.notify.domain.alerts import owner_kind_of
 from services.notify.store import Delivery, Mailbox, NewDelivery
 from shared.db.transaction import Reading, Transaction
 from shared.identity.owners import OwnerKind, Recipient, addresses_of
@@ -23,10 +23,11 @@ async def tell_unaddressed(tx: Transaction, *, now: datetime) -> int:
     await store.drop_unaddressed_of_done(tx, now=now)
     recipients = await _recipients(tx, await store.unaddressed_owners(tx))
     waiting = await store.unaddressed_of(tx, sorted(recipients), limit=_AT_ONCE)
-    others = []
-    for one in waiting:
-        _, *rest = recipients[one.target]
-        others += [_also_to(one, recipient) for recipient in rest]
+    others = [
+        (one, _also_to(one, recipient))
+        for one in waiting
+        for recipient in recipients[one.target][1:]
+    ]
     await store.address(
         tx,
         {
@@ -36,7 +37,10 @@ async def tell_unaddressed(tx: Transaction, *, now: datetime) -> int:
         },
         now=now,
     )
-    await store.add_deliveries(tx, others, now=now)
+    added = await store.add_deliveries(tx, [other for _, other in others], now=now)
+    for delivery_id, (one, other) in zip(added, others, strict=True):
+        if one.import_id is not None:
+            await store.copy_lines(tx, of=one.id, to=delivery_id, target=other.target)
     return len(waiting)
 
 
@@ -46,7 +50,7 @@ async def _recipients(
     """Return who is to be told, by owner, for those owners that have somebody."""
     found: dict[str, Sequence[Recipient]] = {}
     for one in oldest:
-        kind: OwnerKind = "person" if facts_from(one.payload).owner_kind == "person" else "team"
+        kind: OwnerKind = "person" if owner_kind_of(one.payload) == "person" else "team"
         if recipients := await addresses_of(view, one.target, kind):
             found[one.target] = recipients
     return found
@@ -75,4 +79,5 @@ def _also_to(one: Delivery, recipient: Recipient) -> NewDelivery:
         person_ref=one.person_ref,
         sealed_person=one.sealed_person,
         recipient=mailbox_of(recipient),
+        import_id=one.import_id,
     )

@@ -15,6 +15,7 @@ from services.notify.domain.alerts import (
 )
 from services.notify.domain.deliveries import Channel
 from services.notify.handlers.addressing import mailbox_of
+from services.notify.handlers.gathering import Addition, gather
 from services.notify.store import Detail, Mailbox, NewDelivery
 from shared.db.transaction import Transaction
 from shared.faults import fault_point
@@ -30,8 +31,8 @@ async def tell(
     """Make one delivery per event and recipient or endpoint; return how many were asked for.
 
     Twins are impossible by key. A mail that nobody can be sent is held, and told when somebody
-    can. Which tasks are done is noted, so that mails about them which
-    still wait are held when their turn comes.
+    can. Mails about tasks of an import are gathered. Which tasks are done is noted, so that
+    mails about them which still wait are held when their turn comes.
     """
     endpoints = await store.enabled_webhooks(tx)
     owners = {
@@ -42,20 +43,25 @@ async def tell(
             (each.owner_id, each.owner_kind): each for each in events if _mail_kind(each)
         }.values()
     }
-    fresh = [
-        delivery
-        for one in events
-        for delivery in (
-            *_mails(one, owners.get((one.owner_id, one.owner_kind), ())),
-            *_posts(one, endpoints, public_url=public_url),
-        )
-    ]
+    fresh: list[NewDelivery] = []
+    gathered: list[Addition] = []
+    for one in events:
+        told = _told(one, owners.get((one.owner_id, one.owner_kind), ()))
+        if one.import_id is None:
+            fresh += _mails(one, told)
+        else:
+            gathered += [
+                Addition(facts=one, target=target, mailbox=mailbox) for target, mailbox in told
+            ]
+        fresh += _posts(one, endpoints, public_url=public_url)
     await store.add_deliveries(tx, fresh, now=now)
+    if gathered:
+        fresh += await gather(tx, gathered, now=now)
     if held := [one for one in fresh if one.is_held]:
         _log.warning(
             "alerts.nobody_to_tell", count=len(held), owners=sorted({d.target for d in held})
         )
-    await store.note_task_states(tx, _latest_states(events))
+    await store.note_task_states(tx, _latest_states(events), now=now)
     fault_point("notify.fanned_out")
     return len(fresh)
 
@@ -64,20 +70,26 @@ def _mail_kind(one: TaskFacts) -> str | None:
     return None if one.is_done else MAIL_KINDS.get(one.type)
 
 
-def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDelivery]:
-    kind = _mail_kind(one)
-    if kind is None:
+_Told = Sequence[tuple[str, Mailbox | None]]
+
+
+def _told(one: TaskFacts, recipients: Sequence[Recipient]) -> _Told:
+    """Return who gets a mail about this, if it is worth one: the owner, when nobody can."""
+    if _mail_kind(one) is None:
         return []
-    told: Sequence[tuple[str, Mailbox | None]] = [
-        (each.staff_id or one.owner_id, mailbox_of(each)) for each in recipients
+    return [(each.staff_id or one.owner_id, mailbox_of(each)) for each in recipients] or [
+        (one.owner_id, None)
     ]
+
+
+def _mails(one: TaskFacts, told: _Told) -> Sequence[NewDelivery]:
     return [
         NewDelivery(
             event_id=one.event_id,
             event_type=one.type,
             channel=Channel.EMAIL,
             target=target,
-            purpose=kind,
+            purpose=MAIL_KINDS[one.type],
             payload=facts_document(one),
             task_id=one.task_id,
             response_id=one.response_id,
@@ -86,7 +98,7 @@ def _mails(one: TaskFacts, recipients: Sequence[Recipient]) -> Sequence[NewDeliv
             sealed_person=one.person,
             recipient=mailbox,
         )
-        for target, mailbox in told or [(one.owner_id, None)]
+        for target, mailbox in told
     ]
 
 
@@ -114,6 +126,7 @@ def _posts(
             payload=body,
             task_id=one.task_id,
             response_id=one.response_id,
+            import_id=one.import_id,
             correlation_id=one.correlation_id,
             person_ref=one.person_ref,
             sealed_person=one.person if detail == "full" else None,

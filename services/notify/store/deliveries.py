@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, literal_column, select, update
 
-from services.notify.domain.deliveries import NOBODY_TO_TELL, Channel, State
-from services.notify.tables import attempts, deliveries, tasks_done
+from services.notify.domain.deliveries import NOBODY_TO_TELL, TASK_DONE, Channel, State
+from services.notify.tables import attempts, deliveries, summary_items, tasks_done
 from shared.db.transaction import Reading, Transaction
 from shared.ids import new_id
 
 MAIL_LANE = "email"
+
+# Literally, as the index of these rows says it.
+_TASK_DONE = deliveries.c.reason == literal_column(f"'{TASK_DONE}'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class Delivery:
     lane: str
     task_id: str | None
     response_id: str | None
+    import_id: str | None
     correlation_id: str | None
     payload: bytes = field(repr=False)
     person_ref: str | None
@@ -73,7 +77,8 @@ class Attempt:
 class NewDelivery:
     """A delivery to be made; twins by event, channel, target and purpose are impossible.
 
-    A mail without a recipient is held until its target, the owner, can be told.
+    A mail without a recipient is held until its target, the owner, can be told. A summary
+    grows under its ``gathering`` until it is claimed, and is due at ``due_at``.
     """
 
     event_id: str
@@ -88,6 +93,9 @@ class NewDelivery:
     person_ref: str | None = None
     sealed_person: str | None = field(default=None, repr=False)
     recipient: Mailbox | None = None
+    import_id: str | None = None
+    gathering: str | None = None
+    due_at: datetime | None = None
 
     @property
     def is_held(self) -> bool:
@@ -98,16 +106,14 @@ class NewDelivery:
 async def add_deliveries(
     tx: Transaction, fresh: Sequence[NewDelivery], *, now: datetime
 ) -> Sequence[str]:
-    """Store deliveries, due now unless held, and return their ids.
+    """Store deliveries, due now unless held or said otherwise, and return their ids.
 
     One that exists already stays as it is; the id returned in its place is nobody's.
     """
     rows = [_delivery_values(one, now) for one in fresh]
     if rows:
         await tx.execute(
-            tx.insert(deliveries).on_conflict_do_nothing(
-                index_elements=["event_id", "channel", "target", "purpose"]
-            ),
+            tx.insert(deliveries).on_conflict_do_nothing(),
             rows,
         )
     return [row["id"] for row in rows]
@@ -125,6 +131,8 @@ def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
         "lane": MAIL_LANE if one.channel is Channel.EMAIL else one.target,
         "task_id": one.task_id,
         "response_id": one.response_id,
+        "import_id": one.import_id,
+        "gathering": one.gathering,
         "correlation_id": one.correlation_id,
         "payload": one.payload,
         "person_ref": one.person_ref,
@@ -137,15 +145,18 @@ def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
         "failures": 0,
         "in_doubt": False,
         "created_at": now,
-        "next_attempt_at": None if one.is_held else now,
+        "next_attempt_at": None if one.is_held else one.due_at or now,
         "settled_at": now if one.is_held else None,
     }
 
 
-async def note_task_states(tx: Transaction, states: Mapping[str, tuple[int, bool]]) -> None:
+async def note_task_states(
+    tx: Transaction, states: Mapping[str, tuple[int, bool]], *, now: datetime
+) -> None:
     """Remember which tasks are done; ``states`` holds each task's latest version and state.
 
-    An older event that comes late (a replay) changes nothing.
+    An older event that comes late (a replay) changes nothing. What was held because a task was
+    done is due again once it is reopened: nobody was told yet.
     """
     for is_done in (True, False):
         part = [
@@ -172,6 +183,18 @@ async def note_task_states(tx: Transaction, states: Mapping[str, tuple[int, bool
             reopened = [row.task_id for row in stored if row.version < states[row.task_id][0]]
             if reopened:
                 await tx.execute(delete(tasks_done).where(tasks_done.c.task_id.in_(reopened)))
+                await _release(tx, reopened, now=now)
+
+
+async def _release(tx: Transaction, task_ids: Sequence[str], *, now: datetime) -> None:
+    """Send what was held because these tasks were done, unless it may have been sent before."""
+    gathered = select(summary_items.c.delivery_id).where(summary_items.c.task_id.in_(task_ids))
+    for about in (deliveries.c.task_id.in_(task_ids), deliveries.c.id.in_(gathered)):
+        await tx.execute(
+            update(deliveries)
+            .where(about, _TASK_DONE, deliveries.c.in_doubt.is_(False))
+            .values(state=State.DUE, reason=None, settled_at=None, next_attempt_at=now)
+        )
 
 
 async def delivery_of(view: Reading, delivery_id: str) -> Delivery | None:
@@ -187,10 +210,15 @@ async def list_deliveries(
     before: str | None = None,
     state: State | None = None,
     target: str | None = None,
+    import_id: str | None = None,
 ) -> Sequence[Delivery]:
     """Return deliveries, newest first, behind the id ``before``."""
     query = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
-    for column, value in ((deliveries.c.state, state), (deliveries.c.target, target)):
+    for column, value in (
+        (deliveries.c.state, state),
+        (deliveries.c.target, target),
+        (deliveries.c.import_id, import_id),
+    ):
         if value is not None:
             query = query.where(column == value)
     if before is not None:
@@ -229,6 +257,7 @@ def delivery_from(row: Row[Any]) -> Delivery:
         lane=row.lane,
         task_id=row.task_id,
         response_id=row.response_id,
+        import_id=row.import_id,
         correlation_id=row.correlation_id,
         payload=row.payload,
         person_ref=row.person_ref,

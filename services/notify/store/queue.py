@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, update
 
 from services.notify.domain.deliveries import (
+    TASK_DONE,
     Channel,
     GiveUp,
     NextStep,
@@ -56,7 +57,7 @@ async def hold_settled_tasks(tx: Transaction, *, now: datetime) -> int:
             deliveries.c.channel == Channel.EMAIL,
             done,
         )
-        .values(state=State.HELD, reason="task_done", settled_at=now)
+        .values(state=State.HELD, reason=TASK_DONE, settled_at=now)
     )
     return result.rowcount
 
@@ -140,6 +141,7 @@ async def claim(
         .where(deliveries.c.id.in_([row.id for row in chosen]))
         .values(
             state=State.SENDING,
+            gathering=None,  # what comes from now on is told in the next one
             token=token,
             lease_until=epoch_now() + lasting.total_seconds(),
             attempts=deliveries.c.attempts + 1,

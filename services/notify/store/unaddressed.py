@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, literal_column, select, update
 
 from services.notify.domain.deliveries import NOBODY_TO_TELL, TOO_LATE, State
 from services.notify.store.deliveries import Delivery, Mailbox, delivery_from
-from services.notify.tables import deliveries, tasks_done
+from services.notify.tables import deliveries, summary_items, tasks_done
 from shared.db.transaction import Reading, Transaction
 
 # Literally, as the index of these rows says it.
@@ -65,4 +65,9 @@ async def address(
                 settled_at=None,
                 next_attempt_at=now,
             )
+        )
+        await tx.execute(
+            update(summary_items)
+            .where(summary_items.c.delivery_id == delivery_id)
+            .values(target=target)
         )

@@ -1,0 +1,70 @@
+"""What a claimed delivery needs beside its row before it can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.notify import store
+from services.notify.domain.alerts import SUMMARY_KINDS, facts_from
+from services.notify.domain.deliveries import TASK_DONE, Channel
+from services.notify.domain.gathering import Summary
+from services.notify.store import Delivery, Webhook
+from shared.db.transaction import Transaction
+from shared.identity.person_keys import PersonKeys
+from shared.sealing import Keyring
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A claimed delivery with what is needed to send it."""
+
+    delivery: Delivery
+    webhook: Webhook | None = None
+    person_key: bytes | None = field(default=None, repr=False)
+    summary: Summary | None = None
+
+
+async def made_ready(
+    tx: Transaction,
+    claimed: Sequence[Delivery],
+    *,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+    now: datetime,
+) -> Sequence[Ready]:
+    """Add what sending needs; hold what must not be sent.
+
+    That is what goes to an endpoint that is off, and a summary of tasks that are all done.
+    """
+    endpoints = await store.webhooks_by_id(
+        tx,
+        sorted({one.target for one in claimed if one.channel is Channel.WEBHOOK}),
+        keyring,
+    )
+    refs = sorted({one.person_ref for one in claimed if one.person_ref and one.sealed_person})
+    keys = await person_keys.for_reading(tx, refs)
+    gathered = await store.lines_of(
+        tx, [one.id for one in claimed if one.purpose in SUMMARY_KINDS.values()]
+    )
+    ready: list[Ready] = []
+    for one in claimed:
+        webhook = endpoints.get(one.target)
+        if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
+            reason = "endpoint_disabled" if webhook else "endpoint_deleted"
+            await store.hold_claimed(tx, one, reason=reason, now=now)
+            continue
+        lines = gathered.get(one.id)
+        if lines is not None and not lines:
+            await store.hold_claimed(tx, one, reason=TASK_DONE, now=now)
+            continue
+        ready.append(
+            Ready(
+                delivery=one,
+                webhook=webhook,
+                person_key=keys.get(one.person_ref) if one.person_ref else None,
+                summary=Summary(tasks=tuple(map(facts_from, lines))) if lines else None,
+            )
+        )
+    return ready
