@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.ingest import store
+from services.ingest.domain.hook_mapping import MOST_ANSWERS, within_limit
 from services.ingest.domain.mappings import (
     Document,
     HookMapping,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 OWN: Final = "own"
 """What reads a payload that is our own format already."""
 
-_AT_ONCE: Final = 32_000
+_AT_ONCE: Final = 8_000
 """Bytes of a body that may be read on the event loop; what is longer is read beside it."""
 
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -154,7 +155,13 @@ def interpret(source: Source, call: Call) -> Interpreted:
         if by == OWN:
             return Interpreted(by=OWN, items=read_own(call.payload))
         mapping = ready_mapping(by)
-    return Interpreted(by=by, items=mapping.read(call.payload, headers, call.query))
+    payloads = [call.payload]
+    if by == GENERIC and isinstance(call.payload, list) and call.payload:
+        # Names that are common are looked for in each as if it had come alone.
+        payloads = call.payload[: MOST_ANSWERS + 1]
+    items = [one for each in payloads for one in mapping.read(each, headers, call.query)]
+    within_limit(len(items))
+    return Interpreted(by=by, items=items)
 
 
 def _recognised(payload: object, headers: Mapping[str, str], query: Mapping[str, Any]) -> str:

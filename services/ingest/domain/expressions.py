@@ -29,7 +29,7 @@ from typing_extensions import override
 from shared.errors import Refused, TooLarge
 from shared.strict_json import parse_json
 
-LONGEST: Final = 1_000
+LONGEST: Final = 2_000
 DEEPEST: Final = 60
 BUDGET: Final = 500_000
 """Steps that all expressions together may take on one call."""

@@ -176,10 +176,10 @@ class HookMapping:
         answers = found if isinstance(found, list) else [found]
         if not answers:
             return [Ignored(reason=NO_ANSWER, path=where or "@")]
-        _within_limit(len(answers))
+        within_limit(len(answers))
         reader = _Reader(mapping=self, call=call, place=where)
         read = [one for answer in answers for one in reader.read(answer, whole=whole)]
-        _within_limit(len(read))
+        within_limit(len(read))
         return read
 
     def answers_in(self, call: Call) -> tuple[str, Any]:
@@ -330,7 +330,8 @@ def _has_object(found: object) -> bool:
     )
 
 
-def _within_limit(number: int) -> None:
+def within_limit(number: int) -> None:
+    """Raise ``TooLarge`` for more answers than one call may bring."""
     if number > MOST_ANSWERS:
         raise TooLarge(
             f"One call may bring {MOST_ANSWERS} answers. Send fewer at once.",
@@ -388,6 +389,6 @@ def _missing(pointer: str, path: str) -> Rejected:
     return Rejected(
         reason="missing",
         pointer=pointer,
-        path=path,
+        path=path[:_LONGEST_PATH],
         detail=f"There is no value for {named} at the path named in path.",
     )

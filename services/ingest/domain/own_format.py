@@ -19,7 +19,6 @@ from services.ingest.domain.hook_mapping import (
 )
 from services.ingest.domain.mapping_rules import MEMBERS
 from services.ingest.domain.values import CannotConvert, Conversion
-from shared.errors import TooLarge
 
 
 def is_own(payload: Any) -> bool:  # noqa: ANN401 - any JSON value
@@ -34,12 +33,7 @@ def read_own(payload: Any) -> Sequence[Read]:  # noqa: ANN401 - any JSON value
     Raises ``TooLarge`` for more responses than one call may bring.
     """
     items = payload if isinstance(payload, list) else [payload]
-    if len(items) > MOST_ANSWERS:
-        raise TooLarge(
-            f"One call may bring {MOST_ANSWERS} answers. Send the rest in another call, or all"
-            " of them to /v1/responses/batch.",
-            extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
-        )
+    within_limit(len(items))
     return [_read(one) for one in items]
 
 
