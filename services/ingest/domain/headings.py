@@ -113,7 +113,8 @@ MEMBERS: Final = {
         "comment|verbatim|kommentar|komentar|комментар|comentari|begründ|main reason"
         "|reason for your|what is the primary reason|why did you|freitext|free text",
         "why|feedback|warum|weshalb|hvorfor|dlaczego|proč|почему|pourquoi|por qué|improve"
-        "|anything else|verbessern|forbedre|remarks|uwagi|отзыв",
+        "|anything else|better|besser|bedre|lepiej|lépe|лучше|mieux|mejor|verbessern|forbedre"
+        "|remarks|uwagi|отзыв",
     ),
     "touchpoint": _names(
         "touchpoint|touch point|contact point|kontaktpunkt|berührungspunkt|berøringspunkt"

@@ -40,7 +40,7 @@ def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
     strength, metric = max(named, key=lambda each: each[0])
     if strength:
         confidence, note = _fits(metric, ends, profile)
-        points = 10 * strength + {"nps": 6, "csat": 4, "ces": 2}[metric]
+        points = 10 * strength + {"nps": 16, "csat": 4, "ces": 2}[metric]
         return _rating(points, metric, confidence, profile, note=note, why="by its heading")
     generic = max(SCORE.strength(each) for each in headings)
     if not generic and not (profile.scale or profile.filled >= _ENOUGH):
@@ -81,12 +81,13 @@ def _rating(
 
 def _ends(profile: Profile) -> tuple[int, int] | None:
     """Return the lowest and the highest answer; None if these are no answers on a scale."""
-    if profile.scale is not None:
-        return min(profile.scale.values()), max(profile.scale.values())
-    if profile.filled == 0 or profile.whole < 0.9:
+    if profile.scale is not None and profile.dates.share < 0.5:
+        ends = min(profile.scale.values()), max(profile.scale.values())
+    elif profile.filled and profile.whole >= 0.9:
+        ends = profile.lowest, profile.highest
+    else:
         return None
-    inside = profile.lowest >= 0 and profile.highest <= 10
-    return (profile.lowest, profile.highest) if inside else None
+    return ends if 0 <= ends[0] <= ends[1] <= 10 else None
 
 
 def _fits(
