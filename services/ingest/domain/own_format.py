@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.ingest.domain.hook_mapping import (
-    MOST_ANSWERS,
     NO_ANSWER,
     Document,
     Ignored,
     Read,
     split,
+    within_limit,
 )
 from services.ingest.domain.mapping_rules import MEMBERS
 from services.ingest.domain.values import CannotConvert, Conversion
