@@ -1,4 +1,4 @@
-"""Which column is which: exports as the usual tools write them, and headings in eight languages.
+"""Which column is which: exports as the usual tools write them, in eight languages.
 
 Each case is a small file; what is expected names the column of each member that is taken.
 """
@@ -9,297 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.ingest.domain.guessing import Guess, Guesses
 from services.ingest.files import guess_columns, open_sheet
 from services.ingest.mapping import Mapper, Mapping
 from shared.errors import Invalid
 
+EXPORTS = Path(__file__).parents[1] / "golden" / "exports.yaml"
 CASES: dict[str, tuple[str, dict[str, str]]] = {
-    "qualtrics": (
-        "StartDate,EndDate,Status,IPAddress,Progress,Finished,RecordedDate,ResponseId,"
-        "RecipientLastName,RecipientFirstName,RecipientEmail,ExternalReference,LocationLatitude,"
-        "DistributionChannel,UserLanguage,Q1_NPS_GROUP,Q1,Q2\n"
-        "Start Date,End Date,Response Type,IP Address,Progress,Finished,Recorded Date,"
-        "Response ID,Recipient Last Name,Recipient First Name,Recipient Email,"
-        "External Data Reference,Location Latitude,Distribution Channel,User Language,"
-        "How likely are you to recommend us? - Group,How likely are you to recommend us?,"
-        "What is the main reason for your score?\n"
-        + ",".join(f'"{{""ImportId"":""x{n}""}}"' for n in range(18))
-        + "\n"
-        "2026-03-01 10:00:00,2026-03-01 10:05:00,IP Address,192.0.2.1,100,True,"
-        "2026-03-01 10:05:01,R_1a2B3c,Berg,Ida,ida@example.org,C-1,55.1,email,EN,Detractor,2,"
-        "Nobody called me back in a week\n"
-        "2026-03-02 11:00:00,2026-03-02 11:05:00,IP Address,192.0.2.2,100,True,"
-        "2026-03-02 11:05:01,R_4d5E6f,Holm,Bo,bo@example.org,C-2,55.2,email,DA,Promoter,9,"
-        "Quick and friendly every time\n",
-        {
-            "external_id": "ResponseId",
-            "score": "Q1",
-            "metric": "always nps",
-            "answered_at": "EndDate",
-            "comment": "Q2",
-            "customer.id": "ExternalReference",
-            "customer.email": "RecipientEmail",
-            "customer.name": "RecipientFirstName + RecipientLastName",
-            "language": "UserLanguage",
-        },
-    ),
-    "surveymonkey": (
-        "Respondent ID,Collector ID,Start Date,End Date,IP Address,Email Address,First Name,"
-        "Last Name,How likely is it that you would recommend us?,What could we do better?\n"
-        ",,,,,,,,,Open-Ended Response\n"
-        "114000001,4001,01/31/2026 10:00:00 AM,01/31/2026 10:02:00 AM,192.0.2.1,a@example.org,"
-        "Ann,Lee,9,Shorter waiting times please\n"
-        "114000002,4001,02/01/2026 1:00:00 PM,02/01/2026 1:02:00 PM,192.0.2.2,b@example.org,"
-        "Bob,Ray,3,\n",
-        {
-            "external_id": "Respondent ID",
-            "score": "How likely is it that you would recommend us?",
-            "metric": "always nps",
-            "answered_at": "End Date",
-            "comment": "What could we do better?",
-            "customer.email": "Email Address",
-            "customer.name": "First Name + Last Name",
-        },
-    ),
-    "delighted": (
-        "Response ID,Person ID,Person Email,Person Name,Survey Score,Comment,Permalink,"
-        "Response Created At,Sent At\n"
-        "812,77,a@example.org,Ann Lee,10,Great,https://example.org/r/812,"
-        "2026-01-05 10:00:00 UTC,2026-01-04 10:00:00 UTC\n"
-        "813,78,b@example.org,Bob Ray,4,Too slow,https://example.org/r/813,"
-        "2026-01-06 10:00:00 UTC,2026-01-04 10:00:00 UTC\n",
-        {
-            "external_id": "Response ID",
-            "customer.id": "Person ID",
-            "customer.email": "Person Email",
-            "customer.name": "Person Name",
-            "score": "Survey Score",
-            "metric": "always nps",
-            "comment": "Comment",
-            "answered_at": "Response Created At",
-        },
-    ),
-    "asknicely": (
-        "response_id;name;email;answer score;comment;responded;segment;question_type\n"
-        "5001;Ann Lee;a@example.org;9;Lovely;1767607200;SMB;nps\n"
-        "5002;Bob Ray;b@example.org;2;Rude on the phone;1767693600;SMB;nps\n",
-        {
-            "external_id": "response_id",
-            "customer.name": "name",
-            "customer.email": "email",
-            "score": "answer score",
-            "metric": "always nps",
-            "comment": "comment",
-            "answered_at": "responded",
-            "segment": "segment",
-        },
-    ),
-    "typeform": (
-        "#,How likely are you to recommend Acme?,Why did you choose that score?,"
-        "Start Date (UTC),Submit Date (UTC),Network ID\n"
-        "k2v9s0,8,It works well for us,2026-02-01 09:00:00,2026-02-01 09:03:00,aa11\n"
-        "q8x7d1,1,It broke twice in a month,2026-02-02 09:00:00,2026-02-02 09:03:00,bb22\n",
-        {
-            "external_id": "#",
-            "score": "How likely are you to recommend Acme?",
-            "metric": "always nps",
-            "comment": "Why did you choose that score?",
-            "answered_at": "Submit Date (UTC)",
-        },
-    ),
-    "google forms": (
-        "Timestamp,Email Address,How satisfied are you with our service?,Any comments?\n"
-        "3/14/2026 9:26:53,a@example.org,5,All fine thank you\n"
-        "3/15/2026 9:26:53,b@example.org,1,Nobody answered my mails\n",
-        {
-            "external_id": "the whole row",
-            "answered_at": "Timestamp",
-            "customer.email": "Email Address",
-            "score": "How satisfied are you with our service?",
-            "metric": "always csat",
-            "comment": "Any comments?",
-        },
-    ),
-    "medallia": (
-        "Surveyid|Response Date|Unit|Likelihood to Recommend|Overall Satisfaction|Comments"
-        "|Customer ID|Order Number\n"
-        "A1|2026-01-31|Odense|10|5|Good|C1|O-1\n"
-        "A2|2026-01-30|Aarhus|0|1|Never again|C2|O-2\n",
-        {
-            "external_id": "Surveyid",
-            "answered_at": "Response Date",
-            "score": "Likelihood to Recommend",
-            "metric": "always nps",
-            "comment": "Comments",
-            "customer.id": "Customer ID",
-            "transaction_id": "Order Number",
-        },
-    ),
-    "german": (
-        "Antwort-ID;Kundennummer;E-Mail-Adresse;Weiterempfehlung;Begründung;Antwortdatum;"
-        "Filiale;Sprache\n"
-        "R1;K1;a@example.org;9;Alles bestens;31.12.2025 14:05;Kiel;de\n"
-        "R2;K2;b@example.org;3;Zu lange gewartet;30.12.2025 14:05;Kiel;de\n",
-        {
-            "external_id": "Antwort-ID",
-            "customer.id": "Kundennummer",
-            "customer.email": "E-Mail-Adresse",
-            "score": "Weiterempfehlung",
-            "metric": "always nps",
-            "comment": "Begründung",
-            "answered_at": "Antwortdatum",
-            "language": "Sprache",
-        },
-    ),
-    "danish": (
-        "Svar-ID;Kundenummer;Navn;Tilfredshed;Kommentar;Dato\n"
-        "1;K1;Søren Ærø;5;Rigtig god service;31-12-2025\n"
-        "2;K2;Åse Bøg;2;Ventede alt for længe;30-12-2025\n",
-        {
-            "external_id": "Svar-ID",
-            "customer.id": "Kundenummer",
-            "customer.name": "Navn",
-            "score": "Tilfredshed",
-            "metric": "always csat",
-            "comment": "Kommentar",
-            "answered_at": "Dato",
-        },
-    ),
-    "polish": (
-        "ID odpowiedzi;Numer klienta;Imię i nazwisko;NPS;Komentarz;Data odpowiedzi;Produkt\n"
-        "1;K1;Jan Łoś;10;Bardzo dobrze;2025-12-31;Abonament\n"
-        "2;K2;Ewa Żak;0;Za długo czekałam;2025-12-30;Abonament\n",
-        {
-            "external_id": "ID odpowiedzi",
-            "customer.id": "Numer klienta",
-            "customer.name": "Imię i nazwisko",
-            "score": "NPS",
-            "metric": "always nps",
-            "comment": "Komentarz",
-            "answered_at": "Data odpowiedzi",
-            "product": "Produkt",
-        },
-    ),
-    "czech": (
-        "ID odpovědi;Číslo zákazníka;Spokojenost;Komentář;Datum odpovědi;Kanál\n"
-        "1;K1;5;Děkuji za pomoc;31.12.2025;web\n"
-        "2;K2;1;Čekal jsem příliš dlouho;30.12.2025;web\n",
-        {
-            "external_id": "ID odpovědi",
-            "customer.id": "Číslo zákazníka",
-            "score": "Spokojenost",
-            "metric": "always csat",
-            "comment": "Komentář",
-            "answered_at": "Datum odpovědi",
-            "channel": "Kanál",
-        },
-    ),
-    "russian": (
-        "ID ответа;ID клиента;Телефон;Готовность рекомендовать;Комментарий;Дата ответа\n"
-        "1;К1;+7 000 000;9;Спасибо большое;31.12.2025\n"
-        "2;К2;+7 000 001;3;Очень долго ждал;30.12.2025\n",
-        {
-            "external_id": "ID ответа",
-            "customer.id": "ID клиента",
-            "customer.phone": "Телефон",
-            "score": "Готовность рекомендовать",
-            "metric": "always nps",
-            "comment": "Комментарий",
-            "answered_at": "Дата ответа",
-        },
-    ),
-    "french": (
-        "Identifiant de la réponse;Numéro client;Nom complet;Recommanderiez-vous nos services ?;"
-        "Commentaire;Date de réponse\n"
-        "1;C1;Zoé Petit;9;Très bien;31/12/2025\n"
-        "2;C2;Luc Noël;2;Bien trop long;30/12/2025\n",
-        {
-            "external_id": "Identifiant de la réponse",
-            "customer.id": "Numéro client",
-            "customer.name": "Nom complet",
-            "score": "Recommanderiez-vous nos services ?",
-            "metric": "always nps",
-            "comment": "Commentaire",
-            "answered_at": "Date de réponse",
-        },
-    ),
-    "spanish": (
-        "ID de respuesta;Número de cliente;Correo electrónico;¿Nos recomendaría?;Comentarios;"
-        "Fecha de respuesta;Segmento\n"
-        "1;C1;a@example.org;9;Todo muy bien;31/12/2025;Oro\n"
-        "2;C2;b@example.org;1;Tardaron demasiado;30/12/2025;Oro\n",
-        {
-            "external_id": "ID de respuesta",
-            "customer.id": "Número de cliente",
-            "customer.email": "Correo electrónico",
-            "score": "¿Nos recomendaría?",
-            "metric": "always nps",
-            "comment": "Comentarios",
-            "answered_at": "Fecha de respuesta",
-            "segment": "Segmento",
-        },
-    ),
-    "effort": (
-        "Response ID,How easy was it to solve your problem?,Comment\nA,7,Fine\nB,1,Hard\n",
-        {
-            "external_id": "Response ID",
-            "score": "How easy was it to solve your problem?",
-            "metric": "always ces",
-            "comment": "Comment",
-        },
-    ),
-    "answers in words": (
-        "Response ID,How satisfied are you?,Comment\n"
-        "A,Very satisfied,Fine\nB,Very dissatisfied,Hard\nC,Satisfied,\n",
-        {
-            "external_id": "Response ID",
-            "score": "How satisfied are you?",
-            "metric": "always csat",
-            "comment": "Comment",
-        },
-    ),
-    "labelled ends": (
-        "Response ID,How likely are you to recommend us?\n"
-        "A,10 - Extremely likely\nB,Not at all likely - 0\nC,7\n",
-        {
-            "external_id": "Response ID",
-            "score": "How likely are you to recommend us?",
-            "metric": "always nps",
-        },
-    ),
-    "comments only": (
-        "Review ID,Review,Date\n1,They never called me back,2026-01-31\n2,Great,2026-01-30\n",
-        {
-            "external_id": "Review ID",
-            "comment": "Review",
-            "answered_at": "Date",
-            "measurement": "always unsolicited",
-        },
-    ),
-    "a score is missing now and then": (
-        "Response ID,NPS,Comment\nA,9,Fine\nB,,Call me please\nC,n/a,So so\n",
-        {
-            "external_id": "Response ID",
-            "score": "NPS",
-            "metric": "always nps",
-            "comment": "Comment",
-            "measurement": "always unsolicited",
-        },
-    ),
-    "money and permissions": (
-        "Response ID;NPS;Annual Value (EUR);May we contact you?\n"
-        "A;9;1.234,50;yes\nB;2;12.000;no\n",
-        {
-            "external_id": "Response ID",
-            "score": "NPS",
-            "metric": "always nps",
-            "customer.annual_value.amount": "Annual Value (EUR)",
-            "customer.annual_value.currency": "always EUR",
-            "customer.consent.follow_up": "May we contact you?",
-        },
-    ),
+    name: (case["text"], case["taken"])
+    for name, case in yaml.safe_load(EXPORTS.read_text(encoding="utf-8")).items()
 }
 
 
@@ -390,20 +110,41 @@ DATES: dict[str, tuple[list[str], list[str]]] = {
         ["03/04/2026", "05/06/2026", "31/12/2025"],
         ["2026-04-03T12:00:00Z", "2026-06-05T12:00:00Z", "2025-12-31T12:00:00Z"],
     ),
-    "the month first": (["03/04/2026", "12/31/2025"], ["2026-03-04T12:00:00Z", "2025-12-31T12:00:00Z"]),
+    "the month first": (
+        ["03/04/2026", "12/31/2025"],
+        ["2026-03-04T12:00:00Z", "2025-12-31T12:00:00Z"],
+    ),
     "dots are day first": (["03.04.2026 07:30"], ["2026-04-03T07:30:00Z"]),
-    "years of two digits": (["03.04.26", "4.4.26"], ["2026-04-03T12:00:00Z", "2026-04-04T12:00:00Z"]),
-    "half days": (["1/31/2026 1:05 PM", "1/31/2026 12:00 AM"], ["2026-01-31T13:05:00Z", "2026-01-31T00:00:00Z"]),
-    "a spreadsheet's number": (["45000.5", "45001"], ["2023-03-15T12:00:00Z", "2023-03-16T12:00:00Z"]),
+    "years of two digits": (
+        ["03.04.26", "4.4.26"],
+        ["2026-04-03T12:00:00Z", "2026-04-04T12:00:00Z"],
+    ),
+    "half days": (
+        ["1/31/2026 1:05 PM", "1/31/2026 12:00 AM"],
+        ["2026-01-31T13:05:00Z", "2026-01-31T00:00:00Z"],
+    ),
+    "a spreadsheet's number": (
+        ["45000.5", "45001"],
+        ["2023-03-15T12:00:00Z", "2023-03-16T12:00:00Z"],
+    ),
     "seconds": (["1767607200"], ["2026-01-05T10:00:00Z"]),
     "milliseconds": (["1767607200000"], ["2026-01-05T10:00:00Z"]),
-    "names of months": (["5 Jan 2026", "06 Feb 2026"], ["2026-01-05T12:00:00Z", "2026-02-06T12:00:00Z"]),
-    "American names": (["Jan 5, 2026", "Feb 6, 2026"], ["2026-01-05T12:00:00Z", "2026-02-06T12:00:00Z"]),
+    "names of months": (
+        ["5 Jan 2026", "06 Feb 2026"],
+        ["2026-01-05T12:00:00Z", "2026-02-06T12:00:00Z"],
+    ),
+    "American names": (
+        ["Jan 5, 2026", "Feb 6, 2026"],
+        ["2026-01-05T12:00:00Z", "2026-02-06T12:00:00Z"],
+    ),
     "offsets": (["2026-01-05T10:00:00+02:00"], ["2026-01-05T08:00:00Z"]),
     "fractions": (["2026-01-05T10:00:00.123Z"], ["2026-01-05T10:00:00.123000Z"]),
-    "several ways at once": (["2026-01-05", "05.01.2026 10:00"], ["2026-01-05T12:00:00Z", "2026-01-05T10:00:00Z"]),
+    "several ways at once": (
+        ["2026-01-05", "05.01.2026 10:00"],
+        ["2026-01-05T12:00:00Z", "2026-01-05T10:00:00Z"],
+    ),
     "digits only": (["20260105"], ["2026-01-05T12:00:00Z"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DATES)
