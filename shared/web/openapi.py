@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from shared.web.auth import PUBLIC_ROUTES, session_cookie
+from shared.web.auth import PROVEN_ROUTES, PUBLIC_ROUTES, session_cookie
 from shared.web.idempotency import PARAMETER
 from shared.web.problems import PROBLEM_JSON
 
@@ -96,6 +96,9 @@ def _described(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             if method in _METHODS:
                 _describe(operation, public=public, body=method in {"post", "put", "patch"})
+                if path in PROVEN_ROUTES:
+                    # A key, or a proof of the sender's own that no scheme here describes.
+                    operation["security"] = [{"key": []}, {}]
             if method == "post":
                 operation.setdefault("parameters", []).append(PARAMETER)
     return schema

@@ -17,7 +17,7 @@ from starlette.routing import Mount
 
 from services.composition import System, compose
 from shared.settings import Settings
-from shared.web.auth import PUBLIC_ROUTES, needed_by
+from shared.web.auth import PROVEN_ROUTES, PUBLIC_ROUTES, needed_by
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +41,11 @@ class Door:
     def is_public(self) -> bool:
         """Tell whether it is listed as open to everybody."""
         return self.path in PUBLIC_ROUTES
+
+    @property
+    def asks_for_proof(self) -> bool:
+        """Tell whether it is listed as one that checks a proof of its own."""
+        return self.path in PROVEN_ROUTES
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from shared.identity import keys, sessions
 from shared.identity.people import create_staff
 from shared.identity.principal import Role, Scope
 from shared.logs import set_up
-from shared.web.auth import PUBLIC_ROUTES, session_cookie
+from shared.web.auth import PROVEN_ROUTES, PUBLIC_ROUTES, session_cookie
 from tests.architecture.composed import ROOT, Door, composed, doors
 
 PAGE = ROOT / "docs" / "roles.md"
@@ -56,10 +56,24 @@ async def find_out() -> list[Verdict]:
                     ),
                 )
                 for door in doors(system.app)
-                if not door.is_public
+                if not (door.is_public or door.asks_for_proof)
             ]
         await system.app.state.gate.keys.settle()
     return sorted(found, key=lambda one: (one.door.path, one.door.method))
+
+
+async def everybody(system: System) -> dict[str, Mapping[str, str]]:
+    """Return the credentials of nobody, of an administrator, and of a key of every scope."""
+    named = {f"a key with {scope}": await _key(system, scope) for scope in Scope}
+    return {"nobody": {}, "a session": await _session(system, Role.ADMIN), **named}
+
+
+async def lets_in(system: System, door: Door, who: Mapping[str, str]) -> bool:
+    """Knock at one door."""
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(system.app), base_url=system.settings.public_url
+    ) as client:
+        return await _lets_in(client, door, who)
 
 
 async def _session(system: System, role: Role) -> Mapping[str, str]:
@@ -128,6 +142,12 @@ def page(verdicts: list[Verdict]) -> str:
             "| route | why |",
             "|---|---|",
             *(f"| `{path}` | {why} |" for path, why in sorted(PUBLIC_ROUTES.items())),
+            "",
+            "## With a proof of their own",
+            "",
+            "| route | which |",
+            "|---|---|",
+            *(f"| `{path}` | {which} |" for path, which in sorted(PROVEN_ROUTES.items())),
             "",
         ]
     )

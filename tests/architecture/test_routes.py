@@ -14,9 +14,9 @@ from starlette.routing import Mount, Route
 
 from services.composition import ROLES
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
-from shared.web.auth import PUBLIC_ROUTES
+from shared.web.auth import PROVEN_ROUTES, PUBLIC_ROUTES
 from tests.architecture.composed import ROOT, Door, composed, doors
-from tests.architecture.role_matrix import PAGE, Verdict, find_out, page
+from tests.architecture.role_matrix import PAGE, Verdict, everybody, find_out, lets_in, page
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,16 @@ def test_every_route_asks_who_is_there_or_is_listed_as_public(
     all_doors: Sequence[Door],
 ) -> None:
     """A new route without a guard fails here; so does one that is both."""
-    unguarded = [door.name for door in all_doors if not door.guards and not door.is_public]
-    twofold = [door.name for door in all_doors if door.guards and door.is_public]
+    unguarded = [
+        door.name
+        for door in all_doors
+        if not (door.guards or door.is_public or door.asks_for_proof)
+    ]
+    twofold = [
+        door.name
+        for door in all_doors
+        if bool(door.guards) + door.is_public + door.asks_for_proof > 1
+    ]
 
     assert unguarded == []
     assert twofold == []
@@ -53,8 +61,9 @@ def test_the_list_of_public_routes_names_existing_ones_with_a_reason(
     """What was removed must not stay promised."""
     paths = {door.path for door in all_doors}
 
-    assert set(PUBLIC_ROUTES) - paths == set()
-    assert [path for path, reason in PUBLIC_ROUTES.items() if len(reason.split()) < 4] == []
+    listed = PUBLIC_ROUTES | PROVEN_ROUTES
+    assert set(listed) - paths == set()
+    assert [path for path, reason in listed.items() if len(reason.split()) < 4] == []
 
 
 def test_every_route_of_the_interface_says_what_it_is_for(all_doors: Sequence[Door]) -> None:
@@ -127,6 +136,23 @@ def test_every_right_opens_some_door(verdicts: Sequence[Verdict]) -> None:
     through_pages = {Scope.MAIL_READ}
 
     assert set(Scope) - opened == through_pages
+
+
+async def test_what_asks_for_proof_lets_nobody_in_without() -> None:
+    """Neither a stranger, nor anybody's key of another source, nor a session by itself."""
+    async with composed() as system:
+        asking = [door for door in doors(system.app) if door.asks_for_proof]
+        knocking = await everybody(system)
+        let_in = [
+            f"{door.name} lets in {name}"
+            for door in asking
+            for name, who in knocking.items()
+            if await lets_in(system, door, who)
+        ]
+        await system.app.state.gate.keys.settle()
+
+    assert len(asking) == 4
+    assert let_in == []
 
 
 async def test_what_is_public_answers_without_asking() -> None:

@@ -1,7 +1,8 @@
 """``POST /v1/responses/batch``: many responses in one body, each with its own result.
 
-A JSON array, one JSON object a line, or CSV with a header row. A bad row is named by its index
-and its line and costs nobody else; only a body that cannot be read at all is refused.
+A JSON array, one JSON object a line, CSV with a header row, or a batch of CloudEvents. A bad
+row is named by its index and its line and costs nobody else; only a body that cannot be read at
+all is refused.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from services.ingest.api.posting import (
     to_command,
     within,
 )
+from services.ingest.domain import cloudevents
 from services.ingest.domain.reading import KNOWN, Warned
 from services.ingest.domain.sheets import read_sheet
 from services.ingest.handlers import (
@@ -124,6 +126,18 @@ class _Item:
                         {"external_id": "A-2", "score": 3, "comment": "Too slow."},
                     ],
                 },
+                cloudevents.BATCH: {
+                    "schema": {"type": "array", "maxItems": MOST_ITEMS},
+                    "example": [
+                        {
+                            "specversion": "1.0",
+                            "type": cloudevents.TYPE,
+                            "source": "https://crm.example.com",
+                            "id": "A-1",
+                            "data": {"score": 9},
+                        }
+                    ],
+                },
                 NDJSON: {
                     "schema": {"type": "string"},
                     "example": '{"external_id":"A-1","score":9}\n'
@@ -160,7 +174,7 @@ async def post_batch(
         raise Forbidden("import_id keeps single mails back; it needs scope settings:write.")
     ingest = resources(request, Ingest)
     source = source_of(caller)
-    kind = media_type(request, (JSON, NDJSON, CSV))
+    kind = media_type(request, tuple(_READERS))
     body = await read_body(request, limit=LIMIT)
     # In a thread: ten thousand rows take a good part of a second, and others wait for the loop.
     namespace = await ingest.namespaces.of(source)
@@ -251,7 +265,23 @@ def _unreadable(code: str) -> Unreadable:
     return Unreadable(_ROW_FLAWS[code], extra={"code": code})
 
 
-_READERS: Final = {JSON: _from_json, NDJSON: _from_lines, CSV: _from_sheet}
+def _from_events(body: bytes) -> Iterator[_Item]:
+    """Yield the responses of a batch of CloudEvents, each with its own verdict."""
+    for item in _from_json(body):
+        if item.error is None:
+            try:
+                item.document = cloudevents.read_structured(item.document)
+            except Refused as error:
+                item.error = error
+        yield item
+
+
+_READERS: Final = {
+    JSON: _from_json,
+    NDJSON: _from_lines,
+    CSV: _from_sheet,
+    cloudevents.BATCH: _from_events,
+}
 
 
 class _TakenBack(Exception):
