@@ -67,6 +67,7 @@ _SIGN_IN_WORD: Final = re.compile(r"[^\W\d_][‚„‹›«»°§²³½®©™�
 _TOGETHER: Final = re.compile(r"(?=[^\W\d_a-zA-Z]{2})")
 _BEYOND: Final = re.compile(rb"[\x80-\xff]+")
 _AROUND: Final = 12
+_LONGEST_PENDING: Final = 4_096
 _MOST_EVIDENCE: Final = 200_000
 
 
@@ -91,6 +92,8 @@ class Evidence:
         self._length = 0
         self._zeros = [0, 0]
         self._windows: list[bytes] = []
+        self._pending = b""
+        self._looked = 0
         self._gathered = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")("strict")
         self._sequences = 0
@@ -104,18 +107,28 @@ class Evidence:
             self._zeros[odd] += chunk[::2].count(0)
             self._zeros[1 - odd] += chunk[1::2].count(0)
         self._length += len(chunk)
-        if not chunk.isascii():
-            self._gather(chunk)
+        self._gather(chunk)
         self._validate(chunk)
 
-    def _gather(self, chunk: bytes) -> None:
-        """Keep what stands around letters beyond ASCII."""
-        for match in _BEYOND.finditer(chunk):
-            if self._gathered > _MOST_EVIDENCE:
-                return
-            window = chunk[max(0, match.start() - _AROUND) : match.end() + _AROUND]
+    def _gather(self, chunk: bytes, *, last: bool = False) -> None:
+        """Keep what stands around letters beyond ASCII, wherever the pieces end."""
+        if self._gathered > _MOST_EVIDENCE:
+            return
+        text = self._pending + chunk
+        until = len(text) if last else max(self._looked, len(text) - _AROUND)
+        at = self._looked
+        for match in _BEYOND.finditer(text, at):
+            if match.end() > until and len(match[0]) < _LONGEST_PENDING:
+                at = match.start()  # the rest of it is in the next piece
+                break
+            window = text[max(0, match.start() - _AROUND) : match.end() + _AROUND]
             self._windows.append(window)
             self._gathered += len(window)
+            at = match.end()
+        else:
+            at = max(at, until)
+        kept = max(0, at - _AROUND)
+        self._pending, self._looked = text[kept:], at - kept
 
     def _validate(self, chunk: bytes) -> None:
         """Count valid sequences and damaged bytes as UTF-8 has them."""
@@ -147,6 +160,7 @@ class Evidence:
         if self._sequences > 9 * self._damaged:
             # A few damaged bytes in a text that is UTF-8 everywhere else.
             return Encoding(name="utf-8", certainty="likely", damaged=self._damaged)
+        self._gather(b"", last=True)
         return _by_letters(self._windows)
 
     def _wide(self) -> Encoding | None:
@@ -174,13 +188,13 @@ def find_encoding(chunks: Iterable[bytes]) -> Encoding:
 def known_encoding(name: str) -> str | None:
     """Return Python's name of a text encoding that somebody wrote down, None if it is none."""
     try:
+        "".encode(name)  # refuses Python's codecs that are none of text
         codec = codecs.lookup(name)
-        is_text = isinstance(codec.decode(b"")[0], str)
-    except (LookupError, ValueError, UnicodeError):
+    except (LookupError, ValueError):
         return None
     if codec.name in {"utf-16", "utf-32"}:
         return f"{codec.name}-le"  # without a mark; a mark decides by itself
-    return codec.name.removesuffix("-sig") if is_text and codec.name != "idna" else None
+    return None if codec.name in {"idna", "punycode"} else codec.name.removesuffix("-sig")
 
 
 def decoded(chunks: Iterable[bytes], encoding: Encoding) -> Iterator[str]:

@@ -321,7 +321,7 @@ def _is_totals(cells: Sequence[str]) -> bool:
         return False
     word = " ".join(first.strip(" :=.").casefold().split())
     empty = sum(not cell.strip() for cell in cells)
-    return empty * 2 >= len(cells) and _TOTALS.fullmatch(word) is not None
+    return empty * 3 >= len(cells) and _TOTALS.fullmatch(word) is not None
 
 
 def harmless(cell: str) -> str:
