@@ -1,0 +1,353 @@
+"""Every ready sender, as its documentation has it, through the composed door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from services.ingest.domain.mappings import Document, Ignored, Rejected
+from services.ingest.domain.payloads import read_payload
+from services.ingest.senders import GENERIC, ready_mapping, ready_senders
+from shared.db.engine import Engines
+from shared.identity.person_keys import PersonKeys
+from shared.identity.principal import Scope
+from shared.sealing import Keyring
+from tests.fakes import ManualClock
+from tests.ingest_door import Door, open_door
+from tests.senders.folders import REQUIRED, Folder, Post, folders
+
+SENDERS = sorted(name for name in ready_senders() if name != GENERIC)
+PUBLIC = "http://127.0.0.1:8000"
+
+every_sender = pytest.mark.parametrize("sender", SENDERS)
+
+
+# --- what a folder must have ---------------------------------------------------------------
+
+
+def test_every_sender_has_a_folder_and_every_folder_a_sender() -> None:
+    assert sorted(folders()) == SENDERS
+
+
+@every_sender
+def test_a_folder_has_every_case_or_says_why_not(sender: str) -> None:
+    folder = folders()[sender]
+    said = folder.said["cases"]
+    assert set(REQUIRED) <= set(said)
+    assert said["valid"], "a sender without a valid answer is none"
+    for name in [*said, "verification"]:
+        reason = folder.said["verification"] if name == "verification" else said[name]
+        assert not isinstance(reason, str) or len(reason) > 20, f"{name}: say why"
+    assert len(folder.cases.get("partial_then_complete", [0, 0])) >= 2
+    declared = ready_senders()[sender].get("signature")
+    assert (declared is None) is (folder.sign is None)
+    assert ready_senders()[sender]["documentation"]
+    used = {call["post"] for case in said.values() if isinstance(case, list) for call in case}
+    used |= {one["post"] for one in folder.questions if "post" in one}
+    from tests.senders.folders import HERE, TYPES  # noqa: PLC0415
+
+    there = {f.name for f in (HERE / sender).iterdir() if f.suffix in TYPES}
+    assert there == used
+
+
+# --- what a mapping reads --------------------------------------------------------------------
+
+ALL_CASES = [
+    pytest.param(sender, case, id=f"{sender}-{case}")
+    for sender, folder in folders().items()
+    for case in folder.cases
+]
+
+
+@pytest.mark.parametrize(("sender", "case"), ALL_CASES)
+def test_a_payload_says_what_its_case_states(sender: str, case: str) -> None:
+    for post in folders()[sender].cases[case]:
+        assert [_shown(one) for one in _read(sender, post)] == list(post.gives)
+
+
+@every_sender
+def test_an_answer_is_recognised_without_settings(sender: str) -> None:
+    for post in folders()[sender].cases["valid"]:
+        payload = read_payload(post.body, post.headers["content-type"])
+        headers = {name.lower(): value for name, value in post.headers.items()}
+        by = [name for name in SENDERS if ready_mapping(name).recognises(payload, headers, {})]
+        assert by == [sender]
+
+
+@every_sender
+def test_members_that_nobody_expects_change_nothing(sender: str) -> None:
+    for post in folders()[sender].cases["valid"]:
+        assert [_shown(one) for one in _read(sender, _with_more(post))] == list(post.gives)
+
+
+@every_sender
+def test_no_payload_of_another_shape_breaks_a_mapping(sender: str) -> None:
+    for value in (None, True, 0, "", "x", [], {}, [[]], [None], [1], {"data": []}, {"data": 1}):
+        for one in ready_mapping(sender).read(value, {}, {}):
+            assert not isinstance(one, Document)
+
+
+# --- through the door ------------------------------------------------------------------------
+
+
+class Hooks:
+    """A source of one sender, and how it is called."""
+
+    def __init__(self, door: Door, folder: Folder) -> None:
+        self.door = door
+        self.folder = folder
+        self.name = ""
+        self.path = ""
+
+    async def open(self, name: str) -> Hooks:
+        """Set a source up as an operator would."""
+        rights = await self.door.key(name, Scope.SETTINGS_WRITE, Scope.RESPONSES_READ)
+        self.reader = rights
+        client = self.door.client
+        answer = await client.put(
+            f"/v1/sources/{name}", json={"sender": self.folder.sender}, headers=rights
+        )
+        assert answer.status_code == 200, answer.text
+        self.path = f"/v1/hooks/{name}"
+        if self.folder.secret is None:
+            key = await self.door.key(name)
+            self.path += "/" + key["Authorization"].removeprefix("Bearer ")
+        else:
+            answer = await client.post(
+                f"/v1/sources/{name}/secrets",
+                json={"secret": self.folder.secret},
+                headers=rights,
+            )
+            assert answer.status_code == 201, answer.text
+        self.name = name
+        return self
+
+    async def send(
+        self,
+        post: Post,
+        *,
+        body: bytes | None = None,
+        at: datetime | None = None,
+        secret: str | None = None,
+        proof: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Call the hook; signed now and over what is sent unless the test says otherwise."""
+        if proof is None:
+            now = at or self.door.clock.now()
+            proof = self.folder.signed(
+                "POST", PUBLIC + self.path, post.body, now, secret=secret
+            )
+        return await self.door.client.post(
+            self.path,
+            content=post.body if body is None else body,
+            headers={**post.headers, **proof},
+        )
+
+    async def results(self, post: Post) -> list[dict[str, Any]]:
+        answer = await self.send(post)
+        assert answer.status_code == 202, answer.text
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    async def found(self, response_id: str) -> dict[str, Any]:
+        answer = await self.door.client.get(f"/v1/responses/{response_id}", headers=self.reader)
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, Any] = answer.json()
+        return shown
+
+
+@pytest_asyncio.fixture
+async def door(
+    engines: Engines, clock: ManualClock, keyring: Keyring, person_keys: PersonKeys
+) -> AsyncIterator[Door]:
+    async with open_door(engines, clock, keyring, person_keys) as opened:
+        yield opened
+
+
+@every_sender
+async def test_every_case_is_answered_as_it_states(door: Door, sender: str) -> None:
+    folder = folders()[sender]
+    for case, posts in folder.cases.items():
+        hooks = await Hooks(door, folder).open(f"{sender}-{case.replace('_', '-')}")
+        for post in posts:
+            results = await hooks.results(post)
+            assert [_told(one) for one in results] == [_expected(one) for one in post.gives]
+            taken = [one for one in results if one["status"] == "accepted"]
+            for result, document in zip(taken, post.documents, strict=True):
+                _agrees(await hooks.found(result["id"]), document)
+
+
+@every_sender
+async def test_a_repeated_call_is_a_duplicate(door: Door, sender: str) -> None:
+    hooks = await Hooks(door, folders()[sender]).open(sender)
+    for post in hooks.folder.cases["valid"]:
+        first = await hooks.results(post)
+        rows = await door.rows()
+        door.clock.advance(timedelta(minutes=2))
+
+        again = await hooks.results(post)
+
+        assert [one["status"] for one in again] == ["duplicate"] * len(first)
+        assert [one["id"] for one in again] == [one["id"] for one in first]
+        assert await door.rows() == rows
+
+
+@every_sender
+async def test_parts_meet_in_one_response(door: Door, sender: str) -> None:
+    hooks = await Hooks(door, folders()[sender]).open(sender)
+    posts = hooks.folder.cases.get("partial_then_complete", [])
+    ids: set[str] = set()
+    for post in posts:
+        ids |= {one["id"] for one in await hooks.results(post) if "id" in one}
+        door.clock.advance(timedelta(minutes=1))
+    assert len(ids) == (1 if posts else 0)
+
+
+@every_sender
+async def test_a_revision_wins_in_whatever_order_it_arrives(door: Door, sender: str) -> None:
+    folder = folders()[sender]
+    posts = folder.cases.get("revised", [])
+    last = posts[-1].documents if posts else []
+    for order in [posts, posts[::-1]] if folder.keeps_order else [posts]:
+        hooks = await Hooks(door, folder).open(
+            f"{sender}-{'there' if order is posts else 'back'}"
+        )
+        results = [one for post in order for one in await hooks.results(post)]
+        assert [one["status"] for one in results] == ["accepted"] * len(results)
+        ids = dict.fromkeys(one["id"] for one in results)
+        assert len(ids) == len(last)
+        for response_id, document in zip(ids, last, strict=True):
+            _agrees(await hooks.found(response_id), document)
+
+
+@every_sender
+async def test_a_wrong_proof_gets_nothing_in(door: Door, sender: str) -> None:
+    hooks = await Hooks(door, folders()[sender]).open(sender)
+    (post,) = hooks.folder.cases["valid"][:1]
+    before = await door.rows()
+
+    if hooks.folder.secret is None:
+        hooks.path = f"/v1/hooks/{sender}/cl_live_not_a_key_of_this_source"
+        answers = [await hooks.send(post)]
+        hooks.path = f"/v1/hooks/{sender}"
+        answers.append(await hooks.send(post))
+    else:
+        other = hooks.folder.secret[:-4] + "AAA="
+        broken = {
+            name: value[:-6] + ("A" * 5 if value[-6:-1] != "A" * 5 else "B" * 5) + value[-1]
+            for name, value in hooks.folder.signed(
+                "POST", PUBLIC + hooks.path, post.body, door.clock.now()
+            ).items()
+        }
+        answers = [
+            await hooks.send(post, secret=other),
+            await hooks.send(post, body=post.body.replace(b"e", b"3", 1)),
+            await hooks.send(post, proof=broken),
+            await hooks.send(post, proof={}),
+        ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    said = [{**answer.json(), "request_id": "", "instance": ""} for answer in answers]
+    assert said == [said[0]] * len(said)
+    assert await door.rows() == before
+
+
+@every_sender
+async def test_a_call_of_long_ago_is_not_taken_again(door: Door, sender: str) -> None:
+    hooks = await Hooks(door, folders()[sender]).open(sender)
+    (post,) = hooks.folder.cases["valid"][:1]
+    now = door.clock.now()
+    for off, late in ((timedelta(minutes=4, seconds=59), False), (timedelta(minutes=6), True)):
+        for at in (now - off, now + off):
+            answer = await hooks.send(post, at=at)
+            refused = late and hooks.folder.says_when_signed
+            assert answer.status_code == (401 if refused else 202)
+
+
+@every_sender
+async def test_what_a_sender_asks_of_an_address_is_answered(door: Door, sender: str) -> None:
+    folder = folders()[sender]
+    hooks = await Hooks(door, folder).open(sender)
+    before = await door.rows()
+    for asked in folder.questions:
+        post = folder.post(asked) if "post" in asked else None
+        answer = await door.client.request(
+            asked["method"],
+            hooks.path,
+            params=asked.get("query"),
+            content=post.body if post else None,
+            headers=dict(post.headers) if post else None,
+        )
+        assert answer.status_code == asked["status"], answer.text
+        assert answer.text == asked.get("text", "")
+    assert await door.rows() == before
+
+
+# --- in words of a case ----------------------------------------------------------------------
+
+
+def _read(sender: str, post: Post) -> list[Any]:
+    payload = read_payload(post.body, post.headers["content-type"])
+    headers = {name.lower(): value for name, value in post.headers.items()}
+    return list(ready_mapping(sender).read(payload, headers, {}))
+
+
+def _shown(one: Document | Ignored | Rejected) -> Mapping[str, Any]:
+    match one:
+        case Document():
+            return one.members
+        case Ignored():
+            return {"ignored": one.reason}
+        case Rejected():
+            return {"rejected": one.reason, "pointer": one.pointer, "path": one.path}
+
+
+def _expected(gives: Mapping[str, Any]) -> Mapping[str, Any]:
+    return gives if "external_id" not in gives else {"accepted": True}
+
+
+def _told(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    match result["status"]:
+        case "ignored":
+            return {"ignored": result["reason"]}
+        case "rejected":
+            assert result["detail"]
+            return {
+                "rejected": result["reason"],
+                "pointer": result["pointer"],
+                "path": result["path"],
+            }
+        case status:
+            return {status: True}
+
+
+def _agrees(found: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    assert found["external_id"] == document["external_id"]
+    assert found["score"] == document.get("score")
+    assert found["metric"] == document.get("metric", "nps")
+    if "answered_at" in document:
+        moments = (found["answered_at"], document["answered_at"])
+        shown, stated = (datetime.fromisoformat(one) for one in moments)
+        assert shown == stated
+
+
+def _with_more(post: Post) -> Post:
+    """Return the same call with members that no documentation knows, at every level."""
+    if post.headers["content-type"] != "application/json":
+        more = post.body + b"&x_unknown=1&x_nested[a]=2"
+        return Post(body=more, headers=post.headers, gives=post.gives)
+
+    def grown(value: Any) -> Any:
+        if isinstance(value, dict):
+            added = {"x_unknown": None, "x_nested": {"x": [1, {"y": True}]}}
+            return {name: grown(part) for name, part in value.items()} | added
+        return [grown(part) for part in value] if isinstance(value, list) else value
+
+    more = json.dumps(grown(json.loads(post.body))).encode()
+    return Post(body=more, headers=post.headers, gives=post.gives)
