@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages import queue, settings, task, themes
+from services.loop.pages import queue, scores, settings, task, themes
 
-ROUTERS: Final = (queue.router, task.router, themes.router, settings.router)
+ROUTERS: Final = (queue.router, task.router, themes.router, scores.router, settings.router)

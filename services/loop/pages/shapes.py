@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import quote
 
 from services.loop.pages.labels import CATEGORIES
 from services.loop.responses.domain import Personal
 from shared.i18n import marked
 from shared.stats.categories import RANGES, Category, Metric, category_of
 
+_TELEPHONE: Final = re.compile(r"\+?[0-9][0-9 ()/.-]{3,24}")
+_ADDRESS: Final = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
 _SOON: Final = timedelta(hours=2)
 _NEAR: Final = timedelta(hours=24)
 _BANDS: Final = {
@@ -154,9 +158,26 @@ class Customer:
     contact_owner: str | None = field(default=None, repr=False)
     annual_value: tuple[float, str] | None = None
     follow_up: bool | None = None
+    news: bool | None = None
     do_not_contact: bool = False
     unusable: frozenset[str] = frozenset()
     erased: bool = False
+
+    @property
+    def phone_link(self) -> str | None:
+        """Return what dials the customer, if they may be called and it can be dialled."""
+        phone = self.phone or ""
+        if self.do_not_contact or "phone" in self.unusable or not _TELEPHONE.fullmatch(phone):
+            return None
+        return "tel:" + "".join(char for char in phone if char in "+0123456789")
+
+    @property
+    def email_link(self) -> str | None:
+        """Return what begins a mail to the customer, if they may be written to."""
+        email = self.email or ""
+        if self.do_not_contact or "email" in self.unusable or not _ADDRESS.fullmatch(email):
+            return None
+        return "mailto:" + quote(email, safe="@")
 
 
 def customer_of(personal: Personal | None) -> Customer:
@@ -165,7 +186,7 @@ def customer_of(personal: Personal | None) -> Customer:
         return Customer(erased=True)
     block = personal.customer
     consent = block.get("consent")
-    follow_up = consent.get("follow_up") if isinstance(consent, dict) else None
+    agreed = consent if isinstance(consent, dict) else {}
     return Customer(
         name=_text(block.get("name")),
         email=_text(block.get("email")),
@@ -174,7 +195,8 @@ def customer_of(personal: Personal | None) -> Customer:
         account=_text(block.get("account")),
         contact_owner=_text(block.get("contact_owner")),
         annual_value=_money(block.get("annual_value")),
-        follow_up=follow_up if isinstance(follow_up, bool) else None,
+        follow_up=_yes_or_no(agreed.get("follow_up")),
+        news=_yes_or_no(agreed.get("news")),
         do_not_contact=block.get("do_not_contact") is True,
         unusable=personal.unusable,
     )
@@ -182,6 +204,10 @@ def customer_of(personal: Personal | None) -> Customer:
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever a source sent
     return value.strip() or None if isinstance(value, str) else None
+
+
+def _yes_or_no(value: Any) -> bool | None:  # noqa: ANN401 - whatever a source sent
+    return value if isinstance(value, bool) else None
 
 
 def _money(value: Any) -> tuple[float, str] | None:  # noqa: ANN401 - whatever a source sent

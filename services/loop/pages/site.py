@@ -1,9 +1,14 @@
-"""What every page of loop renders with, and how it says what has just been done."""
+"""What every page of loop renders with, how it says what was done, and cells of files."""
 
 from __future__ import annotations
 
 from shared.web.templating import Pages, done_of
 
-__all__ = ["done_of", "pages"]
+__all__ = ["cell", "done_of", "pages"]
 
 pages = Pages("services.loop.pages")
+
+
+def cell(text: str) -> str:
+    """Keep a spreadsheet from reading somebody's words as a formula."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

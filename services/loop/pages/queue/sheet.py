@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Final
 
 from services.loop.pages.queue.page import Line
+from services.loop.pages.site import cell
 
 _COLUMNS: Final = (
     "task",
@@ -40,7 +41,7 @@ def sheet_of(lines: Sequence[Line]) -> str:
 def _cells(line: Line) -> Sequence[str]:
     return list(
         map(
-            _cell,
+            cell,
             [
                 line.id,
                 line.customer.name or "",
@@ -59,8 +60,3 @@ def _cells(line: Line) -> Sequence[str]:
             ],
         )
     )
-
-
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from reading a customer's words as a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -65,6 +65,15 @@ class HistoryLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Revision:
+    """That the customer changed the answer, and what came of it."""
+
+    at: datetime
+    change: str
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choices:
     """What the page's forms offer."""
 
@@ -124,6 +133,7 @@ class TaskPage:
     agreement: Sequence[Said] = field(repr=False)
     ending: Sequence[Said] = field(repr=False)
     missing: Sequence[str]
+    revision: Revision | None
     history: Sequence[HistoryLine]
     forms: Mapping[str, Form] = field(repr=False)
     choices: Choices

@@ -21,6 +21,7 @@ from services.loop.pages.task.page import (
     TaskPage,
     ThemeRef,
 )
+from services.loop.pages.task.revision import change_in_short, revision_of
 from services.loop.responses.domain import Personal
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import find
@@ -114,6 +115,7 @@ async def read_page(
         agreement=_agreement(seen, reader),
         ending=_ending(seen, reader),
         missing=[missing_text(name, reader) for name in task.missing_to_resolve()],
+        revision=revision_of(seen, reader),
         history=[
             _history_line(entry, seen, reader, since=since) for entry in reversed(seen.history)
         ],
@@ -283,6 +285,8 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
     detail: Mapping[str, Any] = entry.detail
     if entry.act == "open":
         return [reader.gettext(seen.task.rule_name)]
+    if entry.act == "revise":
+        return change_in_short(entry, seen.task, reader)
     if entry.act in {"claim", "assign"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []
