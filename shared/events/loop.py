@@ -41,7 +41,10 @@ class ResponseHandled(Event):
     response_id: str
     revision: int
     state: Literal["no_action", "task_open", "closed"]
-    reason: str | None = None
+    reason: str | None = Field(
+        default=None,
+        description="why nothing follows: no_rule, periodic, too_old, erased, test",
+    )
     task_id: str | None = None
     themes: list[str] = Field(default_factory=list)
 

@@ -369,16 +369,37 @@ async def test_deliveries_are_listed_newest_first_and_filtered(api: Api) -> None
     assert none == []
 
 
+async def test_deliveries_about_an_import_are_found_by_it(api: Api) -> None:
+    await api.made()
+    house, taken_in = api.house, {"import_id": "imp_01jqzv8m3x7f5k2n9r4t6w8y0a"}
+    await house.hear(
+        *[await house.event(task_id=f"tsk_{n}", **taken_in) for n in range(3)],
+        await house.event(task_id="tsk_9"),
+    )
+
+    found = (await api.get("/v1/deliveries", **taken_in)).json()["data"]
+
+    told = sorted((one["channel"], one["purpose"], str(one["task_id"])) for one in found)
+    assert told == [
+        ("email", "tasks_opened", "None"),
+        *[("webhook", "event", f"tsk_{n}") for n in range(3)],
+    ]
+    assert {one["import_id"] for one in found} == {taken_in["import_id"]}
+    others = (await api.get("/v1/deliveries", import_id="imp_none")).json()["data"]
+    assert others == []
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
         ({"state": "lost"}, 422),
+        ({"import_id": ["imp_1", "imp_2"]}, 400),
         ({"limit": "0"}, 422),
         ({"limit": "201"}, 422),
         ({"limit": "x"}, 422),
         ({"cursor": "x"}, 422),
         ({"state": ["due", "due"]}, 400),
-        ({"webhook": "a\0b"}, 200),
+        ({"webhook": "a\0b"}, 400),
     ],
 )
 async def test_filters_are_read_strictly(api: Api, query: Any, status: int) -> None:

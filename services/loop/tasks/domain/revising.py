@@ -86,6 +86,7 @@ def _followed(
         "revision": response.revision,
         "score_before": task.score,
         "score": response.score,
+        "metric": response.metric,
         "calls_for_follow_up": call is not None,
     }
     if response.metric != task.metric:

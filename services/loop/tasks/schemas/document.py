@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from services.loop.responses.domain import Personal
 from services.loop.tasks.domain.task import (
     Actor,
     AgreedAction,
@@ -36,7 +37,7 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
             "version": task.scheme.version,
         },
         "rule": task.rule,
-        "customer": dict(personal.customer) or None if personal else None,
+        "customer": _customer(personal),
         "metric": task.metric,
         "score": task.score,
         "comment": personal.comment if personal else None,
@@ -60,6 +61,14 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
         "outcome": _outcome(seen),
         "history": [_entry(entry) for entry in seen.history],
     }
+
+
+def _customer(personal: Personal | None) -> dict[str, object] | None:
+    """Return the customer block as it was sent, with what in it reaches nobody."""
+    if personal is None or not personal.customer:
+        return None
+    unusable = {"unusable": sorted(personal.unusable)} if personal.unusable else {}
+    return {**personal.customer, **unusable}
 
 
 def moment(at: datetime | None) -> str | None:
