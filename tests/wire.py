@@ -38,15 +38,20 @@ class Reply:
 
 
 async def speak(
-    port: int, parts: Sequence[bytes | float], *, host: str = "127.0.0.1", whole: bool = True
+    port: int,
+    parts: Sequence[bytes | float],
+    *,
+    source: str = "127.0.0.1",
+    whole: bool = True,
 ) -> Reply:
     """Send these bytes, waiting where a number stands; return the first answer.
 
-    With ``whole`` reading ends with the answer; otherwise when the other side closes.
+    With ``whole`` reading ends with the answer; otherwise when the other side closes. The
+    caller's own address is ``source``.
     """
     clock = asyncio.get_running_loop()
     began = clock.time()
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
 
     async def send() -> None:
         with contextlib.suppress(ConnectionError):

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 HEADER_SECONDS: Final = 10.0
 HEADER_BYTES: Final = 16_384
-MOST_CONNECTIONS: Final = 1_000
 
 _log = get_logger("closed_loop.http")
 _UNREADABLE: Final = Kind(
@@ -44,6 +43,7 @@ _UNREADABLE: Final = Kind(
 class Protocol(H11Protocol):
     """One connection; a problem document also where no application was asked."""
 
+    most_connections = 1_000
     _deadline: asyncio.TimerHandle | None = None
     _application: Any = None
 
@@ -58,7 +58,7 @@ class Protocol(H11Protocol):
         """Read on; who comes when all places are taken is told so."""
         if self._application is None:
             self._application = self.app
-        busy = len(self.connections) > MOST_CONNECTIONS
+        busy = len(self.connections) > self.most_connections
         self.app = _busy if busy else self._application
         super().data_received(data)
         self._watch()

@@ -45,6 +45,8 @@ _KEY_NAMES: Final = frozenset(
 )
 _SECRET_NAMES: Final = frozenset({"token", "secret", "clientsecret", "password", "passwd"})
 _HOOKS: Final = "/v1/hooks/"
+_COUNTED: Final = frozenset({"/v1/responses", "/v1/responses/batch"})
+"""Doors that count what they refuse, as soon as they know whose it is; so do the hooks."""
 
 
 class Limits:
@@ -64,7 +66,7 @@ class Limits:
         if isinstance(refusal, Kind):
             await explained(scope, self._public_url, refusal)(scope, receive, send)
             return
-        if refusal is not None:
+        if refusal is not None and not _is_counted(scope, refusal):
             await problem_of(scope, refusal, public_url=self._public_url)(scope, receive, send)
             return
         clock = asyncio.get_running_loop()
@@ -72,6 +74,8 @@ class Limits:
 
         async def receive_counted() -> Message:
             nonlocal read, began, whole
+            if refusal is not None:  # nothing of it is read; the route knows whose it is
+                raise refusal
             if whole:  # what comes now is the end of the connection, whenever that is
                 return await receive()
             began = began or clock.time()
@@ -90,8 +94,20 @@ class Limits:
         await self._app(scope, receive_counted, send)
 
 
+def _is_counted(scope: Scope, refusal: Refused) -> bool:
+    """Tell whether a route counts this refusal, which it meets when it begins to read."""
+    path: str = scope["path"]
+    if scope["method"] != "POST" or not (path in _COUNTED or path.startswith(_HOOKS)):
+        return False
+    # Without that header only the address of a hook says whose it may be.
+    shows_key = any(name == b"authorization" for name, _ in scope["headers"])
+    return shows_key or (path.startswith(_HOOKS) and refusal.status in {413, 415})
+
+
 def _refusal(scope: Scope, limit: int) -> Refused | Kind | None:
     """Return what is wrong with the header; the body is yet to come."""
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        return Unreadable("This server speaks HTTP/1.1. Send the request in that version.")
     return _refused_header(scope["headers"], limit) or _refused_address(scope)
 
 

@@ -105,9 +105,20 @@ def test_only_the_front_door_and_the_mail_page_are_reached_from_outside() -> Non
     published = {name for name, each in SERVICES.items() if "ports" in each}
 
     assert published == {"nginx", "mail"}
-    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert COMPOSE["networks"]["inside"]["internal"] is True
     for name in ("kafka", "postgres", "migrate", "ingest", "loop"):
         assert SERVICES[name]["networks"] == ["inside"]
+
+
+def test_nginx_and_the_roles_meet_in_the_one_network_that_is_trusted() -> None:
+    """Whoever else could reach a role could otherwise say that they speak for somebody."""
+    (subnet,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
+    door = set(SERVICES["nginx"]["networks"])
+
+    for role in ROLES:
+        trusted = SERVICES[role]["environment"]["CLOSED_LOOP_TRUSTED_PROXIES"]
+        assert trusted == subnet["subnet"]
+        assert door & set(SERVICES[role]["networks"]) == {"inside"}
 
 
 def test_every_file_that_is_mounted_exists() -> None:

@@ -213,6 +213,7 @@ class ScaledOut(Installation):
             "CLOSED_LOOP_SMTP_URL": mail.url if mail else "capture:",
             "POSTGRES_PASSWORD": postgres.password,
             "ROLES_PASSWORD": secrets.token_urlsafe(16),
+            "INSIDE_NETWORK": f"{LOOPBACK}/32",
         }
         text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
         self.compose: dict[str, Any] = _filled_in(yaml.safe_load(text), self._variables)
