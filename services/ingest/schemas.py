@@ -296,7 +296,9 @@ class KeyIn(BaseModel):
         str, Field(min_length=1, max_length=100, description="the system that will use it")
     ]
     name: Annotated[str, Field(min_length=1, max_length=200, description="what it is for")]
-    scopes: Annotated[list[Scope], Field(strict=False, min_length=1, max_length=40)]
+    scopes: Annotated[
+        list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=40)
+    ]
     expires_at: Annotated[
         AwareDatetime | None, Field(strict=False, description="default: never")
     ] = None

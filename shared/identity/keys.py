@@ -332,6 +332,13 @@ def source_name(given: str, *, pointer: str = "/source", most: int = LONGEST_SOU
             f"ends with {TWIN}, which is kept for trials",
             "send the source's name, and make a test key for trials",
         )
+    if "/" in name or name in {".", ".."}:
+        raise _unusable(
+            pointer,
+            "not_in_addresses",
+            "cannot stand in an address: it holds a slash, or is nothing but dots",
+            "send a name without slashes, such as web-shop",
+        )
     return name
 
 

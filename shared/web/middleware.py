@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
     from shared.web.access import Web
 
-_COUNTED = ("/v1/responses", "/v1/responses/batch")
-_COUNTED_UNDER = "/v1/hooks/"
-"""Where the route looks at these headers itself: it knows whose refusal it is, and counts."""
-
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,100}")
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log = get_logger("closed_loop.http")

@@ -52,6 +52,14 @@ SAMPLES: dict[str, Sample] = {
     "/v1/responses/batch": Sample(
         [{"external_id": "B", "score": 2}], [{"external_id": "B", "score": 3}]
     ),
+    "/v1/keys": Sample(
+        {"source": "shop", "name": "k", "scopes": ["responses:write"]},
+        {"source": "shop", "name": "k", "scopes": ["responses:read"]},
+    ),
+    "/v1/keys/{key_id}/rotate": Sample(),
+    "/v1/sources/{name}/secrets": Sample({"secret": CANARY}, {"secret": "another one"}),
+    "/v1/sources/{name}/try": Sample({"payload": {"id": 1}}, {"payload": {"id": 2}}),
+    "/v1/sources/{name}/payloads/{payload_id}/receive": Sample(),
     "/v1/touchpoints": Sample({"code": "door"}, {"code": "door", "name": "Door"}),
     "/v1/webhooks": Sample(
         {"url": "https://hooks.example.org/a"}, {"url": "https://hooks.example.org/b"}
@@ -149,7 +157,7 @@ async def scene(engines: Engines, clock: ManualClock, keyring: Keyring) -> Async
         yield made
 
 
-async def _paths(scene: Scene, template: str) -> list[str]:
+async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: PLR0911 - one a kind
     """Return two addresses of a route, of two things of the same kind."""
     if "{task_id}" in template:
         tasks = [await scene.task(f"task-{n}") for n in (1, 2)]
@@ -165,6 +173,19 @@ async def _paths(scene: Scene, template: str) -> list[str]:
             await scene.task(f"mail-{n}")
         listed = (await scene.client.get("/v1/deliveries?state=delivered")).json()["data"]
         return [template.replace("{delivery_id}", one["id"]) for one in listed[:2]]
+    if "{key_id}" in template:
+        key = {"source": "shop", "name": "k", "scopes": ["responses:write"]}
+        keys = [(await scene.send("/v1/keys", key)).json()["id"] for _ in (1, 2)]
+        return [template.replace("{key_id}", one) for one in keys]
+    if "{payload_id}" in template:
+        for n in (1, 2):
+            refused = await scene.send("/v1/responses", {"external_id": f"R-{n}", "score": "2"})
+            assert refused.status_code == 422
+        listed = (await scene.client.get("/v1/sources/crm/payloads")).json()["data"]
+        template = template.replace("{name}", "crm")
+        return [template.replace("{payload_id}", one["id"]) for one in listed]
+    if "{name}" in template:
+        return [template.replace("{name}", name) for name in ("crm", "shop")]
     assert "{" not in template, f"say here what stands in {template}"
     return [template, template]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ingest.api import batch, imports, keys, lookup, single, sources
+from services.ingest.api import batch, hooks, imports, keys, lookup, payloads, single, sources
 
 router = APIRouter()
-for door in (batch, single, lookup, keys, sources):
+for door in (batch, single, hooks, lookup, imports, keys, sources, payloads):
     # Not include_router: its routes are matched twice for every request.
     router.routes.extend(door.router.routes)
 

@@ -9,7 +9,7 @@ whoever looks after the source can see what was wrong with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -30,9 +30,13 @@ from shared.web.bodies import parse_leniently
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_STATUS = {
+KEY_REUSED: Final = "idempotency_key_reused"
+"""A refusal that says nothing about the body."""
+
+_STATUS: Final = {
     400: "unreadable",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_type",
 }
@@ -84,7 +88,7 @@ async def _note(
     body = getattr(request.state, "posted", None)
     ingest = resources(request, Ingest)
     sample = None
-    if body is not None:
+    if body is not None and reason != KEY_REUSED:
         sample = Sample(
             body=body,
             content_type=request.headers.get("content-type", ""),

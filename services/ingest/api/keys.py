@@ -32,6 +32,7 @@ router = APIRouter(tags=["keys"])
 
 Looker = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
 Keeper = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+OfTheTwin = Annotated[bool, Query(description="of what test keys posted, instead")]
 
 _MADE: Final[dict[int | str, dict[str, Any]]] = {
     201: {"description": "The key; its member key is shown this once."}
@@ -116,7 +117,7 @@ async def post_key(request: Request, caller: Keeper, once: Once) -> Response:
 async def post_rotate(request: Request, key_id: str, caller: Keeper, once: Once) -> Response:
     """Make a key with the same rights; the former one ends after ``overlap_hours``."""
     ingest = resources(request, Ingest)
-    sent = await read_as(request, RotateIn)
+    sent = await read_as(request, RotateIn) if _has_body(request) else RotateIn()
 
     async def rotate(tx: Transaction) -> Answer:
         now = ingest.clock.now()
@@ -138,6 +139,14 @@ async def delete_key(request: Request, key_id: str, caller: Keeper) -> Response:
     async with ingest.database.transaction() as tx:
         await revoke_key(tx, key_id, now=ingest.clock.now(), by=caller)
     return Response(status_code=204)
+
+
+def _has_body(request: Request) -> bool:
+    """Tell whether anything was sent; without it every member has its default."""
+    return (
+        request.headers.get("content-length", "0") != "0"
+        or "transfer-encoding" in request.headers
+    )
 
 
 def _made(key: ApiKey, plain: str, *, now: datetime) -> Answer:

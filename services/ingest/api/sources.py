@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.ingest import store
-from services.ingest.api.keys import Keeper, Looker, time_out
-from services.ingest.domain.sources import Tally
+from services.ingest.api.keys import Keeper, Looker, OfTheTwin, time_out
+from services.ingest.domain.sources import TEST, Tally
 from services.ingest.handlers import (
     Figures,
     Ingest,
@@ -172,14 +172,20 @@ async def delete_secret(
     summary="What became of what a source sent, day by day",
 )
 async def get_tallies(
-    request: Request, name: str, _caller: Looker, days: Period
+    request: Request,
+    name: str,
+    _caller: Looker,
+    days: Period,
+    *,
+    test: OfTheTwin = False,
 ) -> JSONResponse:
     """Return counts by UTC day, outcome and reason; accepted responses are not among them."""
     ingest = resources(request, Ingest)
     first, last = days
     async with ingest.database.reading() as view:
         await standing_of(view, name, keyring=ingest.keyring, now=ingest.clock.now())
-        found = await store.tallies_of(view, name, first, last)
+        of = f"{name}{TEST}" if test else name
+        found = await store.tallies_of(view, of, first, last)
     return JSONResponse(
         {
             "from": first.isoformat(),

@@ -41,7 +41,7 @@ async def notice_silence(tx: Transaction, *, now: datetime) -> int:
                     silent_after_hours=one.silent_after_hours,
                     last_response_at=one.last_response_at,
                 )
-                tx.announce(event, key=one.name, at=now)
+                tx.announce(event, key=_key(one), at=now)
             case "resumed" if one.silent_since is not None and one.last_response_at:
                 await store.note_silence(tx, one.name, since=None)
                 resumed = SourceResumed(
@@ -49,7 +49,7 @@ async def notice_silence(tx: Transaction, *, now: datetime) -> int:
                     silent_since=one.silent_since,
                     last_response_at=one.last_response_at,
                 )
-                tx.announce(resumed, key=one.name, at=now)
+                tx.announce(resumed, key=_key(one), at=now)
             case "allowed":  # it may be silent for longer now: nothing happened to tell
                 await store.note_silence(tx, one.name, since=None)
             case _:
@@ -66,3 +66,8 @@ def _change(one: Watched, now: datetime) -> str | None:
     if one.last_response_at is not None and one.last_response_at > one.silent_since:
         return "resumed"
     return None if is_silent else "allowed"
+
+
+def _key(one: Watched) -> str:
+    """Return what orders the events of a source; a name may be longer than a key."""
+    return one.name[:80]

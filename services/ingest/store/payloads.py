@@ -16,6 +16,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 
 from services.ingest.domain.sources import Outcome
 from services.ingest.tables import payloads
+from shared.identity.tables import person_keys
 from shared.ids import new_id
 
 if TYPE_CHECKING:
@@ -229,10 +230,17 @@ async def forget_payloads(tx: Transaction, *, before: datetime, limit: int) -> i
 async def scrub_payloads(tx: Transaction, person_ref: str) -> int:
     """Delete every sample in which this person's words are known to be; return how many.
 
-    There are few rows: fifty of a source and seven days at the most.
+    Responses that turned out to be theirs count as well. There are few rows: fifty of a source
+    and seven days at the most.
     """
+    theirs = await tx.all(
+        select(person_keys.c.ref).where(person_keys.c.belongs_to == person_ref)
+    )
+    refs = {person_ref, *(row.ref for row in theirs)}
     rows = await tx.all(select(payloads.c.id, payloads.c.person_refs))
-    return await _delete(tx, sorted(row.id for row in rows if person_ref in row.person_refs))
+    return await _delete(
+        tx, sorted(row.id for row in rows if not refs.isdisjoint(row.person_refs))
+    )
 
 
 async def _delete(tx: Transaction, ids: Sequence[str]) -> int:
