@@ -283,9 +283,7 @@ async def _starlettes(request: Request, error: Exception) -> Response:
             request.scope, public_url, METHOD_NOT_ALLOWED, headers={"Allow": allowed}
         )
     if status == HTTPStatus.REQUEST_TIMEOUT:
-        return explained(
-            request.scope, public_url, TOO_SLOW, headers={"Connection": "close"}
-        )
+        return explained(request.scope, public_url, TOO_SLOW, headers={"Connection": "close"})
     for kind in (
         Unreadable, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge, UnsupportedType,
     ):  # fmt: skip
