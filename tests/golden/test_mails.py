@@ -299,4 +299,7 @@ def test_whoever_must_not_be_contacted_is_named_so_and_not_dialled() -> None:
     assert notice in mail.text
     assert mail.text.index(notice) < mail.text.index("Telephone")
     assert notice in mail.html
+    for kind in MAIL_KINDS:
+        other = rendered(kind, "en", person=person)
+        assert "lease contact the customer" not in f"{other.text}{other.html}"
     assert "tel:" not in mail.html
