@@ -23,10 +23,10 @@ from services.ingest.domain.mappings import (
     Ignored,
     Read,
     Rejected,
-    compile_mapping,
 )
 from services.ingest.domain.own_format import is_own, read_own
 from services.ingest.domain.part import identifier_of
+from services.ingest.domain.payloads import read_payload
 from services.ingest.domain.reading import Warned, tidy
 from services.ingest.domain.sources import TEST, Source
 from services.ingest.domain.sources import Outcome as Became
@@ -38,17 +38,22 @@ from services.ingest.handlers import (
     record_many,
     record_responses,
     refusal_reason,
+    source_named,
 )
+from services.ingest.handlers import mapping_of as declared
 from services.ingest.schemas import understand
 from services.ingest.senders import GENERIC, ready_mapping, ready_senders
 from services.ingest.store import Sample
-from shared.errors import Finding, Invalid, Refused, TryLater
+from shared.errors import Finding, Invalid, NotFound, Refused, TryLater
+from shared.faults import fault_point
+from shared.identity import audit
 from shared.logs import correlation_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.db.transaction import Transaction
+    from shared.identity.principal import Principal
 
 OWN: Final = "own"
 """What reads a payload that is our own format already."""
@@ -117,7 +122,7 @@ def mapping_of(source: Source) -> HookMapping | None:
     Raises ``TryLater``: a mapping that was saved once but cannot be used any more must not
     cost an answer.
     """
-    if source.mapping is None and source.sender not in ready_senders():
+    if source.mapping is None and source.sender is None:
         return None
     own = None if source.mapping is None else json.dumps(source.mapping, sort_keys=True)
     try:
@@ -130,13 +135,8 @@ def mapping_of(source: Source) -> HookMapping | None:
 
 
 @lru_cache(maxsize=256)
-def _compiled(sender: str | None, own: str | None) -> HookMapping:
-    if own is None:
-        return ready_mapping(sender or GENERIC)
-    document = json.loads(own)
-    if sender is not None and isinstance(document, dict) and not document.get("extends"):
-        document["extends"] = sender
-    return compile_mapping(document, senders=ready_senders())
+def _compiled(sender: str | None, own: str | None) -> HookMapping | None:
+    return declared(sender, None if own is None else json.loads(own))
 
 
 def interpret(source: Source, call: Call) -> Interpreted:
@@ -234,6 +234,50 @@ async def receive(
         finally_=keep_sample if keep else None,
     )
     return _results(taken, outcomes)
+
+
+def call_of(sample: Sample) -> Call:
+    """Return the call that a sample was; raise ``Refused`` where its body cannot be read."""
+    return Call(
+        payload=read_payload(sample.body, sample.content_type),
+        headers=sample.headers,
+        query=sample.query,
+        body=sample.body,
+        content_type=sample.content_type,
+    )
+
+
+async def receive_again(
+    ingest: Ingest, name: str, payload_id: str, *, by: Principal
+) -> Sequence[Result]:
+    """Take a sample in with the mapping that its source has now; safe to do twice."""
+    async with ingest.database.reading() as view:
+        found = await store.find_payload(view, payload_id, keyring=ingest.keyring)
+    if found is None or found[0].source.removesuffix(TEST) != name:
+        raise NotFound("There is no such payload; they are kept for seven days.")
+    kept, sample = found
+    results = await receive(
+        ingest,
+        await source_named(ingest, name),
+        call_of(sample),
+        test=kept.source.endswith(TEST),
+        keep=False,
+    )
+    outcome, worst = _worst(results)
+    fault_point("ingest.received_again")
+    async with ingest.database.transaction() as tx:
+        now = ingest.clock.now()
+        await store.mark_payload(
+            tx,
+            payload_id,
+            outcome=outcome,
+            reason=worst.reason,
+            path=worst.path,
+            person_refs=[one.id for one in results if one.id is not None],
+        )
+        detail = {"source": kept.source, "outcome": outcome}
+        await audit.record(tx, by, "payload.received", payload_id, detail, now=now)
+    return results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,7 +425,9 @@ __all__ = [
     "Call",
     "Interpreted",
     "Result",
+    "call_of",
     "interpret",
     "mapping_of",
     "receive",
+    "receive_again",
 ]
