@@ -18,7 +18,7 @@ from services.notify.domain.deliveries import Channel, Outcome, Verdict
 from services.notify.domain.mail import Sender
 from services.notify.handlers.endpoints import CreateWebhook, Notify, create_webhook
 from services.notify.jobs import Dispatcher, Pace
-from services.notify.listeners import hear_tasks
+from services.notify.listeners import hear_events
 from services.notify.store import Attempt, Delivery, Webhook
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Database
@@ -208,7 +208,7 @@ class House:
         )
 
     async def hear(self, *arrived: Arrived) -> None:
-        handler = hear_tasks(public_url=PUBLIC_URL, wake=lambda: None)
+        handler = hear_events(public_url=PUBLIC_URL, wake=lambda: None)
         async with self.database.transaction() as tx:
             await handler(tx, arrived, self.clock.now())
 

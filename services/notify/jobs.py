@@ -19,6 +19,7 @@ from jinja2 import TemplateError
 from services.notify import store
 from services.notify.channels.email import MailChannel
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
+from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import render_mail
 from services.notify.channels.webhook import Call, Poster, message_id
@@ -32,6 +33,7 @@ from services.notify.domain.deliveries import (
     next_step,
 )
 from services.notify.domain.mail import Sender
+from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
 from services.notify.handlers.readying import Ready, made_ready
 from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
@@ -329,6 +331,15 @@ class Dispatcher:
             rendered = render_summary(
                 one.purpose,
                 ready.summary,
+                language=one.recipient.language,
+                time_zone=one.recipient.time_zone,
+                public_url=self._public_url,
+                now=at,
+            )
+        elif one.purpose in SOURCE_MAIL_KINDS.values():
+            rendered = render_source(
+                one.purpose,
+                source_facts_from(one.payload),
                 language=one.recipient.language,
                 time_zone=one.recipient.time_zone,
                 public_url=self._public_url,

@@ -1,4 +1,4 @@
-"""What notify hears from the bus: every event of a task becomes facts that are told about."""
+"""What notify hears from the bus: events of tasks and sources become facts to tell about."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.notify.domain.alerts import TaskFacts, public_type
+from services.notify.domain.sources import SourceFacts
+from services.notify.handlers.sources import tell_of_sources
 from services.notify.handlers.telling import tell
 from shared.bus.consumer import Arrived, Handler
 from shared.db.transaction import Transaction
 from shared.events.envelope import Event
+from shared.events.ingest import SourceResumed, SourceSilent
 from shared.events.loop import (
     TaskAssigned,
     TaskClosed,
@@ -43,15 +46,45 @@ _TASK = (
 )
 
 
-def hear_tasks(*, public_url: str, wake: Callable[[], None]) -> Handler:
-    """Return the handler of task events; ``wake`` is called once deliveries stand."""
+SOURCE_EVENTS: Sequence[type[Event]] = (SourceSilent, SourceResumed)
+
+
+def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
+    """Return the handler of all of these; ``wake`` is called once deliveries stand."""
 
     async def hear(tx: Transaction, arrived: Sequence[Arrived], now: datetime) -> None:
-        facts = [_facts(one) for one in arrived]
-        if await tell(tx, facts, public_url=public_url, now=now):
+        of_sources = [
+            _source_facts(one, one.event)
+            for one in arrived
+            if isinstance(one.event, SourceSilent | SourceResumed)
+        ]
+        of_tasks = [
+            _facts(one)
+            for one in arrived
+            if not isinstance(one.event, SourceSilent | SourceResumed)
+        ]
+        told = 0
+        if of_tasks:
+            told += await tell(tx, of_tasks, public_url=public_url, now=now)
+        if of_sources:
+            told += await tell_of_sources(tx, of_sources, public_url=public_url, now=now)
+        if told:
             tx.after_commit(wake)
 
     return hear
+
+
+def _source_facts(one: Arrived, event: SourceSilent | SourceResumed) -> SourceFacts:
+    return SourceFacts(
+        event_id=one.envelope.id,
+        type=public_type(one.envelope.type),
+        happened_at=one.envelope.time,
+        source=event.source,
+        silent_since=event.silent_since,
+        silent_after_hours=getattr(event, "silent_after_hours", None),
+        last_response_at=event.last_response_at,
+        correlation_id=one.envelope.correlationid,
+    )
 
 
 def _facts(one: Arrived) -> TaskFacts:

@@ -9,7 +9,7 @@ from services.notify.channels.webhook import Rules, WebhookChannel
 from services.notify.domain.mail import Sender, sender_of
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
-from services.notify.listeners import TASK_EVENTS, hear_tasks
+from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
 from services.notify.pages import router as pages_router
 from services.notify.store import PERSONAL, PLUMBING
 from services.notify.upkeep import Upkeep
@@ -45,9 +45,9 @@ def build(kit: Kit) -> Service:
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
                 name="notify",
-                topics=[topics.TASKS],
-                kinds=TASK_EVENTS,
-                handler=hear_tasks(public_url=kit.settings.public_url, wake=dispatcher.wake),
+                topics=[topics.TASKS, topics.ALERTS],
+                kinds=[*TASK_EVENTS, *SOURCE_EVENTS],
+                handler=hear_events(public_url=kit.settings.public_url, wake=dispatcher.wake),
                 database=kit.database,
                 bus=kit.bus,
                 clock=kit.clock,

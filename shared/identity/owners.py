@@ -9,13 +9,21 @@ from sqlalchemy import Table, select
 
 from shared.db.base import among
 from shared.identity.groups import team
-from shared.identity.people import Staff, find_staff, first_administrator, members, staff_member
+from shared.identity.people import (
+    Staff,
+    find_staff,
+    first_administrator,
+    list_staff,
+    members,
+    staff_member,
+)
 from shared.identity.tables import staff, teams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from shared.db.transaction import Reading
+    from shared.identity.principal import Role
 
 OwnerKind = Literal["person", "team"]
 
@@ -90,6 +98,15 @@ async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequenc
             return [_mailbox(member) for member in crew]
     first = await first_administrator(view)
     return [_mailbox(first)] if first else []
+
+
+async def recipients_with(view: Reading, roles: Iterable[Role]) -> Sequence[Recipient]:
+    """Return everybody active who has one of these roles."""
+    wanted = frozenset(roles)
+    found: list[Staff] = []
+    while page := await list_staff(view, after=found[-1].id if found else None):
+        found += page
+    return [_mailbox(person) for person in found if person.role in wanted]
 
 
 def _mailbox(person: Staff) -> Recipient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from services.ingest import store
-from services.ingest.handlers import source_named
+from services.ingest.handlers import notice_silence, source_named
 from services.ingest.jobs import SourceUpkeep
 from services.ingest.tables import PLUMBING, payloads, responses, sources
 from shared.db.engine import Engines
@@ -525,3 +526,27 @@ async def test_the_worker_looks_every_ten_seconds_only(door: Door) -> None:
     door.clock.advance(timedelta(seconds=1))
     assert await worker.step() is True
     await worker.close()
+
+
+async def test_two_workers_at_once_tell_a_silence_once(door: Door) -> None:
+    await put(door, {"silent_after_hours": 1})
+    door.clock.advance(2 * HOUR)
+
+    await asyncio.gather(*(upkeep(door) for _ in range(4)))
+
+    assert len(await announced(door)) == 1
+
+
+async def test_a_worker_that_dies_before_its_commit_leaves_the_news_to_the_next(
+    door: Door,
+) -> None:
+    await put(door, {"silent_after_hours": 1})
+    door.clock.advance(2 * HOUR)
+
+    with pytest.raises(RuntimeError):
+        async with door.database.transaction() as tx:
+            assert await notice_silence(tx, now=door.clock.now()) == 1
+            raise RuntimeError
+    assert await announced(door) == []
+    assert await upkeep(door) is True
+    assert len(await announced(door)) == 1

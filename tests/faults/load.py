@@ -91,6 +91,8 @@ class Load:
             "touchpoint": "support-call",
             "customer": {"id": f"C-{lot.randrange(20)}", "name": "Sam"},
         }
+        if lot.random() < 0.2 and not self._post_badly(client, name):
+            return False
         for _ in range(2 if lot.random() < 0.2 else 1):
             try:
                 reply = client.post("/v1/responses", json=body)
@@ -106,6 +108,18 @@ class Load:
             else:
                 self.ledger.refused.add(f"{name}: {reply.status_code}")
         return True
+
+    def _post_badly(self, client: httpx.Client, name: str) -> bool:
+        """Post what must be refused; return whether the connection still stands."""
+        try:
+            reply = client.post("/v1/responses", json={"external_id": name, "score": "two"})
+        except httpx.HTTPError:
+            return False
+        if reply.status_code == 422:
+            return True
+        if reply.status_code not in {502, 503, 504}:
+            self.ledger.contradictions.append(f"{name}: {reply.status_code}")
+        return False
 
     def _note(self, name: str, answer: dict[str, Any]) -> None:
         known = self.ledger.accepted.setdefault(name, answer["id"])

@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.channels.message import build_mail
+from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, TaskFacts
 from services.notify.domain.gathering import Summary
 from services.notify.domain.mail import Sender
+from services.notify.domain.sources import SourceFacts
 
 FOLDER = Path(__file__).parent / "mails"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -116,6 +118,54 @@ def test_the_summary_says_what_was_agreed_on(event_type: str, language: str) -> 
     kind = SUMMARY_KINDS[event_type]
     compare(summed_up(event_type, language, 12), f"{kind}.{language}.txt")
     compare(summed_up(event_type, language, 1), f"{kind}.one.{language}.txt")
+
+
+def of_source(language: str, **changes: Any) -> Rendered:
+    """Return the mail about a source that fell silent."""
+    facts = SourceFacts(
+        event_id="evt_1",
+        type="source.silent",
+        happened_at=NOW,
+        source="Web shop <crm>",
+        silent_since=NOW - 25 * HOUR,
+        silent_after_hours=24,
+        last_response_at=NOW - 25 * HOUR,
+    )
+    return render_source(
+        "source_silent",
+        replace(facts, **changes),
+        language=language,
+        time_zone="Europe/Berlin",
+        public_url=PUBLIC_URL,
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_mail_about_a_silent_source_says_what_was_agreed_on(language: str) -> None:
+    compare(of_source(language), f"source_silent.{language}.txt")
+    never = of_source(language, last_response_at=None, silent_after_hours=1)
+    compare(never, f"source_silent.never.{language}.txt")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_mail_about_a_source_reaches_no_outside_host_and_breaks_on_no_name(
+    language: str,
+) -> None:
+    mail = of_source(language, source="=?x?=\r\nBcc: a@b.c <mj-raw>\u202e/" + "x" * 200)
+
+    loaded = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(https?://[^"')\s]+)""", mail.html)
+    assert {link.split("/")[2] for link in loaded} == {"loop.example.org"}
+    assert "<mj-" not in mail.html
+    assert f'lang="{language}"' in mail.html
+    assert max(len(line) for line in mail.text.splitlines() if "://" not in line) <= 72
+    build_mail(
+        mail,
+        delivery_id="dlv_1",
+        sender=Sender(name="Closed Loop", address="loop@example.org"),
+        recipient="ana@example.org",
+        date=NOW,
+    )
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

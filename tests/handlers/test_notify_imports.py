@@ -14,7 +14,7 @@ from services.notify import store
 from services.notify.channels.capture import CaptureChannel, opened
 from services.notify.domain.deliveries import Channel, State
 from services.notify.handlers.endpoints import resend
-from services.notify.listeners import hear_tasks
+from services.notify.listeners import hear_events
 from services.notify.store import Delivery
 from services.notify.tables import summary_items
 from services.notify.upkeep import Upkeep
@@ -352,7 +352,7 @@ async def test_a_poll_that_fails_gathers_nothing_and_is_gathered_when_it_comes_a
     second = await house.of(2)
     with pytest.raises(RuntimeError, match="power cut"):
         async with house.database.transaction() as tx:
-            hear = hear_tasks(public_url=PUBLIC_URL, wake=lambda: None)
+            hear = hear_events(public_url=PUBLIC_URL, wake=lambda: None)
             await hear(tx, [second], house.clock.now())
             raise RuntimeError("power cut")
     async with house.database.reading() as view:

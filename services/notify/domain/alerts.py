@@ -25,6 +25,8 @@ EVENT_TYPES = (
     "task.confirmed",
     "task.reopened",
     "task.closed",
+    "source.silent",
+    "source.resumed",
 )
 """What a webhook may ask for."""
 
