@@ -67,6 +67,14 @@ def test_each_scored_question_is_a_response_and_the_comment_goes_with_the_first(
     assert found[1].paths["/external_id"] == "survey.id"
 
 
+def test_the_first_score_is_under_the_id_of_a_part_without_one() -> None:
+    (before,) = read({"id": "A-1", "words": "Late.", "asked": []})
+    (after,) = read(
+        {"id": "A-1", "words": "Late.", "asked": [{"kind": "stars", "name": "d", "mark": 1}]}
+    )
+    assert before.members["external_id"] == after.members["external_id"] == "A-1"
+
+
 def test_without_a_scored_question_the_answer_stands_by_itself() -> None:
     (found,) = read({"id": "A-1", "words": "Late.", "asked": []})
     assert isinstance(found, Document)

@@ -64,7 +64,8 @@ class Folder:
         return self.said.get("secret")
 
     @property
-    def sign(self) -> Mapping[str, Any] | None:
+    def sign(self) -> Any:
+        """How the sender signs: nothing, a name, or what is signed and how."""
         return self.said.get("sign")
 
     @property

@@ -88,7 +88,10 @@ def test_members_that_nobody_expects_change_nothing(sender: str) -> None:
 
 @every_sender
 def test_no_payload_of_another_shape_breaks_a_mapping(sender: str) -> None:
-    for value in (None, True, 0, "", "x", [], {}, [[]], [None], [1], {"data": []}, {"data": 1}):
+    values: tuple[Any, ...] = (
+        None, True, 0, "", "x", [], {}, [[]], [None], [1], {"data": []}, {"data": 1},
+    )  # fmt: skip
+    for value in values:
         for one in ready_mapping(sender).read(value, {}, {}):
             assert not isinstance(one, Document)
 

@@ -251,9 +251,13 @@ class _Reader:
         members: Mapping[str, Any],
         paths: Mapping[str, str],
     ) -> Sequence[Read]:
-        """Return a response for each question with a score; the comment goes with the first."""
+        """Return a response for each question with a score.
+
+        The first has the answer's own id, whichever question it is, and the comment: a part
+        without a score, sent before, belongs to it.
+        """
         found: list[Read] = []
-        used: set[str] = set()
+        used = {""}
         for question, item in asked(self.call, self.mapping.questions, answer):
             first = not any(isinstance(one, Document) for one in found)
             shared = {n: v for n, v in members.items() if n != "comment" or first}
@@ -266,8 +270,9 @@ class _Reader:
             if wrong is not None:
                 found.append(wrong)
             elif own.get("score") is not None:
-                own["external_id"] += _suffix(own.pop(KEY, None), used)
+                key = own.pop(KEY, None)
                 own_paths.pop(f"/{KEY}", None)
+                own["external_id"] += "" if first else _suffix(key, used)
                 found.append(Document(members=own, paths=own_paths))
         return found
 
@@ -340,7 +345,7 @@ def within_limit(number: int) -> None:
 
 
 def _suffix(key: object, used: set[str]) -> str:
-    """Return what tells a question's id from the answer's; no two are the same."""
+    """Return what tells the id of a further question; no two are the same."""
     first = suffix = "" if key is None else f":{key}"
     n = 1
     while suffix in used:

@@ -29,7 +29,7 @@ class Question:
     names: Mapping[str, Expression] = field(default_factory=dict)
     """What is looked up once, in this order, and then stands beside the question's members."""
     key: Sequence[Rule] = ()
-    """What tells a question's response from others; nothing where the answer's id will do."""
+    """What tells it from other questions, should it not be the first that has a score."""
     fields: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
     """Members that this question says otherwise than the answer, its score above all."""
 
