@@ -97,10 +97,10 @@ class Sheet:
             return
         first = 2 if self.dialect.announced else 1
         width = len(self.names)
-        ours = any(name.startswith(OURS) for name in self.names)
+        ours = sum(name.startswith(OURS) for name in self.names)
         rows = read_records(lines, self.dialect.separator, first=first)
         for record in islice(rows, self.layout.skip, None):
-            row = fitted(record, width)
+            row = fitted(record, width, ours=ours)
             yield _restored(row) if ours else row
 
     def cells(self, record: Record) -> dict[str, str]:

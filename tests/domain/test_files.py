@@ -280,8 +280,13 @@ def test_whatever_is_written_as_csv_is_read_back(
 ) -> None:
     """Any separator, line end and quoting, in pieces of any size."""
     out = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
-    csv.writer(out, delimiter=separator, lineterminator=end, quoting=quoting).writerows(rows)
+    writer = csv.writer(
+        out,
+        delimiter=separator,
+        lineterminator=end,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+    )
+    writer.writerows(rows)
     text = out.getvalue()
     pieces = (text[n : n + size] for n in range(0, len(text), size))
     read = [list(record.cells) for record in read_records(lines_of(pieces), separator)]

@@ -89,6 +89,8 @@ DOUBTS: dict[str, tuple[str, str]] = {
     "no dates at all": ("Response ID,NPS,Date\nA,9,spring\nB,2,autumn\n", "answered_at"),
     "ids that repeat": ("Response ID,NPS\nA,9\nA,2\nB,3\n", "external_id"),
     "another scale": ("Response ID,CSAT\nA,9\nB,2\n", "score"),
+    "a scale of hundred": ("Response ID,NPS\nA,90\nB,20\n", "score"),
+    "names of groups": ("Response ID,NPS\nA,Promoter\nB,Detractor\n", "score"),
     "a scale too short": ("Response ID,Score\nA,3\nB,2\n", "score"),
     "two of a kind": ("Response ID,Score,Rating\nA,9,9\nB,2,2\n", "score"),
     "recommending from 1 to 5": (

@@ -75,6 +75,7 @@ def _dated(column: Column) -> bool:
 
 
 def is_dull(column: Column) -> bool:
+    """Tell whether a column looks like something that it is not."""
     return any(DULL.strength(each) >= 2 for each in column.headings)
 
 
@@ -84,4 +85,5 @@ def is_somebody(column: Column) -> bool:
 
 
 def is_varied(column: Column) -> bool:
+    """Tell whether most values come only once."""
     return column.profile.distinct * 2 > column.profile.filled

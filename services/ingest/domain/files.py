@@ -292,10 +292,11 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(distinct)
 
 
-def fitted(record: Record, width: int) -> Record:
+def fitted(record: Record, width: int, *, ours: int = 0) -> Record:
     """Return the row as wide as the heading, or with the flaw for which it cannot be used.
 
-    Cells missing at the end are empty: spreadsheets leave them out.
+    Cells missing at the end are empty: spreadsheets leave them out. ``ours`` is how many
+    columns a report of rejected rows has put before the others.
     """
     cells = record.cells
     flaw = record.flaw
@@ -304,7 +305,7 @@ def fitted(record: Record, width: int) -> Record:
             flaw = "too_many_cells" if any(map(str.strip, cells[width:])) else None
         if any(map(is_damaged, cells)):
             flaw = "damaged_characters"
-        elif _is_totals(cells):
+        elif _is_totals(cells[ours:]):
             flaw = "totals_row"
     if flaw is None and len(cells) == width:
         return record

@@ -30,14 +30,22 @@ class Rating:
 
 def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
     """Return the column as a score, or None if it cannot be one."""
-    ends = _ends(profile)
-    if ends is None:
-        return None
     named = [
         (max(names.strength(each) for each in headings), metric)
         for metric, names in _NAMED.items()
     ]
     strength, metric = max(named, key=lambda each: each[0])
+    ends = _ends(profile, numbers=0.6 if strength >= 2 else 0.9)
+    if (
+        ends is None
+        and profile.filled
+        and (strength == 3 or (strength and profile.whole > 0.5))
+    ):
+        # Never quietly taken for feedback without a score.
+        note = "its values are no numbers from 0 to 10"
+        return _rating(10 * strength, metric, "low", profile, note=note, why="by its heading")
+    if ends is None:
+        return None
     if strength:
         confidence, note = _fits(metric, ends, profile)
         points = 10 * strength + {"nps": 16, "csat": 4, "ces": 2}[metric]
@@ -79,11 +87,14 @@ def _rating(
     )
 
 
-def _ends(profile: Profile) -> tuple[int, int] | None:
-    """Return the lowest and the highest answer; None if these are no answers on a scale."""
+def _ends(profile: Profile, *, numbers: float) -> tuple[int, int] | None:
+    """Return the lowest and the highest answer; None if these are no answers on a scale.
+
+    ``numbers`` is which share of the values must be numbers.
+    """
     if profile.scale is not None and profile.dates.share < 0.5:
         ends = min(profile.scale.values()), max(profile.scale.values())
-    elif profile.filled and profile.whole >= 0.9:
+    elif profile.filled and profile.whole >= numbers:
         ends = profile.lowest, profile.highest
     else:
         return None
@@ -103,6 +114,8 @@ def _fits(
     if metric == "ces" and many and ends[1] <= 5:
         return "low", "1 to 5 may be another scale than ours of 1 to 7"
     note = f"{lowest} to {highest}, {highest} is best"
+    if profile.scale is None and profile.whole < 0.9:
+        return "medium", f"{note}; some of its values are no numbers"
     return ("high" if profile.scale is None else "medium"), note
 
 
