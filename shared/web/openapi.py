@@ -46,14 +46,23 @@ _KINDS = {
     "401": "Credentials are missing or not valid",
     "403": "The scope or the role is missing",
     "404": "No such thing, or not yours to see",
+    "408": "The body came too slowly",
+    "409": "Not allowed in this state; the document names it",
+    "412": "Somebody changed it since the version in If-Match",
     "413": "The body is too large",
+    "414": "The address is too long",
     "415": "The content type or encoding is not understood",
     "422": "The content breaks a rule",
     "429": "Too many requests; see Retry-After",
+    "431": "The headers are too large",
     "500": "Something went wrong on our side",
     "503": "Try again later; see Retry-After",
 }
-_WITH_BODY = frozenset({"413", "415"})
+_WITH_BODY = frozenset({"408", "413", "415"})
+_CHANGING = frozenset({"409", "412"})
+_CLOSED = frozenset({"401", "403"})
+_UNKEPT = {"get": _WITH_BODY | _CHANGING, "head": _WITH_BODY | _CHANGING, "delete": _WITH_BODY}
+"""Kinds of problem that a method does not have."""
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"})
 
 
@@ -95,7 +104,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
         public = path in PUBLIC_ROUTES
         for method, operation in operations.items():
             if method in _METHODS:
-                _describe(operation, public=public, body=method in {"post", "put", "patch"})
+                _describe(operation, method, public=public)
                 if path in PROVEN_ROUTES:
                     # A key, or a proof of the sender's own that no scheme here describes.
                     operation["security"] = [{"key": []}, {}]
@@ -104,12 +113,13 @@ def _described(app: FastAPI) -> dict[str, Any]:
     return schema
 
 
-def _describe(operation: dict[str, Any], *, public: bool, body: bool) -> None:
+def _describe(operation: dict[str, Any], method: str, *, public: bool) -> None:
+    left_out = _UNKEPT.get(method, frozenset()) | (_CLOSED if public else frozenset())
     operation["security"] = [] if public else [{"key": []}, {"session": []}]
     responses = operation.setdefault("responses", {})
     problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, description in _KINDS.items():
-        if (public and status in {"401", "403"}) or (status in _WITH_BODY and not body):
+        if status in left_out:
             continue
         known = responses.get(status)
         if known is None or status == "422":

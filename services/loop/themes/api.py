@@ -49,7 +49,22 @@ _Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 _TAXONOMY_BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": TaxonomyOut.model_json_schema()}},
+        "content": {
+            "application/json": {
+                # Any part may be missing or null, and unknown members are ignored.
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "version": {"enum": [1, None]},
+                        "max_themes": {"enum": [1, None]},
+                        "themes": {
+                            "type": ["array", "null"],
+                            "items": {"type": "object", "required": ["id"]},
+                        },
+                    },
+                },
+            }
+        },
     }
 }
 

@@ -56,7 +56,8 @@ def _words(value: object) -> object:
 
 
 def _none_if_blank(value: object) -> object:
-    return _words(value) or None
+    words = _words(value)
+    return None if words == "" else words
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
