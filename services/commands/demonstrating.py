@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from services.commands.output import say
 from services.commands.serving import serve
 from services.composition import compose
-from services.demo.player import TOUCHPOINTS, Player
+from services.demo.player import Player
 from shared.clock import SystemClock
 from shared.identity import groups, keys, passwords, people
 from shared.identity.principal import Role, Scope
@@ -42,6 +42,7 @@ _OWNERS = {
     "doorstep": "ada@example.org",
     "invoice": "ole@example.org",
 }
+_HEAD = "mia@example.org"
 
 
 class _Notes:
@@ -128,15 +129,15 @@ async def _play(system: System, notes: _Notes) -> None:
         say("Posting half a year of sample responses through the API …")
         player = Player(base_url=address, key=notes.values["api_key"])
         async with system.database.reading() as view:
-            found = [
-                (code, name, await people.find_staff(view, _OWNERS.get(code, "")))
-                for code, name in TOUCHPOINTS.items()
-            ]
-        await player.name_touchpoints(
-            [(code, name, person.id if person else None) for code, name, person in found]
+            cast = {email: await people.find_staff(view, email) for email, *_ in _CAST}
+        staff = {email: person.id for email, person in cast.items() if person}
+        await player.set_up(
+            {code: staff[email] for code, email in _OWNERS.items() if email in staff},
+            head=staff.get(_HEAD),
         )
         began = datetime.fromisoformat(notes.values["began"]).astimezone(UTC)
         accepted = await player.play(began)
+        await player.tidy_up()
         notes.save(played=True)
         say(f"{accepted} responses have gone the whole way. The company is invented.")
     key, email, password = (notes.values[name] for name in ("api_key", "email", "password"))

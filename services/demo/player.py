@@ -1,7 +1,7 @@
 """Plays the sample through the real doors: HTTP in, the whole loop behind it.
 
-Staff and touchpoint owners are set up directly, as an administrator would have done; every
-response, contact and resolution is posted over HTTP with an API key.
+Staff are set up directly, as an administrator would have done; departments, touchpoints, lists,
+and every response, contact and resolution are posted over HTTP with an API key.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from services.demo.sample import PLACES, responses
+from services.demo.sample import OTHER_NAME, PLACES, PRODUCTS, SEGMENTS, responses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
 _BATCH = 100
@@ -37,18 +37,35 @@ class Player:
             trust_env=False,
         )
 
-    async def name_touchpoints(
-        self, touchpoints: Sequence[tuple[str, str, str | None]]
-    ) -> None:
-        """Describe touchpoints by code, name and, where there is one, the owner's id."""
+    async def set_up(self, owners: Mapping[str, str], head: str | None) -> None:
+        """Describe departments, touchpoints and lists; ``owners`` are staff by touchpoint."""
         async with self._client() as client:
-            for code, name, owner in touchpoints:
-                body: dict[str, Any] = {"code": code, "name": name}
-                if owner is not None:
-                    body["owner"] = {"id": owner, "kind": "person"}
-                answer = await client.post("/v1/touchpoints", json=body)
-                if answer.status_code != httpx.codes.CONFLICT:
-                    answer.raise_for_status()
+            departments = {}
+            for name in dict.fromkeys(place.department for place in PLACES):
+                made = await _made(client, "/v1/departments", {"name": name, "head_id": head})
+                departments[name] = made.get("id")
+            for place in PLACES:
+                body: dict[str, Any] = {
+                    "code": place.code,
+                    "name": place.name,
+                    "macro": place.macro,
+                    "key": place.key,
+                    "department_id": departments[place.department],
+                }
+                if place.code in owners:
+                    body["owner"] = {"id": owners[place.code], "kind": "person"}
+                await _made(client, "/v1/touchpoints", body)
+            for path, labels in (("/v1/segments", SEGMENTS), ("/v1/products", PRODUCTS)):
+                for code, named in labels.items():
+                    await _made(client, path, {"code": code, "labels": named})
+
+    async def tidy_up(self) -> None:
+        """Map what one of the senders calls by a name of its own."""
+        async with self._client() as client:
+            answer = await client.patch(
+                f"/v1/touchpoints/{OTHER_NAME}", json={"alias_of": PLACES[0].code}
+            )
+            answer.raise_for_status()
 
     async def play(self, now: datetime) -> int:
         """Post everything, work off a few tasks, return how many responses were accepted."""
@@ -70,6 +87,15 @@ class Player:
             await _until_handled(client)
             await _work(client, now)
             return accepted
+
+
+async def _made(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Make something; what is there from an earlier start stays as it is."""
+    answer = await client.post(path, json=body)
+    if answer.status_code != httpx.codes.CONFLICT:
+        answer.raise_for_status()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 async def _until_handled(client: httpx.AsyncClient) -> None:
@@ -141,6 +167,3 @@ async def _act(
 ) -> None:
     answer = await client.post(f"/v1/tasks/{task['id']}/{act}", json=body)
     answer.raise_for_status()
-
-
-TOUCHPOINTS = {place.code: place.name for place in PLACES}

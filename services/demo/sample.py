@@ -25,15 +25,21 @@ class Place:
 
     code: str
     name: str
+    macro: str
+    department: str
     subjects: tuple[str, ...]
     content: float
     weekly: int
+    key: bool = False
 
 
 PLACES = (
     Place(
         code="doorstep",
         name="Doorstep delivery",
+        macro="Delivery",
+        department="Logistics",
+        key=True,
         subjects=("late", "damaged", "staff"),
         content=0.74,
         weekly=8,
@@ -41,6 +47,9 @@ PLACES = (
     Place(
         code="support-call",
         name="Support call",
+        macro="Service",
+        department="Customer service",
+        key=True,
         subjects=("waiting", "staff"),
         content=0.48,
         weekly=6,
@@ -48,14 +57,36 @@ PLACES = (
     Place(
         code="web-shop",
         name="Web shop",
+        macro="Buying",
+        department="Web and sales",
         subjects=("website", "invoice"),
         content=0.78,
         weekly=5,
     ),
     Place(
-        code="invoice", name="Invoice", subjects=("invoice", "waiting"), content=0.7, weekly=3
+        code="invoice",
+        name="Invoice",
+        macro="Paying",
+        department="Finance",
+        subjects=("invoice", "waiting"),
+        content=0.7,
+        weekly=3,
     ),
 )
+
+OTHER_NAME = "front-door"
+"""What one sender calls the doorstep; mapped to it once it has been seen."""
+NEW_PLACE = "app-chat"
+"""A place that nobody has described yet."""
+SEGMENTS = {
+    "Standard": {"en": "Standard", "de": "Standard"},
+    "Gold": {"en": "Gold customers", "de": "Goldkunden"},
+    "Business": {"en": "Business customers", "de": "Geschäftskunden"},
+}
+PRODUCTS = {
+    "Lighting": {"en": "Lighting", "de": "Leuchten"},
+    "Furniture": {"en": "Furniture", "de": "Möbel"},
+}
 
 _WEIGHTS = (34, 26, 16, 12, 12)
 
@@ -94,7 +125,7 @@ def _one(
         "external_id": f"sample-{number:04d}",
         "metric": "nps",
         "score": score,
-        "touchpoint": place.code,
+        "touchpoint": _called(place, number),
         "transaction_id": f"88-{1000 + number}",
         "segment": lot.choices(("Standard", "Gold", "Business"), (6, 3, 2))[0],
         "product": lot.choice(("Lighting", "Furniture", "Garden")),
@@ -107,6 +138,13 @@ def _one(
     if comment is not None:
         document["comment"] = comment
     return document
+
+
+def _called(place: Place, number: int) -> str:
+    """Return the code that the sender uses, which is not always the one we know."""
+    if place is PLACES[0] and number % 9 == 0:
+        return OTHER_NAME
+    return NEW_PLACE if place.code == "web-shop" and number % 11 == 0 else place.code
 
 
 def _comment(

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from services.ingest.pages import keys
-from services.loop.pages import queue, settings, task, themes
+from services.ingest.pages import keys, sources
+from services.loop.pages import queue, scores, settings, task, themes
+from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
 from services.notify import pages as mail
 from shared.i18n import LANGUAGES, translations
 from shared.web import error_page, sign_in
@@ -29,18 +30,28 @@ FOLDERS = (
 )
 TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.html")}
 CONTEXTS: dict[str, Any] = {
+    "code.html": codes.CodePage,
+    "departments.html": departments.DepartmentsPage,
     "error.html": error_page.ErrorPage,
     "key.html": keys.KeyPage,
     "key_shown.html": keys.KeyShownPage,
     "keys.html": keys.KeysPage,
+    "lists.html": codes.ListPage,
     "mail.html": mail.MailPage,
     "mails.html": mail.MailList,
+    "payload.html": sources.PayloadPage,
     "queue.html": queue.QueuePage,
+    "scores.html": scores.ScoresPage,
+    "secret_shown.html": sources.SecretShownPage,
     "settings.html": settings.SettingsPage,
     "sign_in.html": sign_in.SignInPage,
+    "source.html": sources.SourcePage,
+    "sources.html": sources.SourcesPage,
     "task.html": task.TaskPage,
     "theme.html": themes.ThemePage,
     "themes.html": themes.ThemesPage,
+    "touchpoint.html": touchpoint.TouchpointPage,
+    "touchpoints.html": touchpoints.TouchpointsPage,
 }
 FRAMEWORK = {"_", "ngettext", "gettext", "frame", "reader"}
 NAMES = {"Closed Loop", "CSV", "JSON", "closed-loop user add you@example.org --role admin"}

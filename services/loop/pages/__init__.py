@@ -5,5 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from services.loop.pages import queue, scores, settings, task, themes
+from services.loop.pages.journey import ROUTERS as JOURNEY
 
-ROUTERS: Final = (queue.router, task.router, themes.router, scores.router, settings.router)
+ROUTERS: Final = (
+    queue.router,
+    task.router,
+    themes.router,
+    scores.router,
+    settings.router,
+    *JOURNEY,
+)

@@ -148,13 +148,20 @@ async def named(view: Reading) -> Mapping[str, str]:
     }
 
 
-async def offered(view: Reading, *, most: int = 500) -> Mapping[str, str]:
-    """Return the touchpoints to choose from, by code: the described ones before the others."""
+async def offered(
+    view: Reading, *, mapped: bool = False, most: int = 500
+) -> Mapping[str, str]:
+    """Return the touchpoints to choose from, by code: the described ones before the others.
+
+    With ``mapped`` there are no others.
+    """
+    statement = select(touchpoints.c.code, touchpoints.c.name).where(
+        touchpoints.c.alias_of.is_(None)
+    )
+    if mapped:
+        statement = statement.where(touchpoints.c.mapped.is_(True))
     rows = await view.all(
-        select(touchpoints.c.code, touchpoints.c.name)
-        .where(touchpoints.c.alias_of.is_(None))
-        .order_by(touchpoints.c.mapped.desc(), touchpoints.c.code)
-        .limit(most)
+        statement.order_by(touchpoints.c.mapped.desc(), touchpoints.c.code).limit(most)
     )
     return {row.code: row.name or row.code for row in rows}
 
