@@ -19,7 +19,6 @@ from services.ingest.handlers import Ingest
 from services.ingest.service import build
 from services.ingest.tables import PLUMBING
 from shared.bus.embedded import EmbeddedBus
-from shared.clock import Clock
 from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -55,7 +54,7 @@ class FrontDesk:
     """Ingest with people at it."""
 
     engines: Engines
-    clock: Clock
+    clock: ManualClock
     keyring: Keyring
     settings: Settings = field(default_factory=Settings)
     staff: dict[str, str] = field(default_factory=dict)

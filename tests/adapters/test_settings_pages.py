@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import sys
@@ -15,13 +16,30 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from services.ingest import store
+from services.ingest.domain.sources import Source
+from services.ingest.handlers import source_named
 from services.ingest.pages.calls import PLACEHOLDER, calls
+from services.ingest.pages.reasons import REASONS
+from services.ingest.reception import Call, receive
 from shared.db.engine import Engines
 from shared.identity.keys import ApiKey, list_keys
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.front_desk import FrontDesk, front_desk_on
+from tests.staff import audited
 
+ROOT = Path(__file__).parents[2]
+
+# What the pattern finds beside reasons of what was sent: types, and mistakes in settings.
+NO_REASONS = {
+    "attribute_sent_twice",
+    "code",
+    "one_of_two",
+    "reason",
+    "str",
+    "unknown_sender",
+}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NEW_KEY = {
     "source": "crm",
@@ -291,3 +309,415 @@ def test_without_a_key_there_is_a_place_for_it() -> None:
         assert call.text.count(PLACEHOLDER) == 1
         assert "https://feedback.example/v1/responses" in call.text
         assert call.rows == len(call.text.splitlines())
+
+
+# ------------------------------------------------------------------ sources
+
+
+MAYA = "Maya Lindqvist waited for an hour."
+SENT = {"result": {"number": "a-1", "points": "3", "text": MAYA, "by": "maya@example.org"}}
+MENDED = """\
+version: 1
+answers: result
+fields:
+  external_id: number
+  score: points
+  comment: text
+  customer.email: by
+"""
+
+
+async def create(browser: httpx.AsyncClient, name: str = "crm", sender: str = "") -> str:
+    """Create a source; return the address of its page."""
+    made = await send(browser, "/settings/sources", name=name, sender=sender)
+    assert made.status_code == 303
+    return str(made.headers["location"].partition("?")[0])
+
+
+async def reject(desk: FrontDesk, sent: object = SENT, name: str = "crm") -> None:
+    """Have a hook's call come that nothing here can read."""
+    await desk.build()
+    results = await receive(
+        desk.ingest,
+        await source_named(desk.ingest, name),
+        Call(payload=sent, body=json.dumps(sent).encode()),
+        test=False,
+    )
+    assert [one.status for one in results] == ["rejected"]
+
+
+async def open_last(browser: httpx.AsyncClient, path: str) -> tuple[str, httpx.Response]:
+    """Open the payload that came last; return its address and its page."""
+    page = await browser.get(path)
+    found = re.search(rf'href="({path}/payloads/[^"]+)"', page.text)
+    assert found
+    return found[1], await browser.get(found[1])
+
+
+def version_in(answer: httpx.Response) -> str:
+    found = re.search(r'name="version" value="(\d+)"', answer.text)
+    assert found
+    return found[1]
+
+
+async def settings_of(desk: FrontDesk, name: str = "crm") -> Source:
+    await desk.build()
+    return await source_named(desk.ingest, name)
+
+
+async def test_the_first_source_is_created_from_an_empty_list(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        empty = await browser.get("/settings/sources")
+        made = await send(browser, "/settings/sources", name="shop de 1", sender="typeform")
+        page = await browser.get(made.headers["location"])
+        again = await send(browser, "/settings/sources", name="shop de 1", sender="")
+        listed = await browser.get("/settings/sources")
+
+    assert "No source yet" in said(empty)
+    assert 'href="#new-name"' in empty.text
+    assert made.status_code == 303
+    assert page.status_code == 200
+    assert "The source is there." in said(page)
+    assert field(page, "hook") == f"{desk.settings.public_url}/v1/hooks/shop%20de%201"
+    assert field(page, "hook-key").endswith("/v1/hooks/shop%20de%201/$KEY")
+    assert again.status_code == 422
+    assert "There is a source of this name already." in said(again)
+    assert "Typeform" in said(listed)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"name": ""}, "Please fill in this field."),
+        ({"name": "crm:test"}, "kept for trials"),
+        ({"name": "c\u200brm"}, "can be seen"),
+        ({"name": "shop/de"}, "without slashes"),
+        ({"sender": "no-such-system"}, "Please choose one."),
+    ],
+)
+async def test_a_source_that_cannot_be_created_is_explained(
+    desk: FrontDesk, fields: dict[str, str], error: str
+) -> None:
+    async with desk.browsing("ada") as browser:
+        answer = await send(
+            browser, "/settings/sources", **{"name": "crm", "sender": "", **fields}
+        )
+        listed = await browser.get("/settings/sources")
+
+    assert answer.status_code == 422
+    assert error in said(answer)
+    assert "No source yet" in said(listed)
+
+
+async def test_there_is_no_such_source(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        found = [
+            (await browser.get(f"/settings/sources/{path}")).status_code
+            for path in ("none", "none/try", "crm:test", "none/payloads/pay_1")
+        ]
+
+    assert found == [404, 404, 404, 404]
+
+
+async def test_what_became_of_everything_is_told_with_its_reason(desk: FrontDesk) -> None:
+    rights = {"Authorization": f"Bearer {await desk.key()}"}
+    trial = {"Authorization": f"Bearer {await desk.key(test=True, name='trial')}"}
+    json_type = {"Content-Type": "application/json"}
+    async with desk.browsing() as machine:
+        for n in range(3):
+            await machine.post(
+                "/v1/responses", json={"external_id": f"a-{n}", "score": 9}, headers=rights
+            )
+        await machine.post(
+            "/v1/responses", json={"external_id": "a-1", "score": 9}, headers=rights
+        )
+        await machine.post(
+            "/v1/responses", json={"external_id": "t-1", "score": 9}, headers=trial
+        )
+        for body in ('{"score": 3}', '{"external_id": "x", "score": 11}', "{", "{"):
+            refused = await machine.post(
+                "/v1/responses", content=body, headers={**rights, **json_type}
+            )
+            assert refused.status_code in {400, 422}
+        await machine.post("/v1/responses", content="<a/>", headers=rights)
+    desk.clock.advance(timedelta(minutes=12))
+
+    async with desk.browsing("dev") as browser:
+        listed = await browser.get("/settings/sources")
+        page = await browser.get("/settings/sources/crm")
+
+    assert "12 mins ago" in said(listed)
+    (row,) = re.findall(r'<tr role="row">\s*<th scope="row".*?</tr>', listed.text, re.DOTALL)
+    assert "Taken in" in row
+    cells = [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row.split("<td")[3:]]
+    numbers = [re.sub(r"^[^>]*>", "", cell).strip() for cell in cells]
+    assert numbers == ["3 and 1 test", "0", "2", "3"]
+    assert row.count('href="/settings/sources/crm#health"') == 2
+    text = said(page)
+    for words in (
+        "Something that is needed is not there.",
+        "A number outside its range.",
+        "The body or a header could not be read.",
+        "A content type that is not taken.",
+        "Send application/json, uncompressed and in UTF-8.",
+    ):
+        assert words in text
+    assert 'action="/settings' not in page.text
+    assert "/payloads/" not in page.text
+    assert "Opening one takes the right" in text
+
+
+async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:
+    fields = {
+        "sender": "typeform",
+        "namespace": "group",
+        "silent": "6",
+        "mapping": "version: 1\nfields: {segment: hidden.tier}\n",
+    }
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        version = version_in(await browser.get(path))
+        saved = await send(browser, path, **fields, version=version)
+        page = await browser.get(saved.headers["location"])
+        stale = await send(browser, path, **{**fields, "silent": "7"}, version=version)
+        insisted = await send(
+            browser, path, **{**fields, "silent": "7"}, version=version_in(stale)
+        )
+
+    assert saved.status_code == 303
+    assert "The settings are saved." in said(page)
+    assert "Ada" in said(page)
+    assert "hidden.tier" in page.text
+    assert stale.status_code == 412
+    assert "Somebody changed this meanwhile." in said(stale)
+    assert insisted.status_code == 303
+    source = await settings_of(desk)
+    assert (source.sender, source.namespace, source.silent_after_hours) == (
+        "typeform",
+        "group",
+        7,
+    )
+    assert source.mapping == {"version": 1, "fields": {"segment": "hidden.tier"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "error"),
+    [
+        ({"silent": "soon"}, "silent", "1 to 8,760"),
+        ({"silent": "9000"}, "silent", "1 to 8,760"),
+        ({"sender": "nobody"}, "sender", "Please choose one."),
+        ({"namespace": "x:test"}, "namespace", "can be seen"),
+        ({"mapping": "a: [1"}, "mapping", "Line 1 is not YAML."),
+        ({"mapping": "just words"}, "mapping", "This is no mapping"),
+        ({"mapping": "a: &x [1]\nb: *x"}, "mapping", "This is no mapping"),
+        ({"mapping": "version: 1\nfields: {score: 'a['}"}, "mapping", "/mapping/fields/score"),
+    ],
+)
+async def test_settings_of_no_use_are_explained_at_their_field(
+    desk: FrontDesk, fields: dict[str, str], name: str, error: str
+) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        version = version_in(await browser.get(path))
+        answer = await send(browser, path, **{"sender": "", "version": version, **fields})
+
+    assert answer.status_code == 422
+    assert f'href="#settings-{name}"' in answer.text
+    (error_text,) = re.findall(rf'id="settings-{name}-error">([^<]*)<', answer.text)
+    assert error in unescape(error_text)
+    assert (await settings_of(desk)).version == int(version)
+
+
+# ------------------------------------------------------------------ signing secrets
+
+
+async def test_a_secret_is_made_and_shown_once(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        made = await send(browser, f"{path}/secrets", value="", newest="")
+        again = await send(browser, f"{path}/secrets", value="", newest="")
+        page = await browser.get(path)
+        newest = re.search(r'name="newest" value="([^"]+)"', page.text)
+        assert newest
+        replaced = await send(browser, f"{path}/secrets", value="", newest=newest[1])
+
+    plain = field(made, "value")
+    assert plain.startswith("whsec_")
+    assert again.status_code == 412
+    assert plain not in page.text
+    assert "in use" in said(page)
+    assert "The former secret counts until" in said(replaced)
+    source = await settings_of(desk)
+    assert source.secrets == (field(replaced, "value"), plain)
+    desk.clock.advance(timedelta(hours=25))
+    assert (await settings_of(desk)).secrets == (field(replaced, "value"),)
+
+
+async def test_the_senders_secret_is_taken_and_never_shown(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        short = await send(browser, f"{path}/secrets", value="sh0rt", newest="")
+        taken = await send(browser, f"{path}/secrets", value="S3cret-of-the-sender", newest="")
+        page = await browser.get(taken.headers["location"])
+        found = re.search(rf'action="({path}/secrets/[^"]+/delete)"', page.text)
+        assert found
+        deleted = await send(browser, found[1])
+        after = await browser.get(deleted.headers["location"])
+
+    assert short.status_code == 422
+    assert "sh0rt" not in short.text
+    assert "The secret is saved." in said(page)
+    assert "S3cret" not in page.text
+    assert "The secret is deleted." in said(after)
+    assert (await settings_of(desk)).secrets == ()
+
+
+# ------------------------------------------------------------------ payloads
+
+
+async def test_a_rejected_payload_is_mended_and_taken_in(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        await reject(desk)
+        at, opened = await open_last(browser, path)
+        tried = await send(browser, f"{at}/try", mapping=MENDED, version=version_in(opened))
+        before = await settings_of(desk)
+        saved = await send(browser, f"{at}/mapping", mapping=MENDED, version=version_in(opened))
+        done = await browser.get(saved.headers["location"])
+        again = await send(browser, f"{at}/again")
+        after = await browser.get(again.headers["location"])
+        page = await browser.get(path)
+
+    assert "Something that is needed is not there." in said(opened)
+    assert "nothing found here" in said(opened)
+    assert MAYA in unescape(opened.text)
+    assert "would be taken in" in said(tried)
+    assert "maya@example.org" in tried.text
+    assert re.search(r"<code>score</code>.*?>3<.*?<code>points</code>", tried.text, re.DOTALL)
+    assert before.mapping is None
+    assert (saved.status_code, again.status_code) == (303, 303)
+    assert "The mapping is saved." in said(done)
+    assert "It was taken in again" in said(after)
+    assert f'action="{at}/again"' not in after.text
+    assert "Taken in today 1" in said(page)
+    assert MAYA not in page.text
+    assert (await audited(desk.database)).count("payload.opened") >= 4
+    async with desk.database.reading() as view:
+        (response,) = await store.list_responses(
+            view, state=None, source="crm", external_id="a-1", before=None, limit=5
+        )
+    assert response.clear["score"] == 3
+
+
+async def test_trying_leaves_nothing_behind(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        pasted = {"payload": json.dumps(SENT), "content_type": "application/json"}
+        empty = await browser.get(f"{path}/try")
+        tried = await send(browser, f"{path}/try", mapping=MENDED, **pasted)
+        form = await send(
+            browser,
+            f"{path}/try",
+            mapping="",
+            payload="id=7&score=9&comment=Fine",
+            content_type="application/x-www-form-urlencoded",
+        )
+        unread = await send(browser, f"{path}/try", mapping="", **{**pasted, "payload": "{"})
+        wrong = await send(browser, f"{path}/try", mapping="fields: 1", **pasted)
+        missing = await send(browser, f"{path}/try", mapping="", **{**pasted, "payload": ""})
+        page = await browser.get(path)
+
+    assert "Paste a payload" in said(empty)
+    assert "would be taken in" in said(tried)
+    assert MAYA in unescape(tried.text)
+    assert "would be taken in" in said(form)
+    assert "The body or a header could not be read." in said(unread)
+    assert (wrong.status_code, missing.status_code) == (422, 422)
+    assert 'href="#mapping-mapping"' in wrong.text
+    assert 'href="#mapping-payload"' in missing.text
+    assert "Nothing has come from this source" in said(page)
+    assert (await settings_of(desk)).mapping is None
+
+
+async def test_a_pasted_payload_leads_to_a_saved_mapping(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        version = version_in(await browser.get(f"{path}/try"))
+        saved = await send(browser, f"{path}/mapping", mapping=MENDED, version=version)
+        stale = await send(browser, f"{path}/mapping", mapping="", version=version)
+
+    assert (saved.status_code, stale.status_code) == (303, 412)
+    source = await settings_of(desk)
+    assert source.mapping is not None
+    assert source.mapping["answers"] == "result"
+
+
+async def test_what_was_taken_in_is_not_taken_in_again(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        await desk.build()
+        sent = {"external_id": "a-1", "score": 9}
+        call = Call(payload=sent, body=json.dumps(sent).encode())
+        await receive(desk.ingest, await settings_of(desk), call, test=False)
+        at, opened = await open_last(browser, path)
+        again = await send(browser, f"{at}/again")
+
+    assert "Read as our own format." in said(opened)
+    assert "is known already" in said(opened)
+    assert f'action="{at}/again"' not in opened.text
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize("nick", ["dev", "lea", "sam"])
+async def test_payloads_are_opened_by_few(desk: FrontDesk, nick: str) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        await reject(desk)
+        at, _ = await open_last(browser, path)
+    before = await audited(desk.database)
+
+    async with desk.browsing(nick) as browser:
+        shown = [(await browser.get(each)).status_code for each in (at, f"{path}/try")]
+        posts = (f"{at}/try", f"{at}/mapping", f"{at}/again", f"{path}/try", f"{path}/mapping",
+                 path, f"{path}/secrets", f"{path}/secrets/sec_1/delete")  # fmt: skip
+        sent = [(await send(browser, each, mapping="")).status_code for each in posts]
+
+    assert shown == [403, 403]
+    assert sent == [403] * len(posts)
+    assert await audited(desk.database) == before
+
+
+async def test_a_payload_of_another_source_is_not_there(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        other = await create(browser, "shop")
+        await reject(desk)
+        at, _ = await open_last(browser, path)
+        answer = await browser.get(at.replace(path, other))
+
+    assert answer.status_code == 404
+
+
+async def test_a_hostile_payload_is_only_text(desk: FrontDesk) -> None:
+    hostile = {"result": "</pre><script>alert(1)</script>{{ 7*7 }}"}
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        await reject(desk, hostile)
+        _, opened = await open_last(browser, path)
+
+    assert "<script" not in opened.text
+    assert "{{ 7*7 }}" in unescape(opened.text)
+
+
+def test_every_reason_that_is_counted_has_words() -> None:
+    """Those of our own rules and of the ready mappings; an own mapping may name others."""
+    named = re.compile(
+        r"""(?:reason|code)(?:=|: |": )"?([a-z_]{3,})"?[,)}\n]|CannotConvert\(\s*"([a-z_]+)\""""
+    )
+    found = set()
+    for folder in ("services/ingest", "shared/strict_json.py"):
+        for path in [ROOT / folder, *(ROOT / folder).rglob("*")]:
+            if path.suffix in {".py", ".yaml"} and "pages" not in path.parts:
+                found |= {first or second for first, second in named.findall(path.read_text())}
+    assert len(found) > 25
+    assert sorted(found - set(REASONS) - NO_REASONS) == []

@@ -7,7 +7,6 @@ is a right of its own and stands in the trail.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +16,12 @@ from starlette.responses import JSONResponse, Response
 
 from services.ingest import store
 from services.ingest.api.keys import Keeper, Looker, OfTheTwin, time_out
-from services.ingest.domain.payloads import read_payload
-from services.ingest.domain.sources import TEST, Outcome, Source
+from services.ingest.domain.sources import TEST, Source
 from services.ingest.handlers import Ingest, mapping_of, open_payload, source_named
-from services.ingest.reception import Call, Result, receive
+from services.ingest.reception import Call, call_of, receive, receive_again
 from services.ingest.schemas import TryIn
-from services.ingest.store import Kept, Sample
-from shared.errors import Finding, Invalid, NotFound
-from shared.faults import fault_point
-from shared.identity import audit
+from services.ingest.store import Kept
+from shared.errors import Finding, Invalid
 from shared.identity.keys import source_name
 from shared.identity.principal import Principal
 from shared.web.access import resources
@@ -115,40 +111,6 @@ async def post_receive(
     return await once.work(ingest.database, take_in, by=caller)
 
 
-async def receive_again(
-    ingest: Ingest, name: str, payload_id: str, *, by: Principal
-) -> Sequence[Result]:
-    """Take a sample in with the mapping that its source has now; safe to do twice."""
-    async with ingest.database.reading() as view:
-        found = await store.find_payload(view, payload_id, keyring=ingest.keyring)
-    if found is None or found[0].source.removesuffix(TEST) != name:
-        raise NotFound("There is no such payload; they are kept for seven days.")
-    kept, sample = found
-    results = await receive(
-        ingest,
-        await source_named(ingest, name),
-        call_of(sample),
-        test=kept.source.endswith(TEST),
-        keep=False,
-    )
-    outcome, worst = _as_a_whole(results)
-    fault_point("ingest.received_again")
-    async with ingest.database.transaction() as tx:
-        await store.mark_payload(
-            tx,
-            payload_id,
-            outcome=outcome,
-            reason=worst.reason,
-            path=worst.path,
-            person_refs=[one.id for one in results if one.id is not None],
-        )
-        detail = {"source": kept.source, "outcome": outcome}
-        await audit.record(
-            tx, by, "payload.received", payload_id, detail, now=ingest.clock.now()
-        )
-    return results
-
-
 @router.post(
     "/v1/sources/{name}/try",
     summary="See what a mapping makes of a payload, without recording anything",
@@ -203,26 +165,6 @@ def _tried(source: Source, sent: TryIn) -> Source:
         return source
     mapping_of(sent.sender, sent.mapping)
     return replace(source, sender=sent.sender, mapping=sent.mapping)
-
-
-def call_of(sample: Sample) -> Call:
-    """Return the call that a sample was."""
-    return Call(
-        payload=read_payload(sample.body, sample.content_type),
-        headers=sample.headers,
-        query=sample.query,
-        body=sample.body,
-        content_type=sample.content_type,
-    )
-
-
-def _as_a_whole(results: Sequence[Result]) -> tuple[Outcome, Result]:
-    """Return what a call came to: what somebody has to look at comes first."""
-    worst = min(results, key=lambda one: _ORDER.index(one.status))
-    return worst.status, worst
-
-
-_ORDER = ("rejected", "accepted", "duplicate", "ignored")
 
 
 def payload_out(kept: Kept) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Why something was not taken in, in words, and what to do about it.
 
-Reasons are stable codes: those of our own rules and those that a mapping gives. One that is not
-here, as an own mapping may give, stands for itself.
+Reasons are stable codes: those of our own rules and those that a mapping gives; one that means
+two things has its outcome before it. One that is not here, as an own mapping may give, stands
+for itself.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         marked("The sender deleted the answer."),
         marked("If the customer asked for it, erase them here as well."),
     ),
+    "disqualified": (
+        marked("The survey let the customer go: they are not among those it asks."),
+        _NOTHING,
+    ),
+    "spam": (marked("The sender itself takes it for spam."), _NOTHING),
+    "other_metric": (
+        marked("A kind of score that is not known here."),
+        marked("If you want its comments, write a mapping that takes them."),
+    ),
     "other_event": (
         marked("An event that is no answer."),
         marked("Nothing; or choose fewer events in the sender."),
@@ -86,9 +96,13 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         marked("A key stood in the query of the address."),
         marked("Revoke that key: addresses end up in logs. Send the next one in the header."),
     ),
-    "too_many_requests": (
+    "refused/too_many": (
         marked("More requests than are allowed in a minute."),
         marked("Let the system wait as long as Retry-After says; or send batches."),
+    ),
+    "method_not_allowed": (
+        marked("The wrong HTTP method."),
+        marked("Send it as POST."),
     ),
     "conflict": (
         marked("The same Idempotency-Key was at work at that moment."),
@@ -103,6 +117,14 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "too_large": (
         marked("More than fits into one call."),
         marked("Send less at once: 256 kB a response, 16 MB a batch."),
+    ),
+    "too_many_answers": (
+        marked("More than 200 answers in one call."),
+        marked("Send fewer at once."),
+    ),
+    "too_much_work": (
+        marked("Reading it takes too many steps."),
+        marked("Send fewer answers at once, or write simpler paths in the mapping."),
     ),
     "duplicate_member": (marked("A member of the JSON stood there twice."), _FIX_BODY),
     "not_finite": (marked("A number without an end (NaN or infinity)."), _FIX_BODY),
@@ -121,7 +143,10 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "too_long": (marked("A text is too long."), _FIX_VALUE),
     "too_many": (marked("More attributes than are kept."), _FIX_VALUE),
     "control_character": (marked("A text holds control characters."), _FIX_VALUE),
+    "not_printable": (marked("A text with signs that cannot be seen."), _FIX_VALUE),
+    "unsupported": (marked("A version or form of CloudEvents that is not taken."), _FIX_BODY),
     "wrong_type": (marked("A value is of the wrong type."), _FIX_VALUE),
+    "not_an_object": (marked("An answer that is no object with members."), _FIX_VALUE),
     "unknown_value": (marked("A value that is not one of those allowed."), _FIX_VALUE),
     "out_of_range": (marked("A number outside its range."), _FIX_VALUE),
     "not_integer": (marked("A score that is no whole number."), _FIX_VALUE),
@@ -163,12 +188,13 @@ class Became:
 def became(outcome: Outcome, reason: str | None, reader: Reader, *, path: str = "") -> Became:
     """Say what became of something, why, and what to do."""
     word, look = OUTCOMES[outcome]
-    why, remedy = REASONS.get(reason or "", (reason or "", ""))
+    code = reason or ""
+    why, remedy = REASONS.get(f"{outcome}/{code}") or REASONS.get(code) or (code, "")
     return Became(
         outcome=reader.gettext(word),
         look=look,
         why=reader.gettext(why) if why else "",
         remedy=reader.gettext(remedy) if remedy else "",
-        code=reason or "",
+        code=code,
         path=path,
     )

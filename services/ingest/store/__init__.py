@@ -5,6 +5,7 @@ Everything takes sequences; a whole batch costs as many statements as one respon
 
 from __future__ import annotations
 
+from services.ingest.store.imports import ImportStands, import_stands
 from services.ingest.store.payloads import (
     KEPT_FOR,
     KEPT_OF_A_SOURCE,
@@ -29,6 +30,7 @@ from services.ingest.store.responses import (
     list_responses,
     parts_of,
     save_responses,
+    touchpoints_of,
 )
 from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse
 from services.ingest.store.sources import (
@@ -71,6 +73,7 @@ __all__ = [
     "KEPT_OF_A_SOURCE",
     "Count",
     "Handled",
+    "ImportStands",
     "Kept",
     "NaturalKey",
     "Sample",
@@ -94,6 +97,7 @@ __all__ = [
     "forget_payloads",
     "has_old_payloads",
     "has_upkeep",
+    "import_stands",
     "keep_payload",
     "keep_payloads",
     "last_response_at",
@@ -116,6 +120,7 @@ __all__ = [
     "take_due",
     "tallied_sources",
     "tallies_of",
+    "touchpoints_of",
     "unhandled",
     "unread_payloads",
     "watched_sources",

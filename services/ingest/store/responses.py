@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse, response_of
 from services.ingest.tables import responses, revisions
@@ -127,6 +127,28 @@ async def find_response(view: Reading, response_id: str) -> StoredResponse | Non
     """Return one response, or None."""
     row = await view.first(select(responses).where(responses.c.id == response_id))
     return None if row is None else response_of(row)
+
+
+async def touchpoints_of(
+    view: Reading, source: str, *, latest: int = 1_000, limit: int = 20
+) -> list[tuple[str, int]]:
+    """Return the touchpoints in a source's latest responses, the most frequent first."""
+    recent = (
+        select(responses.c.touchpoint)
+        .where(responses.c.source == source)
+        .order_by(responses.c.id.desc())
+        .limit(latest)
+        .subquery()
+    )
+    n = func.count()
+    rows = await view.all(
+        select(recent.c.touchpoint, n.label("n"))
+        .where(recent.c.touchpoint.is_not(None))
+        .group_by(recent.c.touchpoint)
+        .order_by(n.desc(), recent.c.touchpoint)
+        .limit(limit)
+    )
+    return [(row.touchpoint, row.n) for row in rows]
 
 
 async def list_responses(

@@ -160,6 +160,7 @@ async def revoke(request: Request, key_id: str, caller: _Writer) -> Response:
 
 _UNUSABLE: Final = marked("Please use letters, digits and signs that can be seen.")
 _REFUSED: Final[Mapping[str, str]] = {
+    "not_in_addresses": marked("Please use a name without slashes: it stands in addresses."),
     "not_for_tests": marked("A test key may only send and read responses."),
     "reserved": marked("Names that end with “:test” are kept for trials. Tick “test” instead."),
 }
