@@ -16,6 +16,8 @@ import services.loop.service
 import services.loop.tables
 import services.notify.service
 import services.notify.tables
+from services.ingest.api.sources import source_out
+from services.ingest.domain.payloads import read_payload
 from services.ingest.files import (
     Guess,
     Guesses,
@@ -26,7 +28,18 @@ from services.ingest.files import (
     open_sheet,
     parse_member_line,
 )
+from services.ingest.handlers import (
+    Ingest,
+    SourceChange,
+    Standing,
+    change_source,
+    list_standing,
+    mapping_of,
+    source_named,
+    standing_of,
+)
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
+from services.ingest.reception import Call, Result, receive
 from services.loop.themes.domain import (
     BadLine,
     Taxonomy,
@@ -66,25 +79,39 @@ if TYPE_CHECKING:
 __all__ = [
     "ROLES",
     "BadLine",
+    "Call",
     "CannotMap",
     "Guess",
     "Guesses",
+    "Ingest",
     "Mapper",
     "Mapping",
     "Record",
+    "Result",
     "Role",
     "Sheet",
+    "SourceChange",
+    "Standing",
     "System",
     "Taxonomy",
+    "change_source",
     "classify_lines",
     "compose",
     "guess_columns",
     "harmless",
+    "ingest_beside",
+    "list_standing",
+    "mapping_of",
     "open_bus",
     "open_sheet",
     "parse_member_line",
     "parse_taxonomy",
     "read_mapping",
+    "read_payload",
+    "receive",
+    "source_named",
+    "source_out",
+    "standing_of",
     "starter_taxonomy",
 ]
 
@@ -160,6 +187,28 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
             " other. Serve --role all, or set CLOSED_LOOP_BUS to kafka://host:port."
         )
         raise Misconfigured(message)
+
+
+@asynccontextmanager
+async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
+    """Open what commands about sources need, beside whoever serves: nothing is published."""
+    clock, keyring = SystemClock(), load_secret(settings)
+    engines = Engines.open(settings.database_url, alone=False)
+    try:
+        if settings.is_sqlite:
+            await schema.upgrade(engines)
+        await schema.require_current(engines)
+        database = Database(engines, services.ingest.tables.PLUMBING)
+        async with database.transaction() as tx:
+            await verify_secret(tx, keyring, clock.now())
+        yield services.ingest.service.hold(
+            clock=clock,
+            database=database,
+            keyring=keyring,
+            person_keys=PersonKeys(keyring),
+        )
+    finally:
+        await engines.close()
 
 
 def open_bus(settings: Settings, engines: Engines, clock: Clock, *, partitions: int = 6) -> Bus:

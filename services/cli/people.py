@@ -97,11 +97,33 @@ def key_create(
     source: Annotated[str, typer.Option(help="The system that will use the key.")],
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="A right; repeatable.")] = None,
+    *,
+    test: Annotated[
+        bool, typer.Option("--test", help="What is posted with it opens no task.")
+    ] = False,
 ) -> None:
     """Create an API key; prints it once."""
     from services.commands.people import create_api_key
 
-    run(create_api_key(source, name=name, scopes=scope or ["responses:write"]))
+    run(create_api_key(source, name=name, scopes=scope or ["responses:write"], test=test))
+
+
+@key_app.command(
+    "rotate",
+    help=examples(
+        "closed-loop key rotate key_01…", "closed-loop key rotate key_01… --overlap-hours 1"
+    ),
+)
+def key_rotate(
+    key_id: str,
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=720, help="So long the former key goes on.")
+    ] = 24,
+) -> None:
+    """Make a key in the place of another; prints it once."""
+    from services.commands.people import rotate_api_key
+
+    run(rotate_api_key(key_id, overlap_hours=overlap_hours))
 
 
 @key_app.command("list", help=examples("closed-loop key list", "closed-loop key list --json"))

@@ -12,6 +12,7 @@ import typer
 from services.cli.frame import AsJson, Group, examples, run
 from services.cli.letters import letters_app
 from services.cli.people import key_app, user_app
+from services.cli.sources import source_app
 from services.cli.themes import themes_app
 from shared.errors import (
     ClosedLoopError,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+app.add_typer(source_app, name="source")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(themes_app, name="themes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.commands.output import data, rows, say
@@ -123,7 +124,9 @@ async def disable_user(email: str) -> int:
     return 0
 
 
-async def create_api_key(source: str, *, name: str, scopes: Sequence[str]) -> int:
+async def create_api_key(
+    source: str, *, name: str, scopes: Sequence[str], test: bool = False
+) -> int:
     """Create a key and print it, once."""
     async with _database() as database, database.transaction() as tx:
         key, plain = await keys.create_key(
@@ -131,10 +134,27 @@ async def create_api_key(source: str, *, name: str, scopes: Sequence[str]) -> in
             source=source,
             name=name or source,
             scopes=_scopes(scopes),
+            test=test,
             now=SystemClock().now(),
         )
     data(plain)
-    say(f"Key {key.id} of source {source} with {', '.join(sorted(scopes))}. Shown this once.")
+    say(
+        f"{'Test key' if test else 'Key'} {key.id} of source {source} with"
+        f" {', '.join(sorted(scopes))}. Shown this once."
+    )
+    return 0
+
+
+async def rotate_api_key(key_id: str, *, overlap_hours: int) -> int:
+    """Make a key in the place of another and print it, once."""
+    async with _database() as database, database.transaction() as tx:
+        key, plain = await keys.rotate_key(
+            tx, key_id, overlap=timedelta(hours=overlap_hours), now=SystemClock().now()
+        )
+        former = await keys.find_key(tx, key_id)
+    data(plain)
+    until = former.expires_at.isoformat() if former and former.expires_at else "now"
+    say(f"Key {key.id} takes the place of {key_id}, which ends at {until}. Shown this once.")
     return 0
 
 
@@ -143,7 +163,7 @@ async def list_api_keys(*, as_json: bool) -> int:
     async with _database() as database, database.reading() as view:
         found = await keys.list_keys(view)
     rows(
-        ("id", "source", "name", "prefix", "scopes", "last_used_on", "state"),
+        ("id", "source", "name", "prefix", "scopes", "test", "last_used_on", "state"),
         [
             (
                 key.id,
@@ -151,6 +171,7 @@ async def list_api_keys(*, as_json: bool) -> int:
                 key.name,
                 key.prefix,
                 " ".join(sorted(key.scopes)),
+                key.test if as_json else "test" if key.test else "",
                 key.last_used_on,
                 "active" if key.usable(SystemClock().now()) else "revoked or expired",
             )

@@ -27,36 +27,51 @@ from shared.db.group import GroupCommit
 from shared.service import Service
 
 if TYPE_CHECKING:
-    from shared.db.transaction import Transaction
+    from shared.clock import Clock
+    from shared.db.transaction import Database, Transaction
+    from shared.identity.person_keys import PersonKeys
+    from shared.sealing import Keyring
     from shared.service import Kit
 
 __all__ = [
     "Ingest",
     "RecordResponse",
     "build",
+    "hold",
     "record_many",
     "understand",
 ]
 
 
-def build(kit: Kit) -> Service:
-    """Return the service, ready to be served; ``kit.database`` is ingest's own handle."""
+def hold(
+    *, clock: Clock, database: Database, keyring: Keyring, person_keys: PersonKeys
+) -> Ingest:
+    """Return what the doors of ingest hold; ``database`` is ingest's own handle."""
 
     async def record(tx: Transaction, commands: Sequence[RecordResponse]) -> Sequence[Outcome]:
-        now = kit.clock.now()
+        now = clock.now()
         outcomes = await record_responses(
-            tx,
-            commands,
-            now=now,
-            keyring=kit.keyring,
-            person_keys=kit.person_keys,
+            tx, commands, now=now, keyring=keyring, person_keys=person_keys
         )
         await count_recorded(tx, commands, outcomes, now=now)
         return outcomes
 
     async def count(tx: Transaction, counted: Sequence[Counted]) -> Sequence[None]:
-        return await count_many(tx, counted, now=kit.clock.now(), keyring=kit.keyring)
+        return await count_many(tx, counted, now=clock.now(), keyring=keyring)
 
+    return Ingest(
+        clock=clock,
+        database=database,
+        keyring=keyring,
+        person_keys=person_keys,
+        namespaces=Namespaces(database, clock),
+        record=GroupCommit(database, record),
+        count=GroupCommit(database, count),
+    )
+
+
+def build(kit: Kit) -> Service:
+    """Return the service, ready to be served; ``kit.database`` is ingest's own handle."""
     return Service(
         name="ingest",
         routers=[router, *ROUTERS],
@@ -75,13 +90,10 @@ def build(kit: Kit) -> Service:
             Upkeep(kit.database, kit.clock),
             SourceUpkeep(kit.database, kit.clock),
         ],
-        resources=Ingest(
+        resources=hold(
             clock=kit.clock,
             database=kit.database,
             keyring=kit.keyring,
             person_keys=kit.person_keys,
-            namespaces=Namespaces(kit.database, kit.clock),
-            record=GroupCommit(kit.database, record),
-            count=GroupCommit(kit.database, count),
         ),
     )

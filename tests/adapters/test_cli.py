@@ -110,9 +110,14 @@ def test_the_promised_commands_exist() -> None:
         "key create",
         "key list",
         "key revoke",
+        "key rotate",
         "migrate",
         "openapi",
         "serve",
+        "source list",
+        "source set",
+        "source show",
+        "source try",
         "themes classify",
         "user add",
         "user disable",
@@ -166,6 +171,69 @@ def test_a_key_is_shown_once_and_listed_by_its_prefix(shell: Shell) -> None:
     assert plain not in json.dumps(key)
     assert key["scopes"] == "responses:write"
     assert (revoked.returncode, revoked.stdout) == (OK, "")
+
+
+def test_a_key_is_replaced_and_a_test_key_says_what_it_is(shell: Shell) -> None:
+    """The new key is data, what happens to the old one is talk."""
+    first = shell.run("key", "create", "--source", "trial", "--test")
+    listed = json.loads(shell.run("key", "list", "--json").stdout)
+    (key,) = [one for one in listed if one["source"] == "trial"]
+    second = shell.run("key", "rotate", key["id"], "--overlap-hours", "1")
+    again = shell.run("key", "rotate", key["id"])
+    wide = shell.run("key", "create", "--source", "x", "--test", "--scope", "tasks:write")
+
+    assert first.stdout.startswith("cft_")
+    assert key["test"] is True
+    assert second.returncode == OK, second.stderr
+    assert second.stdout.startswith("cft_")
+    assert f"takes the place of {key['id']}" in second.stderr
+    assert second.stdout.strip() not in second.stderr
+    assert (again.returncode, again.stdout) == (REFUSED, "")
+    assert (wide.returncode, wide.stdout) == (FAILED, "")
+
+
+def test_a_source_is_set_shown_listed_and_tried(shell: Shell) -> None:
+    """What is not named stays as it is; trying records nothing."""
+    mapping = shell.folder / "shop.yaml"
+    mapping.write_text("version: 1\nfields: {external_id: nr, score: stars}\n")
+    payload = shell.folder / "payload.json"
+    payload.write_text('{"nr": 1, "stars": 3}')
+
+    made = shell.run("source", "set", "shop", "--mapping", str(mapping), "--namespace", "n")
+    again = shell.run("source", "set", "shop", "--silent-after-hours", "24")
+    cleared = shell.run("source", "set", "shop", "--clear", "namespace")
+    shown = json.loads(shell.run("source", "show", "shop", "--json").stdout)
+    listed = json.loads(shell.run("source", "list", "--json").stdout)
+    tried = shell.run("source", "try", "shop", str(payload), "--json")
+
+    assert [one.returncode for one in (made, again, cleared)] == [OK] * 3, made.stderr
+    assert (shown["namespace"], shown["silent_after_hours"], shown["version"]) == (None, 24, 3)
+    assert shown["mapping"]["fields"] == {"external_id": "nr", "score": "stars"}
+    assert [one["name"] for one in listed if one["name"] == "shop"] == ["shop"]
+    assert json.loads(tried.stdout) == [{"status": "accepted", "revision": 1}]
+    assert json.loads(shell.run("source", "show", "shop", "--json").stdout) == shown
+    assert "mapping:" in shell.run("source", "show", "shop").stdout
+    assert "own mapping" in shell.run("source", "list").stdout
+
+
+def test_a_payload_that_would_be_rejected_says_where_and_fails(shell: Shell) -> None:
+    """By exit code, so that a script can tell."""
+    mapping = shell.folder / "late.yaml"
+    mapping.write_text("version: 1\nfields: {external_id: nr, score: stars}\n")
+    payload = shell.folder / "late.json"
+    payload.write_text('{"stars": 3}')
+
+    tried = shell.run("source", "try", "late", str(payload), "--mapping", str(mapping))
+    broken = shell.run("source", "set", "late", "--sender", "nobody-knows")
+    unknown = shell.run("source", "set", "late", "--clear", "everything")
+    nobody = shell.run("source", "show", "late")
+
+    assert tried.returncode == FAILED
+    assert "missing" in tried.stdout
+    assert "nr" in tried.stdout
+    assert (broken.returncode, unknown.returncode) == (FAILED, FAILED)
+    assert "/sender" in broken.stderr
+    assert nobody.returncode == NOT_FOUND
 
 
 def test_check_looks_at_every_part(shell: Shell) -> None:
@@ -265,7 +333,7 @@ def test_a_database_that_does_not_answer_is_one_line_of_the_check(shell: Shell) 
 
 
 def test_every_command_is_listed_with_what_it_does(shell: Shell) -> None:
-    for words in ([], ["user"], ["key"], ["dead-letters"], ["themes"]):
+    for words in ([], ["user"], ["key"], ["source"], ["dead-letters"], ["themes"]):
         said = shell.run(*words, "--help").stdout
         listed = said.partition("Commands:")[2]
         assert said.count("Examples:") == 1
