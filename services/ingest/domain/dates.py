@@ -38,6 +38,7 @@ _EPOCH: Final = re.compile(r"1\d{9}(?:\.\d{1,6})?")
 _EPOCH_MS: Final = re.compile(r"1\d{12}")
 _EXCEL: Final = re.compile(r"[2-7]\d{4}(?:[.,]\d{1,12})?")
 _MOST_FORMATS: Final = 12
+_MOST_KNOWN: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,6 @@ class DateShape:
     order: Order
     share: float
     in_utc: bool
-    named_zone: bool
     short_years: bool
     half_days: bool
 
@@ -58,19 +58,22 @@ class DateColumn:
 
     def __init__(self) -> None:
         self._shapes: Counter[str] = Counter()
+        self._known: dict[str, str | None] = {}
         self._seen = 0
-        self._utc = 0
-        self._zoned = 0
-        self._day_first = 0
-        self._month_first = 0
-        self._dots = 0
+        self._day_first = False
+        self._month_first = False
 
     def add(self, text: str) -> None:
         """Look at one value; empty ones say nothing."""
         if not text:
             return
         self._seen += 1
-        shape = self._shape(text)
+        if text in self._known:
+            shape = self._known[text]
+        else:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            shape = self._known[text] = self._shape(text)
         if shape is not None and (shape in self._shapes or len(self._shapes) < _MOST_FORMATS):
             self._shapes[shape] += 1
 
@@ -93,16 +96,18 @@ class DateColumn:
         """Check the numbers or the month's name, and note what they prove."""
         if "<1>" in form:
             first, second = int(found[1]), int(found[3])
-            self._day_first += first > 12
-            self._month_first += second > 12
-            self._dots += found[2] == "."
-            return 0 < first <= 31 and 0 < second <= 31 and min(first, second) <= 12
+            if not (0 < first <= 31 and 0 < second <= 31 and min(first, second) <= 12):
+                return False
+            self._day_first |= first > 12
+            self._month_first |= second > 12
+            return True
         if "%b" in form or "%B" in form:
             month = _MONTH.search(found[0])
             return month is not None and month[0][:3].casefold() in _MONTHS
         return True
 
-    def _time(self, rest: str) -> str | None:
+    @staticmethod
+    def _time(rest: str) -> str | None:
         """Return the format of what stands behind the date; None if it is no time."""
         if not rest:
             return ""
@@ -117,9 +122,7 @@ class DateColumn:
         zone = match["zone"] or ""
         blank = " " if zone.startswith(" ") else ""
         if zone.strip() in {"UTC", "GMT"}:
-            self._utc += 1
             return f"{form}{blank}{zone.strip()}"
-        self._zoned += bool(zone)
         return form + (f"{blank}%z" if zone else "")
 
     def decide(self) -> DateShape:
@@ -134,14 +137,13 @@ class DateColumn:
             formats=tuple(dict.fromkeys(formats)),
             order=order,
             share=total / self._seen if self._seen else 0.0,
-            in_utc=self._utc == total > 0,
-            named_zone=self._zoned == total > 0 or {EPOCH, EPOCH_MS} >= self._shapes.keys(),
+            in_utc=bool(total) and all(s.endswith(("UTC", "GMT")) for s in self._shapes),
             short_years=any("%y" in shape for shape in self._shapes),
             half_days=any("%I" in shape for shape in self._shapes),
         )
 
     def _order(self) -> Order:
-        slotted = sum(n for shape, n in self._shapes.items() if "<1>" in shape)
+        slotted = [shape for shape in self._shapes if "<1>" in shape]
         if not slotted:
             return "none"
         if self._day_first and self._month_first:
@@ -149,7 +151,7 @@ class DateColumn:
         if self._day_first or self._month_first:
             return "day" if self._day_first else "month"
         # With dots, nobody writes the month first.
-        return "day" if self._dots == slotted else "unknown"
+        return "day" if all("<1>." in shape for shape in slotted) else "unknown"
 
 
 _DAY_FIRST: Final = ("%d", "%m")

@@ -315,10 +315,8 @@ def fitted(record: Record, width: int, *, ours: int = 0) -> Record:
 
 def _is_totals(cells: Sequence[str]) -> bool:
     """Recognise a line of sums under the answers: a word for it, and most cells empty."""
-    if len(cells) < 3:
-        return False
-    first = next((cell for cell in cells if cell.strip()), "")
-    if len(first) > 20:
+    first = next(filter(None, cells), "")
+    if len(cells) < 3 or len(first) > 20 or all(cells):
         return False
     word = " ".join(first.strip(" :=.").casefold().split())
     empty = sum(not cell.strip() for cell in cells)
