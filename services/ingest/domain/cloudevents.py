@@ -77,7 +77,7 @@ def _response(
 ) -> Any:  # noqa: ANN401
     for name in _REQUIRED:
         _check(attributes.get(name), name, f"{pointer}/{name}", findings)
-    if attributes.get("specversion") not in {None, "1.0"}:
+    if attributes.get("specversion") not in (None, "1.0"):
         findings.append(
             _finding(
                 f"{pointer}/specversion",
@@ -86,7 +86,7 @@ def _response(
                 'Send "1.0".',
             )
         )
-    if attributes.get("type") not in {None, TYPE}:
+    if attributes.get("type") not in (None, TYPE):
         findings.append(
             _finding(
                 f"{pointer}/type",
