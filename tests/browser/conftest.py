@@ -11,8 +11,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
+from services.loop.journey.domain import OwnerRef, Ownership
+from services.loop.journey.handlers import plan_ownership
 from services.loop.tasks.domain.task import FollowUpTask
+from shared.identity.audit import SYSTEM
 from shared.identity.person_keys import PersonKeys
+from shared.identity.teams import create_department
 from shared.sealing import Keyring
 from tests.desk import Desk, desk_on, furnish
 from tests.fakes import ManualClock
@@ -51,6 +55,13 @@ class Office:
             "themes": "/themes",
             "theme": "/themes/waiting",
             "missing": "/tasks/tsk_none",
+            "scores": "/scores",
+            "settings": "/settings",
+            "touchpoints": "/settings/touchpoints",
+            "touchpoint": "/settings/touchpoints/one?code=door",
+            "lists": "/settings/lists?kind=segment",
+            "code": "/settings/lists/one?kind=segment&code=Gold",
+            "departments": "/settings/departments",
         }
 
 
@@ -70,6 +81,26 @@ async def own_office(browser: Browser, tmp_path: Path) -> AsyncIterator[Office]:
         yield opened
 
 
+async def _settle(desk: Desk) -> None:
+    """Have somebody answer for the door, and head a department."""
+    now = desk.clock.now()
+    async with desk.database.transaction() as tx:
+        part = await create_department(tx, name="Logistics", head_id=desk.staff["ada"], now=now)
+        await plan_ownership(
+            tx,
+            "door",
+            Ownership(
+                id="",
+                owner=OwnerRef(id=desk.staff["ole"], kind="person"),
+                department_id=part.id,
+                valid_from=now,
+            ),
+            expected=None,
+            by=SYSTEM,
+            now=now,
+        )
+
+
 @asynccontextmanager
 async def _office(browser: Browser, folder: Path) -> AsyncIterator[Office]:
     keyring = Keyring("a secret for tests, long enough to be taken")
@@ -80,5 +111,6 @@ async def _office(browser: Browser, folder: Path) -> AsyncIterator[Office]:
         person_keys=PersonKeys(keyring),
     ) as desk:
         tasks = await furnish(desk)
+        await _settle(desk)
         async with desk.serving() as url:
             yield Office(desk=desk, url=url, tasks=tasks, browser=browser)

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
-PAGES = ["queue", "empty", "task", "themes", "theme", "missing"]
+SETTINGS = ["settings", "touchpoints", "touchpoint", "lists", "code", "departments"]
+PAGES = ["queue", "empty", "task", "themes", "theme", "scores", "missing", *SETTINGS]
 RULES = {
     "runOnly": {
         "type": "tag",
@@ -88,7 +89,7 @@ async def test_nothing_runs_out_of_a_phone(office: Office, name: str) -> None:
 async def test_the_pages_break_no_rule_of_accessibility(
     office: Office, name: str, scheme: str
 ) -> None:
-    signed_in = None if name == "sign-in" else "ana"
+    signed_in = None if name == "sign-in" else "ada" if name in SETTINGS else "ana"
     page = await office.page(signed_in, viewport=DESK, color_scheme=scheme)
     complaints: list[str] = []
     page.on("console", lambda line: complaints.append(line.text))
@@ -107,7 +108,7 @@ async def test_the_pages_break_no_rule_of_accessibility(
 
 @pytest.mark.parametrize("name", [*PAGES, "sign-in"])
 async def test_what_can_be_touched_is_large_enough(office: Office, name: str) -> None:
-    signed_in = None if name == "sign-in" else "ana"
+    signed_in = None if name == "sign-in" else "ada" if name in SETTINGS else "ana"
     page = await office.page(signed_in, viewport=PHONE, has_touch=True)
 
     await page.goto(office.paths.get(name, "/sign-in"))

@@ -331,7 +331,11 @@ async def _one(
             and other.retired_at is None
             and other.code != code
         ],
-        scores="/scores?" + urlencode({"group": "week", kind: alias_of or code}),
+        scores=(
+            "/scores?" + urlencode({"group": "week", kind: alias_of or code})
+            if caller.may(Scope.SCORES_READ)
+            else ""
+        ),
         can_retire=found.retired_at is None and not (kind == "reason" and code == OTHER),
         done=done_of(request, DONE, reader) if status == 200 else "",
         may_write=caller.may(Scope.SETTINGS_WRITE),

@@ -65,6 +65,7 @@ class PeriodLine:
     valid_from: datetime
     valid_until: datetime | None
     state: str
+    is_planned: bool
     can_end: bool
 
 
@@ -248,7 +249,7 @@ async def _page(
         targets=sorted(targets, key=lambda option: option.label.casefold()),
         owners=people,
         departments=departments,
-        scores=_scores(alias_of or code),
+        scores=_scores(alias_of or code) if caller.may(Scope.SCORES_READ) else "",
         done=done_of(request, DONE, reader) if status == 200 else "",
         may_write=caller.may(Scope.SETTINGS_WRITE),
     )
@@ -297,6 +298,7 @@ async def _periods(
                 if now < period.valid_from
                 else reader.gettext("over")
             ),
+            is_planned=now < period.valid_from,
             can_end=period.valid_until is None or now < period.valid_until,
         )
         for period in reversed(periods)

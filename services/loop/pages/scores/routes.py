@@ -100,14 +100,17 @@ async def show(request: Request, _caller: _Caller) -> Response:
                 "metric": asked.metric,
                 "measurement": asked.measurement,
                 "group": asked.group,
-                "weeks": "" if asked.days else str(asked.weeks),
+                "weeks": str(asked.weeks),
                 **asked.of,
             },
         ),
         metrics=options(METRICS, reader),
         measurements=options(MEASUREMENTS, reader),
         groups=options(GROUPS, reader),
-        periods=[
+        # A period that a row led to holds until it is taken away.
+        periods=[]
+        if asked.days
+        else [
             Option(
                 value=str(weeks),
                 label=reader.ngettext("last %(n)s week", "last %(n)s weeks", weeks),
@@ -115,15 +118,14 @@ async def show(request: Request, _caller: _Caller) -> Response:
             for weeks in WEEKS
         ],
         choices=choices,
-        hidden={name: asked.of[name] for name in FILTERS[4:] if name in asked.of},
+        hidden={
+            name: value
+            for name, value in asked.members.items()
+            if name in {"from", "to", *FILTERS[4:]}
+        },
         narrowed=[
-            Narrowed(
-                label=reader.gettext(GROUPS[name]),
-                value=found.filters[name],
-                without=asked.href(**{name: ""}),
-            )
-            for name in FILTERS
-            if name in asked.of
+            *_own_days(asked, reader),
+            *_narrowed(asked, found, reader),
         ],
         bands=tuple(reader.gettext(band) for band in _BANDS[asked.metric]),  # type: ignore[arg-type] # three of them
         columns=_columns(asked, reader),
@@ -257,6 +259,27 @@ def _number(value: float | None, asked: Asked, reader: Reader) -> str:
     if value is None:
         return ""
     return reader.signed(value, 1) if asked.metric == "nps" else reader.number(value, 2)
+
+
+def _own_days(asked: Asked, reader: Reader) -> Sequence[Narrowed]:
+    if asked.days is None:
+        return []
+    days = [reader.date(day) for day in asked.days]
+    value = reader.gettext("%(first)s to %(last)s", first=days[0], last=days[1])
+    without = asked.href(**{"from": "", "to": ""})
+    return [Narrowed(label=reader.gettext("Period"), value=value, without=without)]
+
+
+def _narrowed(asked: Asked, found: _Found, reader: Reader) -> Sequence[Narrowed]:
+    return [
+        Narrowed(
+            label=reader.gettext(GROUPS[name]),
+            value=found.filters[name],
+            without=asked.href(**{name: ""}),
+        )
+        for name in FILTERS
+        if name in asked.of
+    ]
 
 
 def _columns(asked: Asked, reader: Reader) -> Sequence[Column]:
