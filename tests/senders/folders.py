@@ -56,8 +56,16 @@ class Post:
 class Folder:
     """One sender's folder."""
 
-    sender: str
+    path: Path
     said: Mapping[str, Any]
+
+    @classmethod
+    def at(cls, path: Path) -> Folder:
+        return cls(path=path, said=yaml.safe_load((path / "cases.yaml").read_text("utf-8")))
+
+    @property
+    def sender(self) -> str:
+        return self.path.name
 
     @property
     def secret(self) -> str | None:
@@ -87,7 +95,7 @@ class Folder:
         return [] if isinstance(asked, str) else asked
 
     def post(self, call: Mapping[str, Any]) -> Post:
-        path = HERE / self.sender / call["post"]
+        path = self.path / call["post"]
         return Post(
             body=path.read_bytes(),
             headers={
@@ -144,8 +152,5 @@ class Folder:
 def folders() -> dict[str, Folder]:
     """Return every folder by the name of its sender."""
     return {
-        file.parent.name: Folder(
-            sender=file.parent.name, said=yaml.safe_load(file.read_text("utf-8"))
-        )
-        for file in sorted(HERE.glob("*/cases.yaml"))
+        file.parent.name: Folder.at(file.parent) for file in sorted(HERE.glob("*/cases.yaml"))
     }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+import yaml
 
-from services.ingest.domain.mappings import Document, Ignored, Rejected
+from services.ingest.domain.mappings import Document, Ignored, Rejected, compile_mapping
 from services.ingest.domain.payloads import read_payload
 from services.ingest.senders import GENERIC, ready_mapping, ready_senders
 from shared.db.engine import Engines
@@ -20,10 +23,14 @@ from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.ingest_door import Door, open_door
-from tests.senders.folders import REQUIRED, Folder, Post, folders
+from tests.senders.folders import REQUIRED, TYPES, Folder, Post, folders
 
 SENDERS = sorted(name for name in ready_senders() if name != GENERIC)
 PUBLIC = "http://127.0.0.1:8000"
+_NAMED_BLOCK = re.compile(
+    r"^`([\w/.-]+)`[^\n]*\n(?:[^\n`]+\n)*\n*```(?:yaml|json)\n(.*?)```",
+    re.DOTALL | re.MULTILINE,
+)
 
 every_sender = pytest.mark.parametrize("sender", SENDERS)
 
@@ -50,9 +57,7 @@ def test_a_folder_has_every_case_or_says_why_not(sender: str) -> None:
     assert ready_senders()[sender]["documentation"]
     used = {call["post"] for case in said.values() if isinstance(case, list) for call in case}
     used |= {one["post"] for one in folder.questions if "post" in one}
-    from tests.senders.folders import HERE, TYPES  # noqa: PLC0415
-
-    there = {f.name for f in (HERE / sender).iterdir() if f.suffix in TYPES}
+    there = {file.name for file in folder.path.iterdir() if file.suffix in TYPES}
     assert there == used
 
 
@@ -69,6 +74,20 @@ ALL_CASES = [
 def test_a_payload_says_what_its_case_states(sender: str, case: str) -> None:
     for post in folders()[sender].cases[case]:
         assert [_shown(one) for one in _read(sender, post)] == list(post.gives)
+
+
+def test_the_page_on_adding_a_sender_works_as_it_stands(tmp_path: Path) -> None:
+    page = Path("docs/add-a-sender.md").read_text("utf-8")
+    for name, block in _NAMED_BLOCK.findall(page):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(block, "utf-8")
+    (file,) = (tmp_path / "services/ingest/senders").iterdir()
+    mapping = compile_mapping(yaml.safe_load(file.read_text("utf-8")), senders=ready_senders())
+    folder = Folder.at(tmp_path / "tests/senders" / file.stem)
+    assert set(folder.said["cases"]) == set(REQUIRED)
+    for post in [post for posts in folder.cases.values() for post in posts]:
+        payload = read_payload(post.body, post.headers["content-type"])
+        assert [_shown(one) for one in mapping.read(payload, {}, {})] == list(post.gives)
 
 
 @every_sender
