@@ -37,7 +37,7 @@ def source_list(*, as_json: AsJson = False) -> None:
     "show", help=examples("closed-loop source show shop", "closed-loop source show shop --json")
 )
 def source_show(name: _Name, *, as_json: AsJson = False) -> None:
-    """Show one source: settings, figures, and why something was not taken in."""
+    """Show the settings and figures of one source."""
     from services.commands.sources import show_source
 
     run(show_source(name, as_json=as_json))
