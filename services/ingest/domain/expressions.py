@@ -17,6 +17,7 @@ import html
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -158,7 +159,12 @@ def compile_expression(text: Any) -> Expression:  # noqa: ANN401 - a part of a m
     if len(text) > LONGEST:
         raise BadExpression(f"has more than {LONGEST:,} characters")
     try:
-        tree = Parser().parse(text).parsed
+        with warnings.catch_warnings():
+            # An old way to write text, that newer readers of JMESPath refuse.
+            warnings.simplefilter("error", PendingDeprecationWarning)
+            tree = Parser().parse(text).parsed
+    except PendingDeprecationWarning:
+        raise BadExpression("has text in backticks that is no JSON: write 'text'") from None
     except RecursionError:
         raise BadExpression(f"is nested more than {DEEPEST} levels deep") from None
     # IndexError: the parser looks beyond the end of some unfinished expressions.
