@@ -81,9 +81,9 @@ def test_the_page_on_adding_a_sender_works_as_it_stands(tmp_path: Path) -> None:
     for name, block in _NAMED_BLOCK.findall(page):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(block, "utf-8")
-    (file,) = (tmp_path / "services/ingest/senders").iterdir()
+    (file,) = tmp_path.glob("*.yaml")
     mapping = compile_mapping(yaml.safe_load(file.read_text("utf-8")), senders=ready_senders())
-    folder = Folder.at(tmp_path / "tests/senders" / file.stem)
+    folder = Folder.at(tmp_path / file.stem)
     assert set(folder.said["cases"]) == set(REQUIRED)
     for post in [post for posts in folder.cases.values() for post in posts]:
         payload = read_payload(post.body, post.headers["content-type"])
