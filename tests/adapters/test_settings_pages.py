@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -22,6 +23,7 @@ from services.ingest.handlers import source_named
 from services.ingest.pages.calls import PLACEHOLDER, calls
 from services.ingest.pages.reasons import REASONS
 from services.ingest.reception import Call, receive
+from services.ingest.senders import ready_senders
 from shared.db.engine import Engines
 from shared.identity.keys import ApiKey, list_keys
 from shared.sealing import Keyring
@@ -467,6 +469,73 @@ async def test_what_became_of_everything_is_told_with_its_reason(desk: FrontDesk
     assert "Opening one takes the right" in text
 
 
+async def test_a_ready_sender_is_told_with_its_documentation_and_its_secret(
+    desk: FrontDesk,
+) -> None:
+    async with desk.browsing("ada") as browser:
+        page = await browser.get(await create(browser, sender="typeform"))
+
+    text = said(page)
+    assert "In Typeform, set up a webhook that sends to this address" in text
+    assert "Typeform signs what it sends." in text
+    for link in ready_senders()["typeform"]["documentation"]:
+        assert f'<a href="{link}" rel="noreferrer">' in page.text
+
+
+async def test_a_silent_source_is_marked(desk: FrontDesk) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        source = replace(
+            await settings_of(desk), silent_after_hours=6, silent_since=desk.clock.now()
+        )
+        async with desk.database.transaction() as tx:
+            await store.save_source(tx, source)
+        listed = await browser.get("/settings/sources")
+        page = await browser.get(path)
+
+    assert '<span class="tag late">silent</span>' in listed.text
+    assert "silent since 2 Mar 2026, 10:00" in said(page)
+
+
+async def test_what_a_test_key_sends_is_told_apart(desk: FrontDesk) -> None:
+    rights = {"Authorization": f"Bearer {await desk.key(test=True)}"}
+    async with desk.browsing() as machine:
+        await machine.post("/v1/responses", json={"score": 9}, headers=rights)
+        await machine.post(
+            "/v1/responses", json={"external_id": "t-1", "score": 9}, headers=rights
+        )
+
+    async with desk.browsing("ada") as browser:
+        page = await browser.get("/settings/sources/crm")
+        listed = await browser.get("/settings/sources")
+        _, opened = await open_last(browser, "/settings/sources/crm")
+
+    assert re.findall(r'>(taken in|rejected)</span> <span class="tag">test<', page.text) == [
+        "taken in",
+        "rejected",
+        "rejected",
+    ]
+    assert "crm:test" not in listed.text
+    assert opened.status_code == 200
+
+
+async def test_the_touchpoints_that_a_source_names_lead_to_their_settings(
+    desk: FrontDesk,
+) -> None:
+    rights = {"Authorization": f"Bearer {await desk.key()}"}
+    async with desk.browsing() as machine:
+        for n, code in enumerate(("door", "door", "<shop>")):
+            sent = {"external_id": f"a-{n}", "score": 9, "touchpoint": code}
+            await machine.post("/v1/responses", json=sent, headers=rights)
+
+    async with desk.browsing("ada") as browser:
+        page = await browser.get("/settings/sources/crm")
+
+    assert "door 2 <shop> 1" in said(page)
+    assert "<shop>" not in page.text
+    assert 'href="/settings/touchpoints"' in page.text
+
+
 async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:
     fields = {
         "sender": "typeform",
@@ -510,7 +579,11 @@ async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:
         ({"mapping": "a: [1"}, "mapping", "Line 1 is not YAML."),
         ({"mapping": "just words"}, "mapping", "This is no mapping"),
         ({"mapping": "a: &x [1]\nb: *x"}, "mapping", "This is no mapping"),
-        ({"mapping": "version: 1\nfields: {score: 'a['}"}, "mapping", "/mapping/fields/score"),
+        (
+            {"mapping": "version: 1\nfields: {score: 'a['}"},
+            "mapping",
+            "/fields/score: is no JMESPath",
+        ),
     ],
 )
 async def test_settings_of_no_use_are_explained_at_their_field(

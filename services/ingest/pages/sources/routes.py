@@ -235,7 +235,7 @@ def note_findings(fields: Fields, refusal: Invalid, reader: Reader) -> None:
         if finding.pointer == "/namespace":
             fields.errors["namespace"] = reader.gettext(_UNUSABLE)
     wrong = [
-        f"{finding.pointer or '/'}: {finding.detail}. {finding.fix}".strip()
+        f"{finding.pointer.removeprefix('/mapping') or '/'}: {finding.detail}. {finding.fix}"
         for finding in refusal.findings
         if finding.pointer != "/namespace"
     ]
