@@ -533,7 +533,7 @@ async def test_the_touchpoints_that_a_source_names_lead_to_their_settings(
 
     assert "door 2 <shop> 1" in said(page)
     assert "<shop>" not in page.text
-    assert 'href="/settings/touchpoints"' in page.text
+    assert 'href="/settings/touchpoints/one?code=%3Cshop%3E"' in page.text
 
 
 async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:

@@ -78,6 +78,15 @@ class PayloadLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TouchpointLine:
+    """A touchpoint that a source names, how often, and where it is described."""
+
+    code: str
+    n: int
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourcePage:
     """What the page of one source shows."""
 
@@ -106,7 +115,7 @@ class SourcePage:
     reasons: Sequence[ReasonLine]
     payloads: Sequence[PayloadLine]
     may_open: bool
-    touchpoints: Sequence[tuple[str, int]]
+    touchpoints: Sequence[TouchpointLine]
     form: Form
     senders: Sequence[Option]
     changed_at: datetime | None

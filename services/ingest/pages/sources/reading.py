@@ -22,6 +22,7 @@ from services.ingest.pages.sources.page import (
     SecretLine,
     SourceLine,
     SourcePage,
+    TouchpointLine,
 )
 from services.ingest.pages.sources.written import mapping_text, shortened
 from services.ingest.senders import ready_senders
@@ -33,6 +34,7 @@ from shared.identity.principal import Principal, Scope
 from shared.sealing import Keyring
 from shared.web.forms import Form, Option
 
+_TOUCHPOINT: Final = "/settings/touchpoints/one"
 _OWN_FORMAT: Final = marked("our own format, or recognised")
 _ORDER: Final[Sequence[Outcome]] = (
     "accepted", "revised", "rejected", "refused", "ignored", "duplicate",
@@ -123,7 +125,10 @@ async def read_source(
             for one in sorted(kept, key=lambda one: one.id, reverse=True)
         ],
         may_open=may_open(caller),
-        touchpoints=await store.touchpoints_of(view, name),
+        touchpoints=[
+            TouchpointLine(code=code, n=n, href=f"{_TOUCHPOINT}?{urlencode({'code': code})}")
+            for code, n in await store.touchpoints_of(view, name)
+        ],
         form=form or settings_form(source),
         senders=sender_options(),
         changed_at=source.changed_at,
