@@ -14,7 +14,8 @@ from typing import TypeVar
 import pytest
 
 from services.cli.program import EXIT_CODES
-from services.notify.domain.alerts import EVENT_TYPES, MAIL_KINDS
+from services.notify.domain.alerts import EVENT_TYPES, MAIL_KINDS, SUMMARY_KINDS
+from services.notify.domain.sources import SOURCE_MAIL_KINDS
 from shared import errors
 from shared.bus.consumer import Consumer
 from shared.errors import ClosedLoopError, Malformed, Refused, TryLater
@@ -244,12 +245,14 @@ def test_every_topic_carries_events_or_is_argued_for() -> None:
     assert all(name.startswith("closed-loop.") for name in topics.ALL)
 
 
-def test_every_event_of_a_task_reaches_webhooks_under_its_public_name(
+def test_every_event_of_a_task_or_a_source_reaches_webhooks_under_its_public_name(
     consumers: Sequence[Consumer],
 ) -> None:
-    """Whoever asks for ``task.*`` is told all of it."""
+    """Whoever asks for ``task.*`` or ``source.*`` is told all of it."""
     published = {
-        kind.TYPE.removesuffix(".v1") for kind in EVENTS.values() if kind.TOPIC == topics.TASKS
+        kind.TYPE.removesuffix(".v1")
+        for kind in EVENTS.values()
+        if kind.TOPIC == topics.TASKS or kind.TYPE.startswith("source.")
     }
     (notify,) = [each for each in consumers if each.name == "notify"]
 
@@ -265,11 +268,12 @@ def test_every_mail_has_its_three_files_and_a_reason_to_be_sent() -> None:
     folder = ROOT / "services" / "notify" / "templates" / "mail"
     kinds = {path.name for path in folder.iterdir() if path.is_dir()}
 
-    assert kinds == set(MAIL_KINDS.values())
+    by_event = {**MAIL_KINDS, **SOURCE_MAIL_KINDS}
+    assert kinds == {*by_event.values(), *SUMMARY_KINDS.values()}
     for kind in kinds:
         files = {path.name for path in (folder / kind).iterdir()}
         assert files == {"subject.txt", "body.txt", "body.mjml"}
-    assert set(MAIL_KINDS) <= set(EVENT_TYPES)
+    assert {*by_event, *SUMMARY_KINDS} <= set(EVENT_TYPES)
 
 
 def test_every_page_has_somebody_who_shows_it() -> None:
