@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 1_000
 _SHOWN: Final = 20
+_PATIENCE: Final = 20
 
 
 @dataclass
@@ -263,9 +264,17 @@ class Run:
         progress.update(handling, completed=self._state.counts.accepted)
         await door.settle()
         effects = await door.effects(import_id)
-        return Effects(
-            responses=effects.responses,
-            tasks_opened=effects.tasks_opened,
-            themes=effects.themes,
-            alerts=await door.alerts(import_id) if effects.tasks_opened else 0,
-        )
+        alerts = await self._alerts(door) if effects.tasks_opened else 0
+        return replace(effects, alerts=alerts)
+
+    async def _alerts(self, door: Door) -> int | None:
+        """Count the alerts as soon as no more come; notifying follows a little behind."""
+        alerts = await door.alerts(self._state.import_id)
+        for _ in range(_PATIENCE):
+            if alerts is None:
+                break
+            await door.settle()
+            before, alerts = alerts, await door.alerts(self._state.import_id)
+            if alerts and alerts == before:
+                break
+        return alerts
