@@ -84,6 +84,14 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         marked("The signature is older than it may be."),
         marked("Set the clocks right. Calls repeated by hand are refused on purpose."),
     ),
+    "wrong_key": (
+        marked("The key at the address is none that is known."),
+        marked("Make a key for this source and enter the address anew in the sender."),
+    ),
+    "wrong_hook": (
+        marked("The key belongs to another source."),
+        marked("Use a key of this source, or the address of the source that the key is of."),
+    ),
     "unauthenticated": (
         marked("It was not proved who is calling."),
         marked("Send a key, or sign with the secret that stands here."),
@@ -125,6 +133,16 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "too_much_work": (
         marked("Reading it takes too many steps."),
         marked("Send fewer answers at once, or write simpler paths in the mapping."),
+    ),
+    "too_slow": (
+        marked("The body did not arrive in time."),
+        marked("Let the system begin to send when all of it is there."),
+    ),
+    "not_json": (marked("A line or an item that is no JSON."), _FIX_BODY),
+    "not_csv": (marked("A table that cannot be read as CSV."), _FIX_BODY),
+    "wrong_number_of_cells": (
+        marked("A row with more or fewer cells than the header."),
+        marked("Quote values that hold a separator or a line break."),
     ),
     "duplicate_member": (marked("A member of the JSON stood there twice."), _FIX_BODY),
     "not_finite": (marked("A number without an end (NaN or infinity)."), _FIX_BODY),
