@@ -407,6 +407,12 @@ async def test_basic_and_a_header_of_ones_own_are_judged_before_the_body_is_read
         )
         assert refused.status_code == 401
     assert read == []
+    token = await token_of(door, "basic")
+    wrong = {"Authorization": "Basic eDp5"}
+    assert (await send(door, result(), to=f"basic/{token}", headers=wrong)).status_code == 401
+    assert (await send(door, result(), to=f"basic/{token}", headers={})).status_code == 202
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert (await send(door, result(), to="basic", headers=bearer)).status_code == 202
 
 
 async def test_the_whole_address_may_be_signed(door: Door) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -362,6 +365,15 @@ fields:
         {"external_id": "1", "score": score, "answered_at": "2026-03-02T12:30:00Z"}
         for score in (10, 0, 10)
     ]
+
+
+def test_the_example_of_the_documentation_reads_as_it_says() -> None:
+    """``docs/hooks.md``: its mapping makes its document of its payload."""
+    page = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    _, payload, document = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    assert members(mapping(example), json.loads(payload)) == json.loads(document)
 
 
 # Expressions

@@ -213,7 +213,7 @@ async def _proven(knock: _Knock) -> tuple[Principal, bytes] | Response:
     caller: Principal | None = None
     if in_header and knock.token is None and knock.verdict() is Verdict.VALID:
         caller = _sender(knock)
-    else:
+    elif not in_header or knock.verdict() is Verdict.VALID or _shows_key(knock):
         caller = await _by_key(knock)
     asks = caller is None and not signed and _may_ask(knock, "POST")
     if caller is None and not asks and (not signed or in_header):
@@ -228,6 +228,12 @@ async def _proven(knock: _Knock) -> tuple[Principal, bytes] | Response:
         answer = _answered(knock, "POST", _payload_of(knock, body))
         return answer or await _refuse(knock, Verdict.NO_SIGNATURE)
     return caller, body
+
+
+def _shows_key(knock: _Knock) -> bool:
+    """Tell whether the header that a sender's own proof stands in holds a key instead."""
+    shown = knock.request.headers.get("authorization", "")
+    return knock.token is None and shown[:7].lower() == "bearer "
 
 
 def _sender(knock: _Knock) -> Principal:
