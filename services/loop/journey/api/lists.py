@@ -193,8 +193,9 @@ async def get_reasons(
 ) -> dict[str, object]:
     """List contact reasons; ``n`` and ``emotions`` count the answers of a period.
 
-    Days are UTC; the default is the last twelve weeks. Emotions are those that senders named;
-    what staff heard stands at each task.
+    Days are UTC; the default is the last twelve weeks. Emotions are those that senders named,
+    by the day of the answer, together with those that staff heard before they helped, by the
+    day of the contact.
     """
     loop = resources(request, Loop)
     first, last = days

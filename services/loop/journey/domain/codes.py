@@ -18,6 +18,9 @@ KINDS: Final[tuple[ListKind, ...]] = get_args(ListKind)
 
 CodeKind = Literal["touchpoint", ListKind]
 
+CountedKind = Literal[CodeKind, "contact"]
+"""What is counted: responses by the codes they name, and contacts by their reason."""
+
 OTHER: Final = "other"
 """The contact reason that is always there."""
 
@@ -53,10 +56,10 @@ class Code:
 
 
 class AnswerCell(NamedTuple):
-    """What one count of responses is about; ``emotion`` is told apart for reasons only."""
+    """What one count is about; ``emotion`` is told apart for reasons and contacts only."""
 
     day: date
-    kind: CodeKind
+    kind: CountedKind
     code: str
     emotion: str
 

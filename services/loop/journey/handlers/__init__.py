@@ -14,7 +14,12 @@ from services.loop.journey.handlers.lists import (
     reason_emotions,
     retire_code,
 )
-from services.loop.journey.handlers.noting import Named, count_answers, note_codes
+from services.loop.journey.handlers.noting import (
+    Named,
+    count_answers,
+    count_emotion,
+    note_codes,
+)
 from services.loop.journey.handlers.owning import (
     check_responsible,
     end_ownership,
@@ -43,6 +48,7 @@ __all__ = [
     "check_responsible",
     "completeness",
     "count_answers",
+    "count_emotion",
     "end_ownership",
     "ensure_other",
     "find_code",

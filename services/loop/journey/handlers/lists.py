@@ -184,7 +184,7 @@ async def add_bank_reasons(tx: Transaction, *, by: Principal, now: datetime) -> 
 async def reason_emotions(
     view: Reading, *, first: date, last: date
 ) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
-    """Return by reason how many responses there were, and the emotions senders named."""
+    """Return by reason how many responses there were, and the emotions of customers."""
     aliases = await store.list_aliases(view, "reason")
     numbers: dict[str, int] = {}
     for code, answers in (

@@ -50,6 +50,13 @@ async def count_answers(
     await store.move_counts(tx, {cell: n for cell, n in changes.items() if n})
 
 
+async def count_emotion(
+    tx: Transaction, *, reason: str | None, emotion: str, day: date
+) -> None:
+    """Count what staff heard from a customer in a contact, under the reason of the response."""
+    await store.move_counts(tx, {AnswerCell(day, "contact", reason or UNKNOWN, emotion): 1})
+
+
 def _cells(named: Named) -> Iterator[AnswerCell]:
     yield AnswerCell(named.day, "touchpoint", named.touchpoint or UNKNOWN, "")
     yield AnswerCell(named.day, "segment", named.segment or UNKNOWN, "")

@@ -60,13 +60,13 @@ async def answers_of(
 async def emotions_of(
     view: Reading, *, first: date, last: date
 ) -> Mapping[str, Mapping[str, int]]:
-    """Count the emotions that senders named, by contact reason."""
+    """Count the emotions that senders named and staff heard, by contact reason."""
     number = func.sum(_columns.n)
     found: dict[str, dict[str, int]] = {}
     for row in await view.all(
         select(_columns.code, _columns.emotion, number.label("n"))
         .where(
-            _columns.kind == "reason",
+            _columns.kind.in_(("reason", "contact")),
             _columns.emotion != "",
             _columns.day.between(first, last),
         )

@@ -148,9 +148,7 @@ async def named(view: Reading) -> Mapping[str, str]:
     }
 
 
-async def offered(
-    view: Reading, *, mapped: bool = False, most: int = 500
-) -> Mapping[str, str]:
+async def offered(view: Reading, *, mapped: bool = False, most: int = 500) -> Mapping[str, str]:
     """Return the touchpoints to choose from, by code: the described ones before the others.
 
     With ``mapped`` there are no others.

@@ -22,10 +22,11 @@ async def lines_of(
     rows: Sequence[QueueRow],
     *,
     names: Mapping[str, str],
+    segments: Mapping[str, str],
     themes: Mapping[str, str],
     now: datetime,
 ) -> Sequence[Line]:
-    """Return tasks as lines; ``names`` are the touchpoints', ``themes`` the themes'."""
+    """Return tasks as lines; ``names`` are the touchpoints', the others their own."""
     tasks = [row.view.task for row in rows]
     responses = await find_all(view, [task.response_id for task in tasks])
     languages = {found.id: found.language for found in responses.values()}
@@ -35,6 +36,7 @@ async def lines_of(
             now=now,
             language=languages.get(row.view.task.response_id),
             touchpoint=names.get(row.view.task.touchpoint or "", row.view.task.touchpoint),
+            segment=segments.get(row.view.task.segment or "", row.view.task.segment),
             themes=[themes.get(found.theme_id, found.theme_id) for found in row.view.themes],
         )
         for row in rows
@@ -47,6 +49,7 @@ def _line(
     now: datetime,
     language: str | None,
     touchpoint: str | None,
+    segment: str | None,
     themes: Sequence[str],
 ) -> Line:
     seen = row.view
@@ -61,7 +64,7 @@ def _line(
         words=_words(seen, language),
         themes=themes,
         touchpoint=touchpoint,
-        segment=task.segment,
+        segment=segment,
         owner=seen.owner.name,
         unclaimed=not task.is_claimed,
         state=STATES[task.state],

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.loop.journey import store as journey
+from services.loop.journey.handlers import names_of
 from services.loop.pages.queue.asked import SCORES, TABS, Asked
 from services.loop.pages.queue.lines import lines_of, theme_names
 from services.loop.pages.queue.page import QueuePage, Tab
@@ -72,9 +73,12 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
             order=asked.order,
         )
         names = await journey.named(view)
+        segments = await names_of(view, "segment", reader.catalogue)
         offered = await journey.offered(view)
         themes = theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
-        lines = await lines_of(view, rows[:_LIMIT], names=names, themes=themes, now=now)
+        lines = await lines_of(
+            view, rows[:_LIMIT], names=names, segments=segments, themes=themes, now=now
+        )
     more = len(rows) > _LIMIT
     last = place_of(rows[_LIMIT - 1].view.task, asked.order) if more else ()
     context = QueuePage(
@@ -134,8 +138,11 @@ async def file(request: Request, caller: _Caller) -> Response:
             order=asked.order,
         )
         names = await journey.named(view)
+        segments = await names_of(view, "segment", reader.catalogue)
         themes = theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
-        lines = await lines_of(view, rows, names=names, themes=themes, now=now)
+        lines = await lines_of(
+            view, rows, names=names, segments=segments, themes=themes, now=now
+        )
     return Response(
         sheet_of(lines),
         media_type="text/csv; charset=utf-8",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.loop.journey import store as journey
+from services.loop.journey.handlers import names_of
 from services.loop.pages import labels
 from services.loop.pages.forms import ACTS, missing_text
 from services.loop.pages.labels import options, said
@@ -54,6 +55,8 @@ async def read_page(
     task = seen.task
     answer = await find(view, task.response_id)
     names = await journey.named(view)
+    segments = await names_of(view, "segment", reader.catalogue)
+    products = await names_of(view, "product", reader.catalogue)
     taxonomy = (await current_taxonomy(view)).taxonomy
     theme_names = {theme.id: theme.name_in(reader.catalogue) for theme in taxonomy.themes}
     customer = replace(customer_of(seen.personal), erased=seen.erased)
@@ -78,8 +81,8 @@ async def read_page(
             for n, found in enumerate(seen.themes, start=1)
         ],
         touchpoint=names.get(task.touchpoint or "", task.touchpoint),
-        segment=task.segment,
-        product=task.product,
+        segment=segments.get(task.segment or "", task.segment),
+        product=products.get(task.product or "", task.product),
         answered_at=answer.answered_at if answer else None,
         transaction_id=answer.transaction_id if answer else None,
         language=_language(customer, answer, reader),

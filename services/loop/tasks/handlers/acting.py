@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.loop.journey.domain import OwnerRef
+from services.loop.journey.handlers import count_emotion
 from services.loop.journey.store import named
+from services.loop.responses.store import find
 from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Act
 from services.loop.tasks.domain.playbook import carry_out
-from services.loop.tasks.domain.task import Actor, FollowUpTask
+from services.loop.tasks.domain.task import Actor, Contacted, FollowUpTask
 from services.loop.tasks.handlers.announcing import event_of
 from services.loop.tasks.handlers.sight import sight_of
 from shared.db import timers
@@ -58,6 +60,14 @@ async def act_on(
     elif acted.task.is_open and not task.is_open:
         await timers.wake(tx, [task.id])
 
+    if isinstance(acted.fact, Contacted) and acted.fact.attempt.emotion_before is not None:
+        answer = await find(tx, task.response_id)
+        await count_emotion(
+            tx,
+            reason=answer.reason if answer else None,
+            emotion=acted.fact.attempt.emotion_before,
+            day=now.date(),
+        )
     if acted.fact is not None:
         event = event_of(acted.task, acted.fact, await named(tx), now=now)
         tx.announce(event, key=task.person_ref, at=now)
