@@ -12,6 +12,7 @@ import pytest_asyncio
 from services.notify.domain.deliveries import Channel
 from services.notify.schemas import checked_patterns
 from shared.bus.consumer import Arrived
+from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.events.envelope import Event, decode, read, wrap
 from shared.events.ingest import SourceResumed, SourceSilent
@@ -23,6 +24,7 @@ from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.notices import House
 from tests.staff import staff
+from tests.whole_house import open_house
 
 DAY = timedelta(days=1)
 
@@ -152,3 +154,29 @@ async def test_events_of_tasks_and_sources_come_in_one_poll(house: House) -> Non
         "source_silent",
         "task_opened",
     ]
+
+
+async def test_from_the_setting_to_the_mail_and_the_captured_words(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    """The whole way, over the bus: set, silent, told once, and told that it is over."""
+    settings = {"bootstrap_admin": f"ada@example.org:{'long enough ' * 3}"}
+    async with open_house(engines, clock, keyring, **settings) as house, house.client() as one:
+        answer = await one.post("/v1/responses", json={"external_id": "A-1", "score": 9})
+        assert answer.status_code == 202
+        await one.put("/v1/sources/crm", json={"silent_after_hours": 24})
+        await house.settle()
+        clock.advance(DAY + timedelta(minutes=1))
+        for _ in range(2):
+            await house.settle()
+            clock.advance(timedelta(minutes=1))
+        await one.post("/v1/responses", json={"external_id": "A-2", "score": 9})
+        await house.settle()
+
+        told = (await one.get("/v1/deliveries?state=delivered")).json()["data"]
+        source = (await one.get("/v1/sources/crm")).json()
+
+    assert [(each["purpose"], each["event_type"]) for each in told] == [
+        ("source_silent", "source.silent")
+    ]
+    assert source["silent_since"] is None
