@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import yaml
 
 from services.ingest.domain.mappings import Document, Ignored, Rejected, compile_mapping
 from services.ingest.domain.payloads import read_payload
+from services.ingest.schemas import understand
 from services.ingest.senders import GENERIC, ready_mapping, ready_senders
 from shared.db.engine import Engines
+from shared.errors import Invalid
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
 from shared.sealing import Keyring
@@ -32,6 +35,7 @@ _NAMED_BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 every_sender = pytest.mark.parametrize("sender", SENDERS)
 
 
@@ -113,6 +117,20 @@ def test_no_payload_of_another_shape_breaks_a_mapping(sender: str) -> None:
     for value in values:
         for one in ready_mapping(sender).read(value, {}, {}):
             assert not isinstance(one, Document)
+
+
+ODD: tuple[Any, ...] = (None, True, -1, 1e300, "", "x", "\u202e", [], {}, [1], {"a": 1})
+
+
+@every_sender
+def test_whatever_one_value_is_the_answer_is_read_or_refused(sender: str) -> None:
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    for post in folders()[sender].cases["valid"]:
+        for payload in _with_odd_values(json.loads(post.body)):
+            for one in ready_mapping(sender).read(payload, {}, {}):
+                if isinstance(one, Document):
+                    with suppress(Invalid):
+                        understand(one.members, now=now)
 
 
 # --- through the door ------------------------------------------------------------------------
@@ -205,6 +223,7 @@ async def test_every_case_is_answered_as_it_states(door: Door, sender: str) -> N
                 _agrees(await hooks.found(result["id"]), document)
 
 
+@on_sqlite
 @every_sender
 async def test_a_repeated_call_is_a_duplicate(door: Door, sender: str) -> None:
     hooks = await Hooks(door, folders()[sender]).open(sender)
@@ -248,6 +267,7 @@ async def test_a_revision_wins_in_whatever_order_it_arrives(door: Door, sender: 
             _agrees(await hooks.found(response_id), document)
 
 
+@on_sqlite
 @every_sender
 async def test_a_wrong_proof_gets_nothing_in(door: Door, sender: str) -> None:
     hooks = await Hooks(door, folders()[sender]).open(sender)
@@ -280,6 +300,7 @@ async def test_a_wrong_proof_gets_nothing_in(door: Door, sender: str) -> None:
     assert await door.rows() == before
 
 
+@on_sqlite
 @every_sender
 async def test_a_call_of_long_ago_is_not_taken_again(door: Door, sender: str) -> None:
     hooks = await Hooks(door, folders()[sender]).open(sender)
@@ -292,6 +313,7 @@ async def test_a_call_of_long_ago_is_not_taken_again(door: Door, sender: str) ->
             assert answer.status_code == (401 if refused else 202)
 
 
+@on_sqlite
 @every_sender
 async def test_what_a_sender_asks_of_an_address_is_answered(door: Door, sender: str) -> None:
     folder = folders()[sender]
@@ -357,6 +379,18 @@ def _agrees(found: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         moments = (found["answered_at"], document["answered_at"])
         shown, stated = (datetime.fromisoformat(one) for one in moments)
         assert shown == stated
+
+
+def _with_odd_values(value: Any) -> Iterator[Any]:
+    """Yield a JSON value with each of its parts, in turn, being something else."""
+    yield from ODD
+    if not isinstance(value, dict | list):
+        return
+    for key in value if isinstance(value, dict) else range(len(value)):
+        for part in _with_odd_values(value[key]):
+            copy = value.copy()
+            copy[key] = part
+            yield copy
 
 
 def _with_more(post: Post) -> Post:
