@@ -60,7 +60,7 @@ deliveries = Table(
     # The import that its tasks came with.
     Column("import_id", String(40)),
     # What a summary gathers, while it does: of each kind one that may still grow.
-    Column("gathering", String(160), unique=True),
+    Column("gathering", String(160)),
     Column("correlation_id", String(80)),
     # The webhook's body as it is signed, or what a mail is made of; without personal members.
     Column("payload", LargeBinary, nullable=False),
@@ -105,6 +105,13 @@ deliveries = Table(
         "task_id",
         sqlite_where=text("reason = 'task_done'"),
         postgresql_where=text("reason = 'task_done'"),
+    ),
+    Index(
+        "ix_notify_deliveries_gathering",
+        "gathering",
+        unique=True,
+        sqlite_where=text("gathering IS NOT NULL"),
+        postgresql_where=text("gathering IS NOT NULL"),
     ),
     Index(
         "ix_notify_deliveries_import_id",

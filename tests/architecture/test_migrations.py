@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -111,3 +113,72 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
     assert numbers == list(range(1, len(numbers) + 1))
     assert numbers
+
+
+_OLD = """
+INSERT INTO loop_touchpoints (code, name, owner_id, owner_kind, mapped, first_seen_at, version)
+VALUES ('door', 'Front door', 'stf_1', 'person', true, :then, 3),
+       ('van', NULL, NULL, NULL, false, :then, 1);
+INSERT INTO loop_responses (id, revision, source, external_id, measurement, metric, score,
+    category, touchpoint, segment, reason, emotion, answered_at, received_at, as_new,
+    person_ref, has_comment)
+VALUES ('rsp_1', 1, 'crm', 'A-1', 'transactional', 'nps', 2, 'detractor', 'door', 'Business',
+        'delay', 'angry', :then, :then, false, 'per_1', false),
+       ('rsp_2', 1, 'crm', 'A-2', 'transactional', 'nps', 9, 'promoter', 'door', NULL,
+        NULL, NULL, :then, :then, false, 'per_2', false);
+INSERT INTO loop_score_rollups (key, day, metric, measurement, touchpoint, segment, product,
+    channel, n, high, middle, low, total, squares)
+VALUES ('a', '2026-03-02', 'nps', 'transactional', 'door', 'Business', 'unknown', 'unknown',
+        1, 0, 0, 1, 2, 4),
+       ('b', '2026-03-02', 'nps', 'transactional', 'door', 'unknown', 'unknown', 'unknown',
+        1, 1, 0, 0, 9, 81);
+"""
+
+
+async def test_what_the_first_version_stored_is_found_again(empty_url: str) -> None:
+    """Owners, sums and codes of a database of version 0001 stand in the tables of today."""
+
+    def of_version_one(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(VERSIONS.parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        then = "2026-03-02T09:30:00.000000+00:00"
+        for statement in _OLD.replace(":then", f"'{then}'").split(";")[:-1]:
+            connection.execute(text(statement))
+
+    engines = Engines.open(empty_url)
+    try:
+        async with engines.writer.connect() as connection:
+            await connection.begin()
+            await connection.run_sync(of_version_one)
+            await connection.commit()
+        assert await schema.upgrade(engines) == ("0001", schema.head())
+        async with Database(engines).reading() as view:
+            periods = await view.all(
+                text(
+                    "SELECT code, owner_id, owner_kind, valid_until FROM loop_touchpoint_owners"
+                )
+            )
+            sums = await view.all(
+                text(
+                    "SELECT segment, reason, n, high, low, total, squares"
+                    " FROM loop_score_rollups ORDER BY segment"
+                )
+            )
+            codes = await view.all(text("SELECT kind, code FROM loop_codes ORDER BY kind"))
+            counted = await view.all(
+                text(
+                    "SELECT code, emotion, n FROM loop_answer_rollups"
+                    " WHERE kind = 'reason' ORDER BY code"
+                )
+            )
+    finally:
+        await engines.close()
+    assert [tuple(row) for row in periods] == [("door", "stf_1", "person", None)]
+    assert [tuple(row) for row in sums] == [
+        ("Business", "delay", 1, 0, 1, 2, 4),
+        ("unknown", "unknown", 1, 1, 0, 9, 81),
+    ]
+    assert [tuple(row) for row in codes] == [("reason", "delay"), ("segment", "Business")]
+    assert [tuple(row) for row in counted] == [("delay", "angry", 1), ("unknown", "", 1)]
