@@ -85,6 +85,8 @@ class Sheet:
         if self.kind == "csv":
             parts += [f"separated by {SEPARATOR_NAMES[self.dialect.separator]}s"]
             parts += [f"{len(self.names)} columns", *self.layout.notes]
+        else:
+            parts.append("one JSON object a line")
         if self.encoding.damaged:
             parts.append(f"{self.encoding.damaged} damaged bytes")
         return ", ".join(parts)

@@ -91,6 +91,11 @@ DOUBTS: dict[str, tuple[str, str]] = {
     "another scale": ("Response ID,CSAT\nA,9\nB,2\n", "score"),
     "a scale of hundred": ("Response ID,NPS\nA,90\nB,20\n", "score"),
     "names of groups": ("Response ID,NPS\nA,Promoter\nB,Detractor\n", "score"),
+    "a score by another name": (
+        "Response ID,Categorical answer,Comment\n"
+        + "".join(f"R{n},{n % 7 + 1},They never called me back {n}\n" for n in range(40)),
+        "measurement",
+    ),
     "a scale too short": ("Response ID,Score\nA,3\nB,2\n", "score"),
     "two of a kind": ("Response ID,Score,Rating\nA,9,9\nB,2,2\n", "score"),
     "recommending from 1 to 5": (
@@ -199,6 +204,17 @@ def test_what_is_only_vaguely_named_is_suggested_not_taken(tmp_path: Path) -> No
     guesses = guessed(tmp_path, "Response ID,NPS,Department\nA,9,Sales\nB,2,Sales\n")
     assert [one.member for one in guesses.suggested] == ["touchpoint"]
     assert "touchpoint" not in guesses.fields
+
+
+def test_a_tick_under_a_theme_is_no_score(tmp_path: Path) -> None:
+    """Columns that hold a 1 for some rows say what a comment is about."""
+    rows = "".join(
+        f"R{n},{n % 5 + 1},{'1' if n % 2 else ''},Words about it {n}\n" for n in range(60)
+    )
+    guesses = guessed(tmp_path, f"Response ID,CSAT,Dissatisfaction,Comment\n{rows}")
+    assert the(guesses, "score").origin == "CSAT"
+    guesses = guessed(tmp_path, f"Response ID,Kind,Dissatisfaction,Comment\n{rows}")
+    assert "Dissatisfaction" in guesses.unused
 
 
 def test_what_identifies_a_computer_is_not_taken(tmp_path: Path) -> None:

@@ -120,9 +120,11 @@ def _check_doubts(sheet: Sheet, guesses: Guesses | None) -> None:
         )
         raise Conflict(message)
     if guesses is not None and guesses.doubts:
-        first = guesses.doubts[0]
-        why = f" ({first.note})" if first.note else ""
-        message = f"The guess for {first.member} is not certain enough{why}. {_remedy(sheet)}"
+        doubts = [
+            f"{one.member} ({one.note or 'guessed by its values alone'})"
+            for one in guesses.doubts
+        ]
+        message = f"Not certain enough: {'; '.join(doubts)}. {_remedy(sheet)}"
         raise Conflict(f"{message} Or accept the guesses with --yes.")
 
 

@@ -45,7 +45,7 @@ class Report:
         """Write one rejected row."""
         self.rows += 1
         reason = finding.code
-        what = f"{finding.detail} {finding.fix}".strip()
+        what = f"{finding.detail.rstrip('.')}. {finding.fix}".strip()
         self._write([str(line), reason, column or finding.pointer, what, *cells])
 
     @property

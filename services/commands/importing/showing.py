@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from services.composition import Guess, Guesses, Sheet
+
+_SHOWN: Final = 12
 
 
 def guess_lines(guesses: Guesses) -> list[str]:
@@ -20,7 +22,8 @@ def guess_lines(guesses: Guesses) -> list[str]:
         for member, origin, confidence, note in rows
     ]
     if aside := [one.origin for one in guesses.suggested] + list(guesses.unused):
-        lines.append(f"  not taken: {', '.join(aside)}")
+        more = f" and {len(aside) - _SHOWN} more" if len(aside) > _SHOWN else ""
+        lines.append(f"  not taken: {', '.join(aside[:_SHOWN])}{more}")
     return lines
 
 

@@ -21,7 +21,7 @@ from services.ingest.domain.columns import (
 )
 from services.ingest.domain.dates import DateShape
 from services.ingest.domain.headings import CURRENCY, FIRST_NAME, LAST_NAME
-from services.ingest.domain.rating import Rating, rate
+from services.ingest.domain.rating import Rating, may_be_score, rate
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -337,11 +337,15 @@ class _Guessing:
         """Rows without a score are feedback that nobody asked for."""
         rule: dict[str, Any] = {"value": "unsolicited"}
         note = "there is no score: comments that nobody asked for"
+        confidence: Confidence = "medium"
+        rivals = [c.name for c in self.left() if may_be_score(c.profile)]
+        if self.scored is None and rivals:
+            confidence, note = "low", f"“{rivals[0]}” may be a score"
         if self.scored is not None:
             rule["where"] = {self.scored.name: ["", *self.scored.profile.nothing]}
             note = "rows without a score are comments that nobody asked for"
         self.taken.append(
-            Guess(member="measurement", rule=rule, confidence="medium", note=note)
+            Guess(member="measurement", rule=rule, confidence=confidence, note=note)
         )
 
 

@@ -36,11 +36,8 @@ def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
     ]
     strength, metric = max(named, key=lambda each: each[0])
     ends = _ends(profile, numbers=0.6 if strength >= 2 else 0.9)
-    if (
-        ends is None
-        and profile.filled
-        and (strength == 3 or (strength and profile.whole > 0.5))
-    ):
+    numeric = profile.whole > 0.5 and not _is_tick(profile)
+    if ends is None and profile.filled and (strength == 3 or (strength and numeric)):
         # Never quietly taken for feedback without a score.
         note = "its values are no numbers from 0 to 10"
         return _rating(10 * strength, metric, "low", profile, note=note, why="by its heading")
@@ -94,11 +91,22 @@ def _ends(profile: Profile, *, numbers: float) -> tuple[int, int] | None:
     """
     if profile.scale is not None and profile.dates.share < 0.5:
         ends = min(profile.scale.values()), max(profile.scale.values())
-    elif profile.filled and profile.whole >= numbers:
+    elif profile.filled and profile.whole >= numbers and not _is_tick(profile):
         ends = profile.lowest, profile.highest
     else:
         return None
     return ends if 0 <= ends[0] <= ends[1] <= 10 else None
+
+
+def _is_tick(profile: Profile) -> bool:
+    """Tell whether a column only says for which rows something holds."""
+    return 0 <= profile.lowest <= profile.highest <= 1 and profile.rows >= _ENOUGH
+
+
+def may_be_score(profile: Profile) -> bool:
+    """Tell whether values look like answers on a scale, whatever their column is called."""
+    ends = _ends(profile, numbers=0.9)
+    return ends is not None and 3 <= profile.distinct <= 11 and ends[1] - ends[0] >= 2
 
 
 def _fits(
