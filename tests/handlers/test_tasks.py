@@ -198,7 +198,7 @@ async def test_a_poll_of_mixed_responses_opens_exactly_what_the_rules_call_for(
     cause = wrap(await loop.response(), event_id="evt_1", at=now, correlation_id="cor_1")
     async with loop.database.transaction() as tx:
         became = await open_tasks(
-            tx, poll, owners={"door": door}, causes={"rsp_bad": cause}, now=now
+            tx, poll, owners={"rsp_bad": door}, causes={"rsp_bad": cause}, now=now
         )
 
     assert {r: b.reason for r, b in became.items() if isinstance(b, NoAction)} == {
