@@ -150,7 +150,7 @@ async def test_what_the_first_version_stored_is_found_again(empty_url: str) -> N
     engines = Engines.open(empty_url)
     try:
         async with engines.writer.connect() as connection:
-            await connection.begin()
+            _ = await connection.begin()
             await connection.run_sync(of_version_one)
             await connection.commit()
         assert await schema.upgrade(engines) == ("0001", schema.head())
