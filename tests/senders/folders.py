@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -154,3 +155,34 @@ def folders() -> dict[str, Folder]:
     return {
         file.parent.name: Folder.at(file.parent) for file in sorted(HERE.glob("*/cases.yaml"))
     }
+
+
+ODD: Final[tuple[Any, ...]] = (None, True, -1, 1e300, "", "x", "\u202e", [], {}, [1], {"a": 1})
+
+
+def with_odd_values(value: Any) -> Iterator[Any]:
+    """Yield a JSON value with each of its parts, in turn, being something else."""
+    yield from ODD
+    if not isinstance(value, dict | list):
+        return
+    for key in value if isinstance(value, dict) else range(len(value)):
+        for part in with_odd_values(value[key]):
+            copy = value.copy()
+            copy[key] = part
+            yield copy
+
+
+def with_more(post: Post) -> Post:
+    """Return the same call with members that no documentation knows, at every level."""
+    if post.headers["content-type"] != "application/json":
+        more = post.body + b"&x_unknown=1&x_nested[a]=2"
+        return Post(body=more, headers=post.headers, gives=post.gives)
+
+    def grown(value: Any) -> Any:
+        if isinstance(value, dict):
+            added = {"x_unknown": None, "x_nested": {"x": [1, {"y": True}]}}
+            return {name: grown(part) for name, part in value.items()} | added
+        return [grown(part) for part in value] if isinstance(value, list) else value
+
+    more = json.dumps(grown(json.loads(post.body))).encode()
+    return Post(body=more, headers=post.headers, gives=post.gives)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,15 @@ from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.ingest_door import Door, open_door
-from tests.senders.folders import REQUIRED, TYPES, Folder, Post, folders
+from tests.senders.folders import (
+    REQUIRED,
+    TYPES,
+    Folder,
+    Post,
+    folders,
+    with_more,
+    with_odd_values,
+)
 
 SENDERS = sorted(name for name in ready_senders() if name != GENERIC)
 PUBLIC = "http://127.0.0.1:8000"
@@ -106,7 +114,7 @@ def test_an_answer_is_recognised_without_settings(sender: str) -> None:
 @every_sender
 def test_members_that_nobody_expects_change_nothing(sender: str) -> None:
     for post in folders()[sender].cases["valid"]:
-        assert [_shown(one) for one in _read(sender, _with_more(post))] == list(post.gives)
+        assert [_shown(one) for one in _read(sender, with_more(post))] == list(post.gives)
 
 
 @every_sender
@@ -119,14 +127,11 @@ def test_no_payload_of_another_shape_breaks_a_mapping(sender: str) -> None:
             assert not isinstance(one, Document)
 
 
-ODD: tuple[Any, ...] = (None, True, -1, 1e300, "", "x", "\u202e", [], {}, [1], {"a": 1})
-
-
 @every_sender
 def test_whatever_one_value_is_the_answer_is_read_or_refused(sender: str) -> None:
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     for post in folders()[sender].cases["valid"]:
-        for payload in _with_odd_values(json.loads(post.body)):
+        for payload in with_odd_values(json.loads(post.body)):
             for one in ready_mapping(sender).read(payload, {}, {}):
                 if isinstance(one, Document):
                     with suppress(Invalid):
@@ -379,31 +384,3 @@ def _agrees(found: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         moments = (found["answered_at"], document["answered_at"])
         shown, stated = (datetime.fromisoformat(one) for one in moments)
         assert shown == stated
-
-
-def _with_odd_values(value: Any) -> Iterator[Any]:
-    """Yield a JSON value with each of its parts, in turn, being something else."""
-    yield from ODD
-    if not isinstance(value, dict | list):
-        return
-    for key in value if isinstance(value, dict) else range(len(value)):
-        for part in _with_odd_values(value[key]):
-            copy = value.copy()
-            copy[key] = part
-            yield copy
-
-
-def _with_more(post: Post) -> Post:
-    """Return the same call with members that no documentation knows, at every level."""
-    if post.headers["content-type"] != "application/json":
-        more = post.body + b"&x_unknown=1&x_nested[a]=2"
-        return Post(body=more, headers=post.headers, gives=post.gives)
-
-    def grown(value: Any) -> Any:
-        if isinstance(value, dict):
-            added = {"x_unknown": None, "x_nested": {"x": [1, {"y": True}]}}
-            return {name: grown(part) for name, part in value.items()} | added
-        return [grown(part) for part in value] if isinstance(value, list) else value
-
-    more = json.dumps(grown(json.loads(post.body))).encode()
-    return Post(body=more, headers=post.headers, gives=post.gives)
