@@ -70,6 +70,10 @@ coverage: .venv/.tests ## The suite with branch coverage, and a report
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+.PHONY: soak
+soak: .venv/.tests ## Many more generated requests than in the suite (EXAMPLES=100)
+	CLOSED_LOOP_TEST_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/pytest -n0 tests/adapters/test_described_api.py
+
 .PHONY: migration
 migration: .venv/.tests ## Draft a migration from the tables: make migration name=add_something
 	@test -n "$(name)" || { echo 'say what it does: make migration name=add_something' >&2; exit 2; }

@@ -106,9 +106,10 @@ class WholeHouse:
             )
         return {"authorization": f"Bearer {plain}"}
 
-    async def settle(self) -> None:
-        """Have everything handled that waits to be."""
-        await settle([worker for service in self.services for worker in service.workers])
+    async def settle(self, *, sending: bool = True) -> None:
+        """Have everything handled that waits to be; without ``sending`` nothing goes out."""
+        workers = [worker for service in self.services for worker in service.workers]
+        await settle([w for w in workers if sending or w.name != "notify-dispatcher"])
 
     async def rows(self) -> Mapping[str, int]:
         """Return how many rows each table has, but for what counts the wrong callers."""

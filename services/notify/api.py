@@ -243,7 +243,7 @@ async def post_enable(
 async def get_deliveries(request: Request, caller: Watcher, page: Paged) -> JSONResponse:  # noqa: ARG001 - guards
     """Return mails and webhook calls alike."""
     notify = resources(request, Notify)
-    state = request.query_params.get("state") or None
+    state = request.query_params.get("state")
     webhook = request.query_params.get("webhook") or None
     import_id = request.query_params.get("import_id") or None
     if state is not None and state not in _STATES:

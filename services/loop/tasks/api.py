@@ -39,6 +39,8 @@ router = APIRouter(tags=["tasks"])
 Reader = Annotated[Principal, Depends(requires(Scope.TASKS_READ))]
 Writer = Annotated[Principal, Depends(requires(Scope.TASKS_WRITE))]
 
+_CHOSEN = frozenset({"state", "overdue"})
+"""Filters with a list of values, of which nothing is none."""
 _FILTERS = ("state", "owner", "overdue", "touchpoint", "theme", "response_id")
 _STATES: dict[str, frozenset[TaskState]] = {
     "open": OPEN,
@@ -118,7 +120,7 @@ def _given(request: Request) -> dict[str, str]:
         values = request.query_params.getlist(name)
         if len(values) > 1:
             raise Unreadable(f"The query parameter {name} stands there twice. Send it once.")
-        if values and values[0]:
+        if values and (values[0] or name in _CHOSEN):
             given[name] = values[0]
     return given
 
