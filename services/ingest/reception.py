@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -36,9 +35,9 @@ from services.ingest.handlers import (
     RecordResponse,
     count,
     record_many,
-    record_responses,
     refusal_reason,
     source_named,
+    try_many,
 )
 from services.ingest.handlers import mapping_of as declared
 from services.ingest.schemas import understand
@@ -195,7 +194,7 @@ async def receive(
     taken = [_taken(ingest, item, name, namespace) for item in found.items]
     commands = [one.command for one in taken if one.command is not None]
     if dry_run:
-        tried = _results(taken, await _tried(ingest, commands))
+        tried = _results(taken, await try_many(ingest, commands))
         return [replace(one, id=None) for one in tried]
 
     def sample(outcomes: Sequence[Outcome]) -> Sample:
@@ -398,36 +397,3 @@ def _worst(results: Sequence[Result]) -> tuple[Became, Result]:
 
     worst = min(results, key=lambda one: _ORDER.index(became(one)))
     return became(worst), worst
-
-
-class _TakenBack(Exception):
-    """Ends a trial: the transaction is rolled back."""
-
-
-async def _tried(ingest: Ingest, commands: Sequence[RecordResponse]) -> Sequence[Outcome]:
-    """Return what would become of these commands, without ids; nothing stays recorded."""
-    outcomes: Sequence[Outcome] = ()
-    with suppress(_TakenBack):
-        async with ingest.database.transaction() as tx:
-            outcomes = await record_responses(
-                tx,
-                commands,
-                now=ingest.clock.now(),
-                keyring=ingest.keyring,
-                person_keys=ingest.person_keys,
-            )
-            raise _TakenBack
-    return outcomes
-
-
-__all__ = [
-    "OWN",
-    "Call",
-    "Interpreted",
-    "Result",
-    "call_of",
-    "interpret",
-    "mapping_of",
-    "receive",
-    "receive_again",
-]

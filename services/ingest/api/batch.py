@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -39,9 +38,9 @@ from services.ingest.handlers import (
     meanings,
     opened,
     record_many,
-    record_responses,
     refusal_reason,
     sealed,
+    try_many,
 )
 from services.ingest.schemas import BatchOut, ResponseIn, schema_of
 from shared.db import requests
@@ -284,24 +283,10 @@ _READERS: Final = {
 }
 
 
-class _TakenBack(Exception):
-    """Ends a trial: the transaction is rolled back."""
-
-
 async def _tried(ingest: Ingest, items: Sequence[_Item], public_url: str) -> dict[str, Any]:
     """Record for trial and take it back; the answer is the true one, without ids."""
     commands = [item.command for item in items if item.command is not None]
-    outcomes: Sequence[Outcome] = ()
-    with suppress(_TakenBack):
-        async with ingest.database.transaction() as tx:
-            outcomes = await record_responses(
-                tx,
-                commands,
-                now=ingest.clock.now(),
-                keyring=ingest.keyring,
-                person_keys=ingest.person_keys,
-            )
-            raise _TakenBack
+    outcomes = await try_many(ingest, commands)
     answer = _answer(items, outcomes, public_url)
     for result in answer["results"]:
         result["id"] = None

@@ -33,6 +33,7 @@ from services.ingest.handlers.standing import (
     source_names,
     standing_of,
 )
+from services.ingest.handlers.trying import try_many
 
 __all__ = [
     "AGAIN",
@@ -70,4 +71,5 @@ __all__ = [
     "source_named",
     "source_names",
     "standing_of",
+    "try_many",
 ]
