@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict
 
 from services.ingest.handlers import Ingest
-from services.ingest.schemas import KeyIn, RotateIn
+from services.ingest.schemas import KeyIn, RotateIn, schema_of
 from shared.db.transaction import Transaction
 from shared.identity.keys import (
     ApiKey,
@@ -34,15 +36,57 @@ Looker = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
 Keeper = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
 OfTheTwin = Annotated[bool, Query(description="of what test keys posted, instead")]
 
-_MADE: Final[dict[int | str, dict[str, Any]]] = {
-    201: {"description": "The key; its member key is shown this once."}
-}
+
+class KeyOut(TypedDict):
+    """A key as it is shown, without its secret part."""
+
+    id: str
+    source: str
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    test: bool
+    state: Literal["active", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_on: date | None
+    replaced_by: str | None
+
+
+class KeyMadeOut(KeyOut):
+    """A key that was just made."""
+
+    key: Annotated[str, Field(description="the key itself, shown this once")]
+
+
+class KeyListOut(TypedDict):
+    """A page of keys."""
+
+    data: list[KeyOut]
+    next_cursor: str | None
+    has_more: bool
+
+
+def answers(kind: type, *, status: int = 200, description: str = "") -> Described:
+    """Return what the description of a route says of its answer."""
+    answer: dict[str, Any] = {"content": {"application/json": {"schema": schema_of(kind)}}}
+    if description:
+        answer["description"] = description
+    return {status: answer}
+
+
+Described = dict[int | str, dict[str, Any]]
+_MADE: Final = answers(
+    KeyMadeOut, status=201, description="The key; its member key is shown this once."
+)
 
 
 @router.get(
     "/v1/keys",
     dependencies=[EachOnce],
     summary="List API keys, without the keys themselves",
+    responses=answers(KeyListOut),
 )
 async def get_keys(
     request: Request,

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict
 
 from services.ingest import store
-from services.ingest.api.keys import Keeper, Looker, OfTheTwin, time_out
-from services.ingest.domain.sources import TEST, Source
+from services.ingest.api.hooks import HookOut
+from services.ingest.api.keys import Keeper, Looker, OfTheTwin, answers, time_out
+from services.ingest.domain.sources import TEST, Outcome, Source
 from services.ingest.handlers import Ingest, mapping_of, open_payload, source_named
 from services.ingest.reception import Call, call_of, receive, receive_again
 from services.ingest.schemas import TryIn
@@ -33,10 +37,39 @@ from shared.web.query import EachOnce
 router = APIRouter(tags=["sources"])
 
 
+class PayloadOut(TypedDict):
+    """A sample as it is listed."""
+
+    id: str
+    source: str
+    at: datetime
+    content_type: str
+    outcome: Outcome
+    reason: str | None
+    path: Annotated[str | None, Field(description="where something was missing or wrong")]
+
+
+class PayloadOpenOut(PayloadOut):
+    """A sample opened."""
+
+    headers: dict[str, str]
+    query: dict[str, Any]
+    body: str
+
+
+class PayloadListOut(TypedDict):
+    """A page of samples, the latest first."""
+
+    data: list[PayloadOut]
+    next_cursor: str | None
+    has_more: bool
+
+
 @router.get(
     "/v1/sources/{name}/payloads",
     dependencies=[EachOnce],
     summary="List what a source sent last, without its content",
+    responses=answers(PayloadListOut),
 )
 async def get_payloads(
     request: Request,
@@ -73,6 +106,7 @@ async def get_payloads(
     "/v1/sources/{name}/payloads/{payload_id}",
     dependencies=[EachOnce],
     summary="Open one payload; the audit trail says who did",
+    responses=answers(PayloadOpenOut),
 )
 async def get_payload(
     request: Request, name: str, payload_id: str, caller: Keeper
@@ -97,6 +131,7 @@ async def get_payload(
     "/v1/sources/{name}/payloads/{payload_id}/receive",
     status_code=202,
     summary="Take a payload in again",
+    responses=answers(HookOut, status=202),
 )
 async def post_receive(
     request: Request, name: str, payload_id: str, caller: Keeper, once: Once
@@ -115,6 +150,7 @@ async def post_receive(
     "/v1/sources/{name}/try",
     summary="See what a mapping makes of a payload, without recording anything",
     openapi_extra=body_of(TryIn),
+    responses=answers(HookOut),
 )
 async def post_try(request: Request, name: str, caller: Keeper, once: Once) -> Response:
     """Read a payload, or a sample that was kept, with the source's mapping or another one."""

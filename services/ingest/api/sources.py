@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, NotRequired
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict
 
 from services.ingest import store
-from services.ingest.api.keys import Keeper, Looker, OfTheTwin, time_out
-from services.ingest.domain.sources import TEST, Tally
+from services.ingest.api.keys import Keeper, Looker, OfTheTwin, answers, time_out
+from services.ingest.domain.sources import TEST, Outcome, Tally
 from services.ingest.handlers import (
     Figures,
     Ingest,
@@ -39,7 +42,103 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(tags=["sources"])
 
 
-@router.get("/v1/senders", dependencies=[EachOnce], summary="List the ready mappings")
+class TallyOut(TypedDict):
+    """How often something became of what a source sent."""
+
+    outcome: Outcome
+    reason: Annotated[str, Field(description="a stable code; empty where there is none")]
+    n: int
+
+
+class DayTallyOut(TallyOut):
+    """The same for one day."""
+
+    day: date
+
+
+class CountsOut(TypedDict):
+    """What became of what a source sent in a time."""
+
+    accepted: int
+    others: list[TallyOut]
+
+
+class FiguresOut(TypedDict):
+    """What a source sent lately; days are UTC."""
+
+    last_response_at: datetime | None
+    today: CountsOut
+    last_7_days: CountsOut
+    unread_payloads: int
+
+
+class SecretOut(TypedDict):
+    """A secret that signatures are checked with, never itself."""
+
+    id: str
+    made_at: datetime
+    until: datetime | None
+
+
+class SecretMadeOut(SecretOut):
+    """A secret that was just added."""
+
+    secret: NotRequired[Annotated[str, Field(description="one that we made, shown this once")]]
+
+
+class SourceOut(FiguresOut):
+    """A source with its settings and figures."""
+
+    name: str
+    sender: str | None
+    mapping: dict[str, Any] | None
+    namespace: str | None
+    silent_after_hours: int | None
+    silent_since: datetime | None
+    secrets: list[SecretOut]
+    hook_url: str
+    version: int
+    changed_at: datetime | None
+    test: Annotated[FiguresOut | None, Field(description="of what its test keys posted")]
+
+
+class SourceListOut(TypedDict):
+    """A page of sources, by name."""
+
+    data: list[SourceOut]
+    next_cursor: str | None
+    has_more: bool
+
+
+class TalliesOut(TypedDict):
+    """Counts by day; ``from`` and ``to`` are the days asked for."""
+
+    data: list[DayTallyOut]
+
+
+class SenderOut(TypedDict):
+    """A system whose hooks are read without a mapping of one's own."""
+
+    sender: str
+    name: str
+    documentation: list[str]
+    signature: str | None
+
+
+class SenderListOut(TypedDict):
+    """All of them."""
+
+    data: list[SenderOut]
+    next_cursor: None
+    has_more: bool
+
+
+@router.get(
+    "/v1/senders",
+    dependencies=[EachOnce],
+    summary="List the ready mappings",
+    responses=answers(SenderListOut),
+)
 async def get_senders(
     _caller: Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))],
 ) -> JSONResponse:
@@ -61,7 +160,12 @@ async def get_senders(
     )
 
 
-@router.get("/v1/sources", dependencies=[EachOnce], summary="List sources and how they stand")
+@router.get(
+    "/v1/sources",
+    dependencies=[EachOnce],
+    summary="List sources and how they stand",
+    responses=answers(SourceListOut),
+)
 async def get_sources(request: Request, _caller: Looker, page: Paged) -> JSONResponse:
     """Return every source that has settings, a key or responses, by name."""
     ingest = resources(request, Ingest)
@@ -86,7 +190,12 @@ async def get_sources(request: Request, _caller: Looker, page: Paged) -> JSONRes
     )
 
 
-@router.get("/v1/sources/{name}", dependencies=[EachOnce], summary="How one source stands")
+@router.get(
+    "/v1/sources/{name}",
+    dependencies=[EachOnce],
+    summary="How one source stands",
+    responses=answers(SourceOut),
+)
 async def get_source(request: Request, name: str, _caller: Looker) -> JSONResponse:
     """Return a source's settings and figures."""
     ingest = resources(request, Ingest)
@@ -99,6 +208,7 @@ async def get_source(request: Request, name: str, _caller: Looker) -> JSONRespon
     "/v1/sources/{name}",
     summary="Set how a source is read, whole",
     openapi_extra=body_of(SourceIn),
+    responses=answers(SourceOut),
 )
 async def put_source(request: Request, name: str, caller: Keeper) -> JSONResponse:
     """Give a source its settings; what is left out has its default again."""
@@ -124,7 +234,11 @@ async def put_source(request: Request, name: str, caller: Keeper) -> JSONRespons
     status_code=201,
     summary="Add a secret that signatures are checked with",
     openapi_extra=body_of(SecretIn),
-    responses={201: {"description": "The secret; one that we made is shown this once."}},
+    responses=answers(
+        SecretMadeOut,
+        status=201,
+        description="The secret; one that we made is shown this once.",
+    ),
 )
 async def post_secret(request: Request, name: str, caller: Keeper, once: Once) -> Response:
     """Add the sender's secret, or have one made; the former ones go on as long as you say."""
@@ -170,6 +284,7 @@ async def delete_secret(
     "/v1/sources/{name}/tallies",
     dependencies=[EachOnce],
     summary="What became of what a source sent, day by day",
+    responses=answers(TalliesOut),
 )
 async def get_tallies(
     request: Request,
