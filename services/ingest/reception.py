@@ -331,7 +331,6 @@ def _understood(
             external_id=read.external_id,
             part=read.part,
             namespace=namespace,
-            test=source.endswith(TEST),
             may_lack_score=True,
             correlation_id=correlation_id.get(),
         ),

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.ingest.domain.reading import Warned
-from services.ingest.domain.sources import is_test
 from services.ingest.handlers import RecordResponse
 from services.ingest.schemas import understand
 from shared.errors import Forbidden, TryLater
@@ -45,7 +44,6 @@ def to_command(
             external_id=read.external_id,
             part=read.part,
             namespace=namespace,
-            test=is_test(source),
             correlation_id=correlation_id.get(),
             idempotency_key=key,
         ),

@@ -24,8 +24,8 @@ class RecordResponse:
     """Record one posted part under its natural key.
 
     ``namespace`` is where the customer's id counts, by default the source; ``as_new`` treats
-    an old answer as if it had been given today. What comes with a test key counts nowhere. A
-    hook's first part may lack a score: the sender cannot be asked to wait until it has one.
+    an old answer as if it had been given today. A hook's first part may lack a score: the
+    sender cannot be asked to wait until it has one.
     """
 
     source: str
@@ -33,7 +33,6 @@ class RecordResponse:
     part: Part
     namespace: str | None = None
     as_new: bool = False
-    test: bool = False
     import_id: str | None = None
     may_lack_score: bool = False
     correlation_id: str | None = None
