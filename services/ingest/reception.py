@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.ingest import store
+from services.ingest.domain.fitting import fit
 from services.ingest.domain.hook_mapping import MOST_ANSWERS, within_limit
 from services.ingest.domain.mappings import (
     Document,
@@ -321,8 +322,9 @@ def _understood(
 ) -> _Taken:
     customer = document.members.get("customer")
     refs = _refs(ingest, customer, namespace or source)
+    members, cut = fit(document.members)
     try:
-        read = understand(document.members, now=now)
+        read = understand(members, now=now)
     except Invalid as error:
         return _Taken(result=_rejected(error, document.paths), refs=refs)
     return _Taken(
@@ -334,7 +336,7 @@ def _understood(
             may_lack_score=True,
             correlation_id=correlation_id.get(),
         ),
-        warnings=read.warnings,
+        warnings=(*cut, *read.warnings),
         paths=document.paths,
         refs=refs,
     )

@@ -32,7 +32,7 @@ LONGEST_ATTRIBUTE: Final = 10_000
 _LARGEST_AMOUNT: Final = 10**15
 _EXACT: Final = 2**53
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CURRENCY: Final = re.compile("[A-Z]{3}")
 _CHOICES: Final = ("measurement", "metric", "sentiment")
 KNOWN: Final = frozenset(
@@ -134,7 +134,7 @@ def _short(value: str, pointer: str, findings: list[Finding]) -> str:
     text = value if value.isascii() and value.isalnum() else tidy(value)
     if len(text) > SHORT:
         findings.append(_too_long(pointer, SHORT))
-    if not text.isprintable() and _CONTROL.search(text):
+    if not text.isprintable() and CONTROL.search(text):
         findings.append(_control(pointer))
     return text
 
@@ -297,7 +297,7 @@ def _name(given: str, findings: list[Finding]) -> str:
                 f"Use names of up to {LONGEST_NAME} characters.",
             )
         )
-    elif _CONTROL.search(name):
+    elif CONTROL.search(name):
         findings.append(_control("/attributes"))
     return name
 
