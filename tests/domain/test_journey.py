@@ -110,7 +110,9 @@ def test_a_department_alone_holds_until_somebody_owns_it() -> None:
 
 
 def test_a_handover_ends_the_former_period_where_the_next_begins() -> None:
-    after = planned([period("runs", 0)], period("next", 7, owner=OLE), now=at(5))
+    after = planned(
+        [period("runs", 0)], period("next", 7, owner=OLE), rest_id="rest", now=at(5)
+    )
 
     assert days(after) == [("next", 7, None), ("runs", 0, 7)]
 
@@ -125,12 +127,41 @@ def test_a_handover_ends_the_former_period_where_the_next_begins() -> None:
 )
 def test_other_overlaps_are_refused(first: int, last: int | None) -> None:
     with pytest.raises(Overlaps):
-        planned([period("runs", 0)], period("new", first, last, owner=OLE), now=at(5))
+        planned(
+            [period("runs", 0)],
+            period("new", first, last, owner=OLE),
+            rest_id="rest",
+            now=at(5),
+        )
 
 
 def test_an_end_that_was_agreed_is_not_moved_by_the_next_one() -> None:
     with pytest.raises(Overlaps):
-        planned([period("runs", 0, 9)], period("next", 7, owner=OLE), now=at(5))
+        planned(
+            [period("runs", 0, 9)],
+            period("next", 7, owner=OLE),
+            rest_id="rest",
+            now=at(5),
+        )
+
+
+def test_a_department_alone_gives_way_to_an_owner_and_goes_on_behind() -> None:
+    department = period("dep", 0, owner=None, department_id="dep_1")
+
+    for_a_while = planned([department], period("new", 6, 8), rest_id="rest", now=at(5))
+    for_good = planned([department], period("new", 6), rest_id="rest", now=at(5))
+    at_once = planned(
+        [period("dep", 5, owner=None, department_id="dep_1")],
+        period("new", 5),
+        rest_id="rest",
+        now=at(5),
+    )
+
+    assert days(for_a_while) == [("dep", 0, 6), ("new", 6, 8), ("rest", 8, None)]
+    assert days(for_good) == [("dep", 0, 6), ("new", 6, None)]
+    assert days(at_once) == [("new", 5, None)]
+    with pytest.raises(Overlaps):
+        planned([department], period("new", 3, 4), rest_id="rest", now=at(5))
 
 
 def test_a_period_that_never_began_is_gone() -> None:
@@ -179,7 +210,7 @@ def test_whatever_is_done_periods_never_overlap_and_the_past_stays(
                 periods = moved(periods, f"dep_{number}", new_id=new.id, now=now)
             case "plan":
                 try:
-                    periods = planned(periods, new, now=now)
+                    periods = planned(periods, new, rest_id=f"rest_{number}", now=now)
                 except Overlaps:
                     continue
             case _:

@@ -123,7 +123,8 @@ async def post_owner(request: Request, code: str, caller: _Writer, once: Once) -
     """Add a period: from now on unless it says otherwise, with an open end unless it has one.
 
     One that runs without an end is ended where the new one begins, if that has none either.
-    Anything else that overlaps is 409. The ETag is the touchpoint's.
+    Anything else that overlaps is 409. Without ``department_id`` the touchpoint stays with its
+    department. The ETag is the touchpoint's.
     """
     sent = await read_as(request, NewOwnership)
     loop, expected = resources(request, Loop), expected_version(request)
@@ -138,7 +139,13 @@ async def post_owner(request: Request, code: str, caller: _Writer, once: Once) -
 
     async def plan(tx: Transaction) -> Answer:
         touchpoint, period = await plan_ownership(
-            tx, code, new, expected=expected, by=caller, now=now
+            tx,
+            code,
+            new,
+            expected=expected,
+            by=caller,
+            now=now,
+            keep_department="department_id" not in sent.model_fields_set,
         )
         return Answer(
             body=shown_period(period, now),

@@ -95,27 +95,41 @@ def moved(
 
 
 def planned(
-    periods: Sequence[Ownership], new: Ownership, *, now: datetime
+    periods: Sequence[Ownership], new: Ownership, *, rest_id: str, now: datetime
 ) -> Sequence[Ownership]:
-    """Return the periods with one more; raise ``Overlaps`` where another is in the way.
+    """Return the periods with one more; raise ``Overlaps`` where another owner is in the way.
 
     A handover needs no end of the former period: one that runs without an end is ended where
-    a new one without an end begins, unless that lies in the past.
+    a new one without an end begins. A period that only names a department gives way, and goes
+    on as ``rest_id`` where the new one ends. What lies in the past gives way to nothing.
     """
-    others = [
-        replace(period, valid_until=new.valid_from)
-        if (
-            period.valid_until is None
-            and new.valid_until is None
-            and period.valid_from < new.valid_from
-            and now <= new.valid_from
-        )
-        else period
-        for period in periods
-    ]
+    others = []
+    for period in periods:
+        if new.valid_from < now or not new.overlaps(period):
+            others.append(period)
+        elif period.owner is None:
+            others += _around(period, new, rest_id)
+        elif new.valid_until is None and period.valid_until is None:
+            if new.valid_from <= period.valid_from:
+                raise Overlaps
+            others += _around(period, new, rest_id)
+        else:
+            raise Overlaps
     if any(new.overlaps(period) for period in others):
         raise Overlaps
     return [*others, new]
+
+
+def _around(period: Ownership, new: Ownership, rest_id: str) -> list[Ownership]:
+    """Return what is left of a period before and behind a new one that covers a part of it."""
+    left = []
+    if period.valid_from < new.valid_from:
+        left.append(replace(period, valid_until=new.valid_from))
+    if new.valid_until is not None and (
+        period.valid_until is None or new.valid_until < period.valid_until
+    ):
+        left.append(replace(period, id=rest_id, valid_from=new.valid_until))
+    return left
 
 
 def ended(periods: Sequence[Ownership], period_id: str, *, at: datetime) -> Sequence[Ownership]:

@@ -13,6 +13,7 @@ from services.loop.journey.domain import (
     Ownership,
     Touchpoint,
     ended,
+    in_force,
     planned,
 )
 from shared.db.transaction import Reading, Transaction
@@ -53,8 +54,12 @@ async def plan_ownership(
     expected: int | None,
     by: Principal,
     now: datetime,
+    keep_department: bool = False,
 ) -> tuple[Touchpoint, Ownership]:
-    """Have somebody answer for a touchpoint from a moment on; return both as they are then."""
+    """Have somebody answer for a touchpoint from a moment on; return both as they are then.
+
+    With ``keep_department`` it stays with the department that it belongs to at that moment.
+    """
     touchpoint = await _changeable(tx, code, expected=expected, now=now)
     if new.valid_until is not None and new.valid_until <= max(new.valid_from, now):
         raise Invalid(
@@ -68,11 +73,13 @@ async def plan_ownership(
                 )
             ],
         )
-    await check_responsible(tx, new.owner, new.department_id)
     before = await store.periods_of(tx, code)
     period = replace(new, id=new_id("own"))
+    if keep_department and (running := in_force(before, new.valid_from)) is not None:
+        period = replace(period, department_id=running.department_id)
+    await check_responsible(tx, period.owner, period.department_id)
     try:
-        after = planned(before, period, now=now)
+        after = planned(before, period, rest_id=new_id("own"), now=now)
     except Overlaps:
         raise Conflict(
             "Another owner's period covers a part of this one. End that one first, or send"
