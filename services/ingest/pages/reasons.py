@@ -89,8 +89,8 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
         marked("Make a key for this source and enter the address anew in the sender."),
     ),
     "wrong_hook": (
-        marked("The key belongs to another source."),
-        marked("Use a key of this source, or the address of the source that the key is of."),
+        marked("A key of this source was shown at the address of another one."),
+        marked("Send to the address that stands on this page."),
     ),
     "unauthenticated": (
         marked("It was not proved who is calling."),
