@@ -296,3 +296,37 @@ async def shares_namespace(door: Door, source: str, namespace: str) -> None:
                 changed_by="key_tests",
             ),
         )
+
+
+async def test_batches_that_count_the_same_things_at_once_never_wait_for_each_other(
+    door: Door,
+) -> None:
+    """Their rows are locked in one order, as the last thing that a transaction does."""
+    await door.post(DETRACTOR)
+    batches = [
+        [
+            {"external_id": f"B-{n}", "score": 9},
+            DETRACTOR,
+            {"external_id": f"B-{n}", "score": 8},
+            {"external_id": "x", "score": 99},
+            {"external_id": "y"},
+        ]
+        for n in range(12)
+    ]
+
+    answers = await asyncio.gather(
+        *(
+            door.client.post(BATCH, json=one[:: 1 if n % 2 else -1], headers=door.rights)
+            for n, one in enumerate(batches)
+        ),
+        *(door.send(b"{") for _ in range(12)),
+    )
+
+    assert {one.status_code for one in answers} == {202, 400}
+    assert await counted(door) == {
+        ("duplicate", ""): 12,
+        ("revised", ""): 12,
+        ("rejected", "out_of_range"): 12,
+        ("rejected", "missing"): 12,
+        ("refused", "unreadable"): 12,
+    }
