@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -338,6 +339,26 @@ async def test_there_are_no_chains_and_no_circles(api: Api) -> None:
     assert await refused("c", "nowhere") == "unknown_code"
     assert await refused("c", "kiosk 7") == "unknown_code"
     assert await refused("c", "unknown") == "reserved"
+
+
+async def test_two_who_map_at_the_same_moment_make_no_chain(api: Api) -> None:
+    codes = ("a", "b", "c")
+    for code in codes:
+        await _made(api, TOUCHPOINTS, code=code)
+    rights = await api.key()
+
+    def mapped(code: str, target: str) -> Awaitable[Any]:
+        path = f"{TOUCHPOINTS}/{code}"
+        return api.client.patch(path, json={"alias_of": target}, headers=rights)
+
+    answers = await asyncio.gather(mapped("a", "b"), mapped("b", "c"), mapped("c", "a"))
+    targets = {code: (await api.get(f"{TOUCHPOINTS}/{code}")).json() for code in codes}
+
+    # A deadlock among three would be answered with 503: nothing was changed, try again.
+    assert {answer.status_code for answer in answers} <= {200, 422, 503}
+    assert 200 in {answer.status_code for answer in answers}
+    aliases = {code: one["alias_of"] for code, one in targets.items() if one["alias_of"]}
+    assert not set(aliases.values()) & set(aliases)
 
 
 async def test_touchpoints_come_in_parts_whatever_is_asked(api: Api) -> None:
