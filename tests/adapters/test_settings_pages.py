@@ -18,20 +18,24 @@ import pytest
 import pytest_asyncio
 
 from services.ingest import store
+from services.ingest.domain.mappings import Document
+from services.ingest.domain.payloads import read_payload
 from services.ingest.domain.sources import Source
 from services.ingest.handlers import source_named
 from services.ingest.pages.calls import PLACEHOLDER, calls
 from services.ingest.pages.reasons import REASONS
-from services.ingest.reception import Call, receive
+from services.ingest.reception import Call, interpret, receive
 from services.ingest.senders import ready_senders
 from shared.db.engine import Engines
 from shared.identity.keys import ApiKey, list_keys
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.front_desk import FrontDesk, front_desk_on
+from tests.senders.folders import TYPES
 from tests.staff import audited
 
 ROOT = Path(__file__).parents[2]
+SENT_BY = [path for path in (ROOT / "tests/senders").iterdir() if not path.name.startswith("_")]
 
 # What the pattern finds beside reasons of what was sent: types, and mistakes in settings.
 NO_REASONS = {
@@ -710,6 +714,34 @@ async def test_trying_leaves_nothing_behind(desk: FrontDesk) -> None:
     assert 'href="#mapping-payload"' in missing.text
     assert "Nothing has come from this source" in said(page)
     assert (await settings_of(desk)).mapping is None
+
+
+@pytest.mark.parametrize("sender", sorted(path.name for path in SENT_BY if path.is_dir()))
+async def test_whatever_a_sender_sends_can_be_tried(desk: FrontDesk, sender: str) -> None:
+    async with desk.browsing("ada") as browser:
+        path = await create(browser, sender=sender)
+        for file in sorted((ROOT / "tests/senders" / sender).iterdir()):
+            if file.suffix not in TYPES:
+                continue
+            sent = {"payload": file.read_text(), "content_type": TYPES[file.suffix]}
+            tried = await send(browser, f"{path}/try", mapping="", **sent)
+
+            assert tried.status_code == 200, file
+            found = [
+                item
+                for item in interpret(
+                    await settings_of(desk),
+                    Call(payload=read_payload(file.read_bytes(), TYPES[file.suffix])),
+                ).items
+                if isinstance(item, Document)
+            ][:10]
+            for item in found:
+                assert f'"external_id": "{item.members["external_id"]}"' in unescape(tried.text)
+            scores = [item.members["score"] for item in found if "score" in item.members]
+            lines = re.findall(
+                r"<code>score</code></dt>\s*<dd>\s*<span dir=\"auto\">(\d+)<", tried.text
+            )
+            assert set(map(str, scores)) <= set(lines), file
 
 
 async def test_a_pasted_payload_leads_to_a_saved_mapping(desk: FrontDesk) -> None:

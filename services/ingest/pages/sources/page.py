@@ -146,11 +146,10 @@ class FieldLine:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerLine:
-    """What a mapping makes of one answer."""
+    """What a mapping makes of one answer, or of one scored question of it."""
 
     became: Became
     findings: Sequence[Finding]
-    fields: Sequence[FieldLine] = field(repr=False)
     document: str = field(repr=False)
 
 
@@ -165,6 +164,8 @@ class Trial:
     answers: Sequence[AnswerLine] = ()
     more: int = 0
     """How many further answers there are."""
+    fields: Sequence[Sequence[FieldLine]] = field(default=(), repr=False)
+    """What every field found, for each of the first answers in the payload."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,11 +61,12 @@ async def tried(
     shown = list(zip(found.items, results, strict=True))[:MOST_EXPLAINED]
     return Trial(
         by=_by(source, found.by, reader),
-        answers=[
-            _answer(item, result, seen[n] if n < len(seen) else (), reader, now=now)
-            for n, (item, result) in enumerate(shown)
-        ],
+        answers=[_answer(item, result, reader, now=now) for item, result in shown],
         more=len(found.items) - len(shown),
+        # What was found comes first; a mapping for any system looks in many places.
+        fields=[
+            [_field(one, reader) for one in sorted(fields, key=_is_nothing)] for fields in seen
+        ],
     )
 
 
@@ -90,15 +91,11 @@ def _by(source: Source, by: str, reader: Reader) -> str:
     return reader.gettext("Recognised as %(sender)s.", sender=name)
 
 
-def _answer(
-    item: Read, result: Result, seen: Sequence[Seen], reader: Reader, *, now: datetime
-) -> AnswerLine:
+def _answer(item: Read, result: Result, reader: Reader, *, now: datetime) -> AnswerLine:
     members = item.members if isinstance(item, Document) else None
     return AnswerLine(
         became=_became(result, reader),
         findings=[] if members is None else _findings(members, now),
-        # What was found comes first; a mapping for any system looks in many places.
-        fields=[_field(one, reader) for one in sorted(seen, key=_is_nothing)],
         document="" if members is None else pretty(members),
     )
 
