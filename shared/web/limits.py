@@ -174,11 +174,10 @@ def _refused_address(scope: Scope) -> Refused | Kind | None:
         return _UNREADABLE_ADDRESS
     if not query:
         return None
-    if b"%" in query:
-        plain = unquote_to_bytes(query)
-        if b"\x00" in plain or not _is_text(plain):
-            return _UNREADABLE_ADDRESS
-    if _KEY in query or not _secret_names(path).isdisjoint(_names(query)):
+    plain = unquote_to_bytes(query)
+    if b"\x00" in plain or not _is_text(plain):
+        return _UNREADABLE_ADDRESS
+    if _KEY in plain or not _secret_names(path).isdisjoint(_names(query)):
         return Unreadable(
             "Never put a key into an address: it ends up in logs. Send it in the header"
             " “Authorization: Bearer …”, and replace the key you have just shown.",

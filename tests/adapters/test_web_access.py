@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
-from shared.identity import groups, keys, people
+from shared.identity import groups, key_texts, keys, people
 from shared.identity.principal import Role, Scope
 from shared.web.sign_in import local_path
 from tests.adapters.web_house import (
@@ -114,6 +117,93 @@ async def test_a_key_may_have_so_many_requests_a_minute(house, client):
     assert (await client.get("/v1/toys", headers=other)).status_code == 200
     house.clock.advance(timedelta(minutes=1))
     assert (await client.get("/v1/toys", headers=one)).status_code == 200
+
+
+@with_settings(rate_per_key=2)
+async def test_every_answer_to_a_limited_key_says_what_is_left(house, client):
+    key = await house.key(Scope.TASKS_READ)
+
+    first = await client.get("/v1/toys", headers=key)
+    house.clock.advance(timedelta(seconds=20))
+    second = await client.get("/v1/toys?limit=0", headers=key)
+    over = await client.get("/v1/toys", headers=key)
+
+    assert first.headers["ratelimit-policy"] == '"key";q=2;w=60'
+    assert first.headers["ratelimit"] == '"key";r=1;t=60'
+    assert (second.status_code, second.headers["ratelimit"]) == (422, '"key";r=0;t=40')
+    is_problem(over, 429, "too-many")
+    assert (over.headers["ratelimit"], over.headers["retry-after"]) == ('"key";r=0;t=40', "40")
+
+
+async def test_nothing_is_said_of_a_limit_that_is_none(house, client):
+    answer = await client.get("/v1/toys", headers=await house.key(Scope.TASKS_READ))
+
+    assert "ratelimit" not in answer.headers
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect what any database is asked."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_wrong_key_is_answered_alike_whatever_is_wrong_with_it(house, client):
+    """One body, and the same questions to the database: neither tells whether it was a key."""
+    day = timedelta(days=1)
+    revoked, ended = await house.key(Scope.TASKS_READ), {}
+    now = house.clock.now()
+    async with house.database.transaction() as tx:
+        (key,) = await keys.list_keys(tx)
+        await keys.revoke_key(tx, key.id, now=now)
+        _, plain = await keys.create_key(
+            tx,
+            source="crm",
+            name="old",
+            scopes=[Scope.TASKS_READ],
+            now=now,
+            expires_at=now + day,
+        )
+        ended["authorization"] = f"Bearer {plain}"
+    house.clock.advance(2 * day)
+    unknown = {"authorization": f"Bearer {key_texts.new_text()}"}
+    malformed = {"authorization": f"Bearer {CANARY}"}
+
+    answers, asked = [], []
+    for shown in (revoked, ended, unknown, malformed):
+        with statements() as seen:
+            answers.append(await client.get("/v1/toys", headers=shown))
+        asked.append(seen)
+
+    bodies = [{**answer.json(), "request_id": ""} for answer in answers]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert bodies == [bodies[0]] * 4
+    assert asked[0] == asked[1] == asked[2] != []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["API_KEY=x", "api-key=x", "x_api_key=x", "Access_Token=x", "Authorization=x", "token=x",
+     "password=x", "secret=x", "a=1&apikey=", "note=cfl_0000", "a=%63fl_0"],
+)  # fmt: skip
+async def test_a_key_is_found_in_the_address_however_it_is_called(house, client, query):
+    answer = await client.get(f"/v1/toys?{query}", headers=await house.key(Scope.TASKS_READ))
+
+    is_problem(answer, 400, "key-in-query")
+
+
+async def test_a_user_and_a_password_have_no_place_in_an_address(client):
+    basic = await client.get("/v1/toys", headers={"authorization": "Basic bWU6c2VjcmV0"})
+    host = await client.get("/v1/toys", headers={"host": f"me:{CANARY}@127.0.0.1"})
+
+    assert "Bearer" in is_problem(basic, 401, "unauthenticated")["detail"]
+    is_problem(host, 400, "unreadable")
 
 
 async def test_a_posting_key_sees_its_own_source_and_an_administrative_one_all(house, client):
