@@ -17,6 +17,7 @@ from typing_extensions import override
 from services.commands.protocol import HEADER_BYTES, Protocol
 from services.composition import ROLES, System, compose
 from shared.errors import Misconfigured
+from shared.faults import fault_point
 from shared.logs import get_logger, set_up
 from shared.settings import Settings
 from shared.tasks import spawn
@@ -95,6 +96,7 @@ async def serve(
         await serving
     finally:
         server.should_exit = True
+        fault_point("serving.stopping")
         await system.supervisor.stop()
         log.info("serving.stopped")
 

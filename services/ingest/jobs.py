@@ -84,6 +84,7 @@ class Upkeep:
             return False
         async with self._database.transaction() as tx:
             announced = await announce_again(tx, now=now)
+            fault_point("responses.announced_again")
         if announced:
             _log.warning("responses.announced_again", count=announced)
         return bool(announced)

@@ -60,6 +60,7 @@ class TimerWorker:
         try:
             async with self._database.transaction() as tx:
                 rung = await ring(tx, timers, now=now)
+                fault_point("timer.ringing")
         except TryLater:
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not silence the others

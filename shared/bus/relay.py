@@ -211,6 +211,7 @@ class Relay:
         async with self._database.transaction() as tx:
             ours = await leases.take(tx, self._name, token=self._token, lasting=LEASE)
         self._leased_at = asked_at if ours else None
+        fault_point("relay.leased")
         return ours
 
     async def _publish(self, rows: Sequence[Row[Any]]) -> _Tally:

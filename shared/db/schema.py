@@ -18,6 +18,7 @@ from sqlalchemy import inspect, text
 
 from shared.db.engine import translated
 from shared.errors import Misconfigured
+from shared.faults import fault_point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +69,7 @@ async def upgrade(engines: Engines) -> tuple[str | None, str]:
     async with translated(), engines.writer.connect() as connection:
         _ = await connection.begin()
         before = await connection.run_sync(run)
+        fault_point("schema.upgraded")
         await connection.commit()
     return before, head()
 

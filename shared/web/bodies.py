@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from shared.errors import TooLarge, Unreadable, UnsupportedType
+from shared.faults import fault_point
 from shared.strict_json import (
     MAX_DEPTH,
     MAX_MEMBERS,
@@ -82,6 +83,7 @@ async def read_body(request: Request, *, limit: int = SINGLE_LIMIT) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
+        fault_point("request.reading")
         size += len(chunk)
         if size > limit:
             _too_large(limit)
