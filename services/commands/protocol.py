@@ -48,7 +48,7 @@ class Protocol(H11Protocol):
     _application: Any = None
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn types it more narrowly
         """Wait for the first request, not for ever."""
         super().connection_made(transport)
         self._watch()

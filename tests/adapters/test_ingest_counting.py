@@ -146,7 +146,7 @@ async def test_a_key_without_the_right_and_a_key_that_ended_are_counted(door: Do
 
 
 async def test_a_key_beyond_its_rate_is_counted(door: Door) -> None:
-    gate: Gate = door.client._transport.app.state.gate  # type: ignore[attr-defined]
+    gate: Gate = door.client._transport.app.state.gate  # type: ignore[attr-defined] # our own transport
     gate.rate = type(gate.wrong)(2)
 
     answers = [await door.post(DETRACTOR) for _ in range(3)]

@@ -54,7 +54,7 @@ async def test_a_key_is_shown_once_and_lets_in(door: Door) -> None:
     assert shown["prefix"] == plain[:12]
     assert shown["state"] == "active"
     assert await post_with(door, plain) == 202
-    await door.client._transport.app.state.gate.keys.settle()  # type: ignore[attr-defined]
+    await door.client._transport.app.state.gate.keys.settle()  # type: ignore[attr-defined] # our own transport
     listed = (await door.get("/v1/keys", source="shop")).json()
     assert listed["data"] == [shown | {"last_used_on": "2026-03-02"}]
     assert plain not in (await door.get("/v1/keys")).text

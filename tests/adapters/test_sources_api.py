@@ -35,7 +35,7 @@ async def door(
     engines: Engines, clock: ManualClock, keyring: Keyring, person_keys: PersonKeys
 ) -> AsyncIterator[Door]:
     async with open_door(engines, clock, keyring, person_keys) as opened:
-        opened.poster = opened.rights  # type: ignore[attr-defined]
+        opened.poster = opened.rights  # type: ignore[attr-defined] # carried along for the tests below
         opened.rights = await opened.key("ops", *(set(Scope) - {Scope.RESPONSES_WRITE}))
         yield opened
 

@@ -31,7 +31,7 @@ _TIME: Final = re.compile(
     r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
 )
 _MONTHS: Final = frozenset(
-    "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
+    "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905 - a line reads better than a list
 )
 _MONTH: Final = re.compile("[A-Za-z]{3,9}")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\.\d{1,6})?")

@@ -93,7 +93,7 @@ class Check:
     path: Expression | None = None
     as_json: bool = False
 
-    def answer(self, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def answer(self, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """Return what is to be answered: text, a JSON value if ``as_json``, or nothing."""
         if self.path is not None:
             return call.find(self.path, call.payload)
