@@ -16,6 +16,7 @@ from services.notify.channels.message import Mail
 from services.notify.channels.webhook import Call, Poster, Rules
 from services.notify.domain.deliveries import Channel, Outcome, Verdict
 from services.notify.domain.mail import Sender
+from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import CreateWebhook, Notify, create_webhook
 from services.notify.jobs import Dispatcher, Pace
 from services.notify.listeners import hear_events
@@ -127,8 +128,11 @@ class House:
             person_keys=self.person_keys,
             mail=mail or self.mail,
             webhooks=webhooks or self.posts,
-            sender=Sender(name="Closed Loop", address="loop@example.org"),
-            public_url=PUBLIC_URL,
+            composer=Composer(
+                sender=Sender(name="Closed Loop", address="loop@example.org"),
+                public_url=PUBLIC_URL,
+                keyring=self.keyring,
+            ),
             pace=Pace(patience=0.05, **pace),
             chance=lambda: MIDDLE,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,12 +18,9 @@ from jinja2 import TemplateError
 
 from services.notify import store
 from services.notify.channels.email import MailChannel
-from services.notify.channels.message import Mail, UnsafeMail, build_mail
-from services.notify.channels.source_texts import render_source
-from services.notify.channels.summaries import render_summary
-from services.notify.channels.texts import render_mail
+from services.notify.channels.message import UnsafeMail
 from services.notify.channels.webhook import Call, Poster, message_id
-from services.notify.domain.alerts import facts_from, with_person
+from services.notify.domain.alerts import with_person
 from services.notify.domain.deliveries import (
     CHANNEL_BACKOFF,
     CONFIGURATION_REST,
@@ -32,8 +29,7 @@ from services.notify.domain.deliveries import (
     Verdict,
     next_step,
 )
-from services.notify.domain.mail import Sender
-from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
+from services.notify.handlers.composing import Composer, person_of
 from services.notify.handlers.readying import Ready, made_ready
 from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
@@ -45,7 +41,7 @@ from shared.faults import fault_point
 from shared.identity.person_keys import PersonKeys
 from shared.ids import new_id
 from shared.logs import get_logger
-from shared.sealing import CannotOpen, Keyring, open_document
+from shared.sealing import Keyring
 from shared.tasks import spawn
 
 _CANNOT_BUILD = (TemplateError, ValueError, TypeError, LookupError, AttributeError)
@@ -83,8 +79,7 @@ class Dispatcher:
         person_keys: PersonKeys,
         mail: MailChannel,
         webhooks: Poster,
-        sender: Sender,
-        public_url: str,
+        composer: Composer,
         pace: Pace | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,8 +89,7 @@ class Dispatcher:
         self._person_keys = person_keys
         self._mail = mail
         self._webhooks = webhooks
-        self._sender = sender
-        self._public_url = public_url
+        self._composer = composer
         self._pace = pace or Pace()
         self._chance = chance
         self._token = new_id("clm")
@@ -298,7 +292,7 @@ class Dispatcher:
         if ready.webhook is not None:
             return await self._webhooks.send(self._call(ready, ready.webhook, at))
         try:
-            mail = self._message(ready, at)
+            mail = self._composer.mail(ready, at)
         except UnsafeMail as unsafe:
             return Outcome(verdict=Verdict.PERMANENT, reason=unsafe.reason)
         except _CANNOT_BUILD as error:
@@ -309,7 +303,7 @@ class Dispatcher:
 
     def _call(self, ready: Ready, webhook: Webhook, at: datetime) -> Call:
         one = ready.delivery
-        person = self._person(ready)
+        person = person_of(ready)
         return Call(
             url=webhook.url,
             body=with_person(one.payload, person) if person is not None else one.payload,
@@ -321,60 +315,6 @@ class Dispatcher:
             ],
             at=at,
         )
-
-    def _message(self, ready: Ready, at: datetime) -> Mail:
-        one = ready.delivery
-        if one.recipient is None:
-            raise UnsafeMail("no_recipient")
-        is_erased = one.sealed_person is not None and ready.person_key is None
-        if ready.summary is not None:
-            rendered = render_summary(
-                one.purpose,
-                ready.summary,
-                language=one.recipient.language,
-                time_zone=one.recipient.time_zone,
-                public_url=self._public_url,
-                now=at,
-            )
-        elif one.purpose in SOURCE_MAIL_KINDS.values():
-            rendered = render_source(
-                one.purpose,
-                source_facts_from(one.payload),
-                language=one.recipient.language,
-                time_zone=one.recipient.time_zone,
-                public_url=self._public_url,
-                now=at,
-            )
-        else:
-            rendered = render_mail(
-                one.purpose,
-                facts_from(one.payload),
-                person=None if is_erased else self._person(ready) or {},
-                language=one.recipient.language,
-                time_zone=one.recipient.time_zone,
-                public_url=self._public_url,
-                now=at,
-            )
-        return build_mail(
-            rendered,
-            delivery_id=one.id,
-            sender=self._sender,
-            recipient=one.recipient.email,
-            date=one.first_tried_at or at,
-            person_ref=one.person_ref,
-            person_key=ready.person_key,
-        )
-
-    def _person(self, ready: Ready) -> Mapping[str, object] | None:
-        """Return the opened personal members; None when there are none, or none any more."""
-        one = ready.delivery
-        if ready.person_key is None or not one.sealed_person or not one.response_id:
-            return None
-        try:
-            return open_document(ready.person_key, one.sealed_person, context=one.response_id)
-        except CannotOpen:
-            _log.warning("delivery.cannot_open", delivery_id=one.id)
-            return None
 
     def _rest_mail(self, outcome: Outcome) -> None:
         """Let all mail rest while the server takes none; each mail keeps its tries."""

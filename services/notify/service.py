@@ -7,6 +7,7 @@ from services.notify.channels.capture import CaptureChannel
 from services.notify.channels.email import MailChannel, SmtpChannel, SmtpServer
 from services.notify.channels.webhook import Rules, WebhookChannel
 from services.notify.domain.mail import Sender, sender_of
+from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
 from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
@@ -35,8 +36,11 @@ def build(kit: Kit) -> Service:
         person_keys=kit.person_keys,
         mail=_mail_channel(kit),
         webhooks=WebhookChannel(rules),
-        sender=_sender(kit.settings.mail_from),
-        public_url=kit.settings.public_url,
+        composer=Composer(
+            sender=_sender(kit.settings.mail_from),
+            public_url=kit.settings.public_url,
+            keyring=kit.keyring,
+        ),
     )
     return Service(
         name="notify",

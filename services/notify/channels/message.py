@@ -30,10 +30,14 @@ class UnsafeMail(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """One mail to one recipient, ready to leave."""
+    """One mail to one recipient, ready to leave.
+
+    ``return_path`` is the envelope's sender; ``sender`` is the header's.
+    """
 
     delivery_id: str
     sender: str
+    return_path: str
     recipient: str = field(repr=False)
     subject: str
     raw: bytes = field(repr=False)
@@ -62,6 +66,7 @@ def build_mail(
     sender: Sender,
     recipient: str,
     date: datetime,
+    return_path: str | None = None,
     person_ref: str | None = None,
     person_key: bytes | None = None,
 ) -> Mail:
@@ -87,6 +92,7 @@ def build_mail(
     return Mail(
         delivery_id=delivery_id,
         sender=sender.address,
+        return_path=plain_address(return_path or sender.address),
         recipient=to,
         subject=header_safe(rendered.subject),
         raw=raw,

@@ -15,6 +15,8 @@ _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NAMED = re.compile(r"([^<>]*)<([^<>]+)>")
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+_MAC_LENGTH = 16
+_LONGEST_NAME = 30
 _REFUSED_CATEGORIES = _INVISIBLE | {"Co", "Cn"}
 
 HEADERS = frozenset(
@@ -36,10 +38,11 @@ HEADERS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who our mails come from."""
+    """Who our mails come from, and the mailbox that takes their bounces if it is another."""
 
     name: str
     address: str
+    bounces_to: str | None = None
 
     @property
     def domain(self) -> str:
@@ -71,6 +74,21 @@ def sender_of(text: str) -> Sender | None:
     if address_problem(address) or header_safe(name) != name:
         return None
     return Sender(name=name, address=address)
+
+
+def return_path(mailbox: str, name: str, mac: str) -> str:
+    """Return an address of ``mailbox`` for one delivery: ``local+name.mac@domain``.
+
+    The keyed digest keeps anybody from making up bounces of deliveries they were not sent.
+    """
+    local, _, domain = mailbox.rpartition("@")
+    return f"{local}+{name}.{mac[:_MAC_LENGTH]}@{domain}"
+
+
+def bounce_mailbox_problem(mailbox: str) -> str | None:
+    """Say why bounces cannot be taken at this mailbox, or None."""
+    sample = return_path(mailbox, "x" * _LONGEST_NAME, "x" * _MAC_LENGTH)
+    return address_problem(mailbox) or address_problem(sample)
 
 
 def header_safe(text: str, *, longest: int = 200) -> str:

@@ -1,0 +1,101 @@
+"""What is sent, made of a claimed delivery: the mail, or the person's words for a webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.notify.channels.message import Mail, UnsafeMail, build_mail
+from services.notify.channels.source_texts import render_source
+from services.notify.channels.summaries import render_summary
+from services.notify.channels.texts import Rendered, render_mail
+from services.notify.domain.alerts import facts_from
+from services.notify.domain.mail import Sender, return_path
+from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
+from services.notify.handlers.readying import Ready
+from services.notify.store import Delivery, Mailbox
+from shared.logs import get_logger
+from shared.sealing import CannotOpen, Keyring, open_document
+
+_log = get_logger(__name__)
+_PURPOSE = "return-path"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composer:
+    """Makes mails: who they come from, where their links lead, where their bounces go."""
+
+    sender: Sender
+    public_url: str
+    keyring: Keyring
+
+    def mail(self, ready: Ready, at: datetime) -> Mail:
+        """Return the mail of a delivery; raise ``UnsafeMail`` where there must be none."""
+        one = ready.delivery
+        if one.recipient is None:
+            raise UnsafeMail("no_recipient")
+        return build_mail(
+            self._rendered(ready, one.recipient, at),
+            delivery_id=one.id,
+            sender=self.sender,
+            recipient=one.recipient.email,
+            return_path=self._return_path(one),
+            date=one.first_tried_at or at,
+            person_ref=one.person_ref,
+            person_key=ready.person_key,
+        )
+
+    def _return_path(self, one: Delivery) -> str:
+        """Return where this mail's bounces go; they can tell which delivery they are about.
+
+        Lower case, because some servers on the way make it so.
+        """
+        mailbox = self.sender.bounces_to
+        if mailbox is None:
+            return self.sender.address
+        name = one.id.lower()
+        return return_path(mailbox, name, self.keyring.mac(_PURPOSE, name))
+
+    def _rendered(self, ready: Ready, box: Mailbox, at: datetime) -> Rendered:
+        one = ready.delivery
+        if ready.summary is not None:
+            return render_summary(
+                one.purpose,
+                ready.summary,
+                language=box.language,
+                time_zone=box.time_zone,
+                public_url=self.public_url,
+                now=at,
+            )
+        if one.purpose in SOURCE_MAIL_KINDS.values():
+            return render_source(
+                one.purpose,
+                source_facts_from(one.payload),
+                language=box.language,
+                time_zone=box.time_zone,
+                public_url=self.public_url,
+                now=at,
+            )
+        is_erased = one.sealed_person is not None and ready.person_key is None
+        return render_mail(
+            one.purpose,
+            facts_from(one.payload),
+            person=None if is_erased else person_of(ready) or {},
+            language=box.language,
+            time_zone=box.time_zone,
+            public_url=self.public_url,
+            now=at,
+        )
+
+
+def person_of(ready: Ready) -> Mapping[str, object] | None:
+    """Return the opened personal members; None when there are none, or none any more."""
+    one = ready.delivery
+    if ready.person_key is None or not one.sealed_person or not one.response_id:
+        return None
+    try:
+        return open_document(ready.person_key, one.sealed_person, context=one.response_id)
+    except CannotOpen:
+        _log.warning("delivery.cannot_open", delivery_id=one.id)
+        return None
