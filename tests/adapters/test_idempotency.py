@@ -205,8 +205,8 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         await scene.send("/v1/touchpoints", {"code": "door"})
         return [template.replace("{code}", "door")] * 2
     if "{source}" in template:
-        key = scene.house.rights["authorization"].removeprefix("Bearer ")
-        return [template.replace("{source}", "crm").replace("{token}", key)] * 2
+        token = scene.house.rights["authorization"].removeprefix("Bearer ")
+        return [template.replace("{source}", "crm").replace("{token}", token)] * 2
     if "{name}" in template:
         return [template.replace("{name}", name) for name in ("crm", "shop")]
     assert "{" not in template, f"say here what stands in {template}"
