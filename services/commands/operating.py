@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, text
 
 from services.commands.output import data_json, rows, say
+from services.commands.starting import (
+    ENOUGH_FREE,
+    require_time,
+    require_whole_mail,
+    warnings,
+)
 from services.composition import compose, open_bus
 from shared.clock import SystemClock
 from shared.db import schema
 from shared.db.base import epoch_now
 from shared.db.engine import Engines, translated
+from shared.db.soundness import require_durable
 from shared.errors import ClosedLoopError, Invalid, Misconfigured
 from shared.events import topics
 from shared.identity.secret import load_secret
@@ -88,7 +95,13 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
         load_secret(settings)
         return "present" + (", a former one too" if settings.secret_previous else "")
 
+    async def mail() -> str:
+        require_whole_mail(settings)
+        kept = settings.smtp_url.get_secret_value() == "capture:"
+        return "kept on the mail page, never sent" if kept else "sent by the server that is set"
+
     await look("secret", secret)
+    await look("mail", mail)
     try:
         engines = Engines.open(settings.database_url, alone=False)
     except Misconfigured as error:
@@ -107,6 +120,9 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
                 detail="a key with every scope is set; revoke it when the real keys exist",
             )
         )
+    findings += [
+        _Finding(what="machine", state="note", detail=unwise) for unwise in warnings(settings)
+    ]
     rows(
         ("what", "state", "detail"),
         [(found.what, found.state, found.detail) for found in findings],
@@ -121,9 +137,11 @@ def _parts(
     async def database() -> str:
         await engines.ping()
         await schema.require_current(engines)
+        await require_durable(engines)
         return f"{engines.dialect}, tables of version {schema.head()}"
 
     async def clock() -> str:
+        require_time(SystemClock())
         return await _compare_clocks(engines)
 
     async def bus() -> str:
@@ -139,7 +157,7 @@ def _parts(
     async def disk() -> str:
         path = settings.sqlite_path
         free = shutil.disk_usage(path.parent if path else ".").free
-        if free < 512_000_000:
+        if free < ENOUGH_FREE:
             message = f"only {free // 1_000_000} MB are free; make room before the disk is full"
             raise Misconfigured(message)
         return f"{free // 1_000_000_000} GB free"

@@ -15,7 +15,9 @@ import uvicorn
 from typing_extensions import override
 
 from services.commands.protocol import HEADER_BYTES, Protocol
+from services.commands.starting import require_fit, require_sound, warnings
 from services.composition import ROLES, System, compose
+from shared.clock import SystemClock
 from shared.errors import Misconfigured
 from shared.faults import fault_point
 from shared.logs import get_logger, set_up
@@ -53,7 +55,11 @@ async def serve_role(role: str, *, host: str | None, port: int | None) -> int:
     if not roles:
         message = f"There is no role {role!r}; --role takes all, {', '.join(ROLES)}."
         raise Misconfigured(message)
+    require_fit(settings, SystemClock())
+    for unwise in warnings(settings):
+        log.warning("start.unwise", about=unwise)
     async with compose(settings, roles=roles) as system:
+        await require_sound(system.engines, system.bus)
         await serve(system)
     return 0
 
