@@ -23,7 +23,6 @@ from services.notify.channels.webhook import Call, Poster, message_id
 from services.notify.domain.alerts import with_person
 from services.notify.domain.deliveries import (
     CHANNEL_BACKOFF,
-    CONFIGURATION_REST,
     SCHEDULES,
     Outcome,
     Verdict,
@@ -45,6 +44,7 @@ from shared.sealing import Keyring
 from shared.tasks import spawn
 
 _CANNOT_BUILD = (TemplateError, ValueError, TypeError, LookupError, AttributeError)
+_CONFIGURATION_REST = timedelta(minutes=10)
 _INSISTENCE = (0.2, 1.0, 2.0, 4.0, 8.0)
 
 _log = get_logger(__name__)
@@ -324,7 +324,7 @@ class Dispatcher:
         if self._mail_rests():
             return
         self._mail_troubles += 1
-        rest = CONFIGURATION_REST
+        rest = _CONFIGURATION_REST
         if outcome.verdict is Verdict.CHANNEL:
             rest = CHANNEL_BACKOFF.wait(self._mail_troubles, self._chance())
         self._mail_rests_until = self._clock.monotonic() + rest.total_seconds()

@@ -75,7 +75,7 @@ def _mail_channel(kit: Kit) -> MailChannel:
     url = kit.settings.smtp_url.get_secret_value()
     if url == "capture:":
         return CaptureChannel(kit.database, keyring=kit.keyring, clock=kit.clock)
-    return SmtpChannel(SmtpServer.read(url))
+    return SmtpChannel(SmtpServer.read(url), name=_sender(kit.settings.mail_from).domain)
 
 
 def _sender(text: str) -> Sender:

@@ -59,7 +59,8 @@ def a_mail(
 
 
 def channel_to(server: MailServer | RawServer) -> SmtpChannel:
-    return SmtpChannel(SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), limits=QUICK)
+    address = SmtpServer.read(f"smtp://127.0.0.1:{server.port}")
+    return SmtpChannel(address, name="example.org", limits=QUICK)
 
 
 async def test_a_mail_arrives_with_its_envelope_its_headers_and_both_parts(
@@ -295,7 +296,9 @@ async def test_a_server_that_never_greets_is_left_alone_in_time() -> None:
     impatient = Limits(connect=0.2, command=0.2, end_of_data=0.2, whole=1)
     async with raw(greeting=b"") as server:
         channel = SmtpChannel(
-            SmtpServer.read(f"smtp://127.0.0.1:{server.port}"), limits=impatient
+            SmtpServer.read(f"smtp://127.0.0.1:{server.port}"),
+            name="example.org",
+            limits=impatient,
         )
         outcome = await channel.send(a_mail())
 
@@ -323,7 +326,7 @@ async def test_a_refused_sender_is_our_setting_not_the_recipients_fault() -> Non
 async def test_a_server_without_tls_never_sees_a_password() -> None:
     async with raw() as server:
         address = SmtpServer.read(f"smtp+starttls://user:secret@127.0.0.1:{server.port}")
-        outcome = await SmtpChannel(address, limits=QUICK).send(a_mail())
+        outcome = await SmtpChannel(address, name="example.org", limits=QUICK).send(a_mail())
 
     assert (outcome.verdict, outcome.reason) == (Verdict.CONFIGURATION, "tls_not_offered")
     assert server.received == []

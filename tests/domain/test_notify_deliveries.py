@@ -20,7 +20,7 @@ from services.notify.domain.deliveries import (
     Verdict,
     next_step,
 )
-from services.notify.domain.verdicts import asked_wait, cleaned, http_outcome, smtp_outcome
+from services.notify.domain.verdicts import asked_wait, cleaned, http_outcome
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MIDDLE = 0.5
@@ -52,7 +52,11 @@ def test_webhooks_are_tried_ten_times_over_about_three_days() -> None:
 def test_mails_are_tried_twelve_times_over_about_three_days() -> None:
     waits = EMAIL_SCHEDULE.waits
 
-    assert len(waits) + 1 == 12
+    assert [wait / timedelta(minutes=1) for wait in waits] == [
+        *(1, 5, 15, 30),
+        *(60 * hours for hours in (1, 2, 4, 8, 12, 24, 24)),
+    ]
+    assert EMAIL_SCHEDULE.spread == 0.2
     assert timedelta(hours=75) < sum(waits, timedelta()) < timedelta(hours=77)
 
 
@@ -73,16 +77,26 @@ def test_passing_trouble_waits_by_the_schedule_and_then_gives_up(verdict: Verdic
     assert steps[9] == GiveUp("tries_used_up")
 
 
-@pytest.mark.parametrize("verdict", [Verdict.CHANNEL, Verdict.CONFIGURATION])
 @pytest.mark.parametrize("troubles", [0, 1, 5, 500])
-def test_trouble_of_the_channel_uses_up_no_try_however_long_it_lasts(
-    verdict: Verdict, troubles: int
-) -> None:
-    step = after(an_outcome(verdict), failures=9, troubles=troubles)
+def test_trouble_of_the_channel_uses_up_no_try_however_long_it_lasts(troubles: int) -> None:
+    step = after(an_outcome(Verdict.CHANNEL), failures=9, troubles=troubles)
 
     assert isinstance(step, RetryAt)
     assert not step.counted
     assert timedelta(seconds=15) <= step.when - NOW <= timedelta(minutes=10)
+
+
+def test_a_setting_that_is_wrong_uses_up_no_try_and_asks_for_no_wait() -> None:
+    step = after(an_outcome(Verdict.CONFIGURATION), failures=9, troubles=500)
+
+    assert step == RetryAt(NOW, counted=False)
+
+
+def test_a_server_that_needs_patience_is_not_asked_before() -> None:
+    patient = an_outcome(Verdict.TRANSIENT, least_wait=timedelta(minutes=5))
+
+    assert after(patient, failures=0) == RetryAt(NOW + timedelta(minutes=5))
+    assert after(patient, failures=2) == RetryAt(NOW + WEBHOOK_SCHEDULE.waits[2])
 
 
 @given(chance=st.floats(0, 1, exclude_max=True), failures=st.integers(0, 8))
@@ -127,38 +141,6 @@ def test_a_body_that_is_too_large_is_tried_three_times_only() -> None:
 
     assert [type(step) for step in steps] == [RetryAt, RetryAt, GiveUp]
     assert steps[2] == GiveUp("http_413")
-
-
-@pytest.mark.parametrize(
-    ("code", "text", "verdict", "reason"),
-    [
-        (250, "2.0.0 queued", Verdict.ACCEPTED, "accepted"),
-        (251, "will forward", Verdict.ACCEPTED, "accepted"),
-        (421, "4.3.2 closing", Verdict.CHANNEL, "mail_server_unavailable"),
-        (454, "4.7.0 TLS not available", Verdict.CHANNEL, "mail_server_unavailable"),
-        (530, "5.7.0 authenticate", Verdict.CONFIGURATION, "mail_server_refuses_us"),
-        (535, "5.7.8 bad password", Verdict.CONFIGURATION, "mail_server_refuses_us"),
-        (538, "5.7.11 encrypt", Verdict.CONFIGURATION, "mail_server_refuses_us"),
-        (450, "4.7.1 greylisted", Verdict.TRANSIENT, "mail_server_said_later"),
-        (451, "4.3.0 later", Verdict.TRANSIENT, "mail_server_said_later"),
-        (452, "4.2.2 full", Verdict.TRANSIENT, "mailbox_full"),
-        (552, "5.2.2 over quota", Verdict.TRANSIENT, "mailbox_full"),
-        (550, "5.1.1 no such user", Verdict.PERMANENT, "address_dead"),
-        (551, "5.1.6 moved", Verdict.PERMANENT, "address_dead"),
-        (553, "5.1.3 bad address", Verdict.PERMANENT, "address_dead"),
-        (550, "5.7.1 blocked", Verdict.PERMANENT, "refused_by_policy"),
-        (554, "5.6.0 content", Verdict.PERMANENT, "refused_by_policy"),
-        (550, "no", Verdict.PERMANENT, "refused"),
-        (552, "5.3.4 too big", Verdict.PERMANENT, "refused"),
-        (554, "5.1.1 odd", Verdict.PERMANENT, "refused"),
-        (99, "??", Verdict.TRANSIENT, "reply_not_understood"),
-        (354, "go ahead", Verdict.TRANSIENT, "reply_not_understood"),
-    ],
-)
-def test_replies_of_mail_servers(code: int, text: str, verdict: Verdict, reason: str) -> None:
-    outcome = smtp_outcome(code, text)
-
-    assert (outcome.verdict, outcome.reason, outcome.code) == (verdict, reason, code)
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,32 @@
 """Mail by SMTP: the only file that speaks it.
 
 One recipient per transaction, so that a reply means one thing. Everything up to the final dot
-may be repeated safely; silence after it is doubt, because the mail may have been taken.
+may be repeated safely; silence after it is doubt, because the mail may have been taken. The
+library opens the line; what is said about a mail is written here, byte for byte, because
+libraries have been found to shorten or split the addresses that they were given.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 from services.notify.channels.message import Mail
 from services.notify.domain.deliveries import Outcome, Verdict
-from services.notify.domain.verdicts import cleaned, smtp_outcome
+from services.notify.domain.mail import address_problem
+from services.notify.domain.replies import Phase, smtp_outcome
 from shared.errors import Misconfigured
 from shared.tasks import spawn
 
 _SCHEMES = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+_YES: Final = range(200, 300)
+_GO_AHEAD: Final = range(354, 355)
 
 
 class MailChannel(Protocol):
@@ -89,32 +95,23 @@ class SmtpChannel:
         self,
         server: SmtpServer,
         *,
+        name: str,
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        """Speak to ``server`` under the domain ``name``.
+
+        Certificates are checked against those that the machine trusts, or ``SSL_CERT_FILE``.
+        """
         self._server = server
+        self._name = name
         self._limits = limits or Limits()
         self._tls = tls or ssl.create_default_context()
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand the mail over and say what came of it."""
-        server, limits = self._server, self._limits
-        client = aiosmtplib.SMTP(
-            hostname=server.host,
-            port=server.port,
-            use_tls=server.scheme == "smtps",
-            start_tls=False,
-            tls_context=self._tls,
-            timeout=limits.command,
-            local_hostname=mail.sender.rpartition("@")[2],
-        )
-        talk = _Talk()
-        try:
-            async with asyncio.timeout(limits.whole):
-                outcome = await self._converse(client, mail, talk)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            client.close()
-            return _failed(talk, error)
+        client, talk = self._client(), _Talk()
+        outcome = await self._within_limits(talk, self._hand_over(client, mail, talk))
         if outcome.verdict is Verdict.ACCEPTED:
             # The mail is theirs: saying goodbye must not delay writing that down.
             _ = spawn(_goodbye(client), name="smtp-quit")
@@ -122,66 +119,109 @@ class SmtpChannel:
             client.close()
         return outcome
 
-    async def _converse(self, client: aiosmtplib.SMTP, mail: Mail, talk: _Talk) -> Outcome:
+    async def try_out(self) -> Outcome:
+        """Connect, encrypt and log in as for a mail, and send none."""
+        client, talk = self._client(), _Talk()
+        outcome = await self._within_limits(talk, self._meet(client, talk))
+        if outcome.verdict is Verdict.ACCEPTED:
+            await _goodbye(client)
+        client.close()
+        return outcome
+
+    def _client(self) -> aiosmtplib.SMTP:
+        server = self._server
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.scheme == "smtps",
+            start_tls=False,
+            tls_context=self._tls,
+            timeout=self._limits.command,
+            local_hostname=self._name,
+        )
+
+    async def _within_limits(self, talk: _Talk, talking: Awaitable[Outcome]) -> Outcome:
+        try:
+            async with asyncio.timeout(self._limits.whole):
+                return await talking
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return _failed(talk, error)
+
+    async def _hand_over(self, client: aiosmtplib.SMTP, mail: Mail, talk: _Talk) -> Outcome:
+        """Send one mail to one recipient; no word of it was not checked before."""
+        for address in (mail.return_path, mail.recipient):
+            if address_problem(address):
+                return Outcome(verdict=Verdict.PERMANENT, reason="address_unusable")
+        await self._meet(client, talk)
+        talk.phase = Phase.SENDER
+        await _asked(client, b"MAIL FROM:<%b>" % mail.return_path.encode("ascii"))
+        talk.phase = Phase.RECIPIENT
+        await _asked(client, b"RCPT TO:<%b>" % mail.recipient.encode("ascii"))
+        talk.phase = Phase.DATA
+        await _asked(client, b"DATA", expecting=_GO_AHEAD)
+        line = client.protocol
+        if line is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        line.write(_stuffed(mail.raw))
+        # From here on the mail may have been taken, whatever is heard or not heard.
+        talk.phase = Phase.MAIL
+        reply = await line.read_response(timeout=self._limits.end_of_data)
+        return smtp_outcome(reply.code, reply.message, talk.phase)
+
+    async def _meet(self, client: aiosmtplib.SMTP, talk: _Talk) -> Outcome:
         await client.connect(timeout=self._limits.connect)
-        talk.phase = "hello"
-        await client.ehlo()
+        talk.phase = Phase.HELLO
+        hello = await client.ehlo()
         if self._server.scheme == "smtp+starttls":
-            talk.phase = "tls"
+            talk.phase = Phase.TLS
             await client.starttls(timeout=self._limits.connect)
-            await client.ehlo()
+            talk.phase = Phase.HELLO
+            hello = await client.ehlo()
         if self._server.user is not None:
-            talk.phase = "login"
-            await client.login(self._server.user, self._server.password or "")
-        talk.phase = "sender"
-        await client.mail(mail.sender)
-        talk.phase = "recipient"
-        await client.rcpt(mail.recipient)
-        talk.phase = "data"
-        reply = await client.data(mail.raw, timeout=self._limits.end_of_data)
-        return smtp_outcome(reply.code, reply.message)
+            talk.phase = Phase.LOGIN
+            hello = await client.login(self._server.user, self._server.password or "")
+        return Outcome(verdict=Verdict.ACCEPTED, reason="accepted", code=hello.code)
 
 
 @dataclass
 class _Talk:
     """How far the conversation came."""
 
-    phase: str = "connect"
+    phase: Phase = Phase.CONNECT
+
+
+async def _asked(client: aiosmtplib.SMTP, command: bytes, *, expecting: range = _YES) -> None:
+    """Send a command, as it stands; raise unless the answer is as expected."""
+    reply = await client.execute_command(command)
+    if reply.code not in expecting:
+        raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
+
+
+def _stuffed(raw: bytes) -> bytes:
+    """Return the mail with its final dot; a line that begins with one gets a second."""
+    lines = raw.removesuffix(b"\r\n").split(b"\r\n")
+    stuffed = [b"." + line if line.startswith(b".") else line for line in lines]
+    return b"\r\n".join([*stuffed, b".", b""])
 
 
 def _failed(talk: _Talk, error: Exception) -> Outcome:
     """Say what a broken conversation means; it depends on how far it came."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return _refused(talk, error.code, error.message)
-    if talk.phase == "data":
-        # Also when the line broke before the dot: better a doubt too many than one too few.
+        return smtp_outcome(error.code, error.message, talk.phase)
+    if talk.phase is Phase.MAIL:
         return Outcome(verdict=Verdict.DOUBT, reason="no_reply_after_the_mail")
-    cause = error.__cause__ or error.__context__ or error
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
         return Outcome(verdict=Verdict.CONFIGURATION, reason="certificate_invalid")
-    is_silence = isinstance(error, OSError)
-    if talk.phase in {"tls", "login"} and not is_silence:
+    if talk.phase in {Phase.TLS, Phase.LOGIN} and not isinstance(error, OSError):
         return Outcome(verdict=Verdict.CONFIGURATION, reason=f"{talk.phase}_not_offered")
     return Outcome(verdict=Verdict.CHANNEL, reason="mail_server_unreachable")
 
 
-def _refused(talk: _Talk, code: int, text: str) -> Outcome:
-    outcome = smtp_outcome(code, text)
-    if talk.phase in {"recipient", "data"} or outcome.verdict in {
-        Verdict.CHANNEL,
-        Verdict.CONFIGURATION,
-    }:
-        return outcome
-    if talk.phase == "sender" and outcome.verdict is Verdict.TRANSIENT:
-        return outcome
-    # What is refused before a recipient was named is refused to all of our mails.
-    is_ours = talk.phase in {"login", "sender", "tls"}
-    return Outcome(
-        verdict=Verdict.CONFIGURATION if is_ours else Verdict.CHANNEL,
-        reason=f"{talk.phase}_refused",
-        code=code,
-        reply=cleaned(text),
-    )
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 async def _goodbye(client: aiosmtplib.SMTP) -> None:

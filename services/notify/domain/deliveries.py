@@ -60,7 +60,8 @@ class Verdict(StrEnum):
 class Outcome:
     """The result of one attempt; ``reason`` is a stable code, ``code`` the other side's own.
 
-    ``asked_wait`` is what the other side asked for; ``tries`` caps the tries for this reason.
+    ``asked_wait`` is what the other side asked for, ``least_wait`` what it needs at least;
+    ``tries`` caps the tries for this reason.
     ``reply`` is cleaned text of the other side, at most 2,000 characters.
     """
 
@@ -69,6 +70,7 @@ class Outcome:
     code: int | None = None
     reply: str = field(default="", repr=False)
     asked_wait: timedelta | None = None
+    least_wait: timedelta | None = None
     tries: int | None = None
 
 
@@ -125,7 +127,6 @@ SCHEDULES: dict[Channel, Schedule] = {
 CHANNEL_BACKOFF = Backoff(first=timedelta(seconds=30), longest=timedelta(minutes=10))
 """How long a channel rests that gets nothing through; the tries of a message stay whole."""
 
-CONFIGURATION_REST = timedelta(minutes=10)
 LONGEST_ASKED_WAIT = timedelta(hours=24)
 
 
@@ -151,14 +152,16 @@ def next_step(  # noqa: PLR0911 - one answer a verdict
         case Verdict.CHANNEL:
             return RetryAt(now + CHANNEL_BACKOFF.wait(troubles + 1, chance), counted=False)
         case Verdict.CONFIGURATION:
-            return RetryAt(now + CONFIGURATION_REST, counted=False)
+            # Due at once: nothing is sent before somebody has mended the setting.
+            return RetryAt(now, counted=False)
         case Verdict.TRANSIENT | Verdict.DOUBT:
             if outcome.tries is not None and failures + 1 >= outcome.tries:
                 return GiveUp(outcome.reason)
             wait = schedule.wait(failures + 1, chance)
             if wait is None:
                 return GiveUp("tries_used_up")
-            return RetryAt(now + _stretched(wait, outcome.asked_wait))
+            least = outcome.least_wait or timedelta(0)
+            return RetryAt(now + max(least, _stretched(wait, outcome.asked_wait)))
 
 
 def _stretched(wait: timedelta, asked: timedelta | None) -> timedelta:
