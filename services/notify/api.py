@@ -5,6 +5,7 @@ A change is answered after its commit. Secrets are shown once, when they are mad
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -12,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.notify import store
+from services.notify.domain.alerts import rfc3339
 from services.notify.domain.deliveries import State
 from services.notify.handlers import endpoints as handlers
 from services.notify.handlers.endpoints import ChangeWebhook, CreateWebhook, Notify
 from services.notify.schemas import (
+    RecoverIn,
+    RotateIn,
     WebhookChange,
     WebhookIn,
     checked_patterns,
@@ -186,33 +190,39 @@ async def post_test(
 @router.post(
     "/v1/webhooks/{webhook_id}/rotate",
     tags=["webhooks"],
-    summary="Make a new secret; the former one signs for 24 more hours",
+    summary="Make a new secret; the former ones sign for a while",
+    openapi_extra=body_of(RotateIn, required=False),
 )
 async def post_rotate(
     request: Request, webhook_id: str, caller: Integrator, once: Once
 ) -> Response:
     """Return the endpoint with its new secret, which is shown this once."""
     notify = resources(request, Notify)
+    posted = await read_as(request, RotateIn) if _has_body(request) else RotateIn()
 
     async def rotate(tx: Transaction) -> Answer:
         webhook, secret = await handlers.rotate_secret(
-            tx, webhook_id, notify=notify, by=caller, now=notify.clock.now()
+            tx,
+            webhook_id,
+            overlap=timedelta(hours=posted.overlap_hours),
+            notify=notify,
+            by=caller,
+            now=notify.clock.now(),
         )
-        tx.after_commit(notify.wake)
         return Answer(body=webhook_out(webhook, secret=secret))
 
-    return await once.act(notify.database, rotate, by=caller)
+    return await once.act(notify.database, rotate, by=caller, meaning=posted)
 
 
 @router.post(
     "/v1/webhooks/{webhook_id}/enable",
     tags=["webhooks"],
-    summary="Switch a webhook on again and send what was held",
+    summary="Switch a webhook on again",
 )
 async def post_enable(
     request: Request, webhook_id: str, caller: Integrator, once: Once
 ) -> Response:
-    """Return the endpoint, enabled."""
+    """Return the endpoint, enabled; what was held is sent by ``recover``."""
     notify = resources(request, Notify)
 
     async def enable(tx: Transaction) -> Answer:
@@ -223,6 +233,44 @@ async def post_enable(
         return Answer(body=webhook_out(webhook))
 
     return await once.act(notify.database, enable, by=caller)
+
+
+@router.post(
+    "/v1/webhooks/{webhook_id}/recover",
+    status_code=202,
+    tags=["webhooks"],
+    summary="Send what was held or failed since a moment, or skip what was held",
+    openapi_extra=body_of(RecoverIn),
+)
+async def post_recover(
+    request: Request, webhook_id: str, caller: Repairer, once: Once
+) -> Response:
+    """Return how many deliveries that were; asking again changes nothing more."""
+    notify = resources(request, Notify)
+    posted = await read_as(request, RecoverIn)
+
+    async def recover(tx: Transaction) -> Answer:
+        count = await handlers.recover(
+            tx,
+            webhook_id,
+            since=posted.since,
+            skip=posted.skip,
+            notify=notify,
+            by=caller,
+            now=notify.clock.now(),
+        )
+        tx.after_commit(notify.wake)
+        return Answer(
+            body={
+                "since": rfc3339(posted.since),
+                "recovered": 0 if posted.skip else count,
+                "skipped": count if posted.skip else 0,
+                "deliveries_url": f"/v1/deliveries?webhook={webhook_id}",
+            },
+            status=202,
+        )
+
+    return await once.act(notify.database, recover, by=caller, meaning=posted)
 
 
 # ---------------------------------------------------------------- deliveries
@@ -317,6 +365,12 @@ async def post_resend(
         return Answer(body=delivery_out(one), status=202)
 
     return await once.act(notify.database, resend, by=caller)
+
+
+def _has_body(request: Request) -> bool:
+    """Tell whether anything is sent along."""
+    stated = request.headers.get("content-length", "0")
+    return stated != "0" or "transfer-encoding" in request.headers
 
 
 def _plain(text: str | None) -> str | None:

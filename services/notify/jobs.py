@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jinja2 import TemplateError
@@ -63,6 +63,8 @@ class Pace:
     claim_limit: int = 256
     patience: float = 1
     """Seconds that a step or a wait lasts when nothing happens."""
+    quick: float = 1
+    """Seconds in which an endpoint answers for which more is claimed than is sent at once."""
 
 
 class Dispatcher:
@@ -95,6 +97,7 @@ class Dispatcher:
         self._token = new_id("clm")
         self._sending: dict[asyncio.Task[None], Delivery] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
+        self._quick: set[str] = set()
         self._woken = asyncio.Event()
         self._prolonged_at = 0.0
         self._mail_rests_until = 0.0
@@ -183,9 +186,16 @@ class Dispatcher:
                 token=self._token,
                 now=now,
                 lasting=pace.lease,
-                per_lane=pace.endpoint_claimed,
+                per_lane=pace.endpoint_at_once,
                 mail_lane=pace.mail_claimed,
-                in_flight=in_flight,
+                in_flight={
+                    **in_flight,
+                    # Room for more than that, where it is earned.
+                    **{
+                        lane: in_flight[lane] + pace.endpoint_at_once - pace.endpoint_claimed
+                        for lane in self._quick
+                    },
+                },
                 limit=room,
                 without=without,
             )
@@ -200,9 +210,34 @@ class Dispatcher:
         return ready
 
     def _most(self, lane: str) -> int:
-        """Return how many deliveries of a lane are claimed at a time."""
+        """Return how many deliveries of a lane are claimed at a time.
+
+        Of an endpoint that takes its time, or is not known yet, no more than are sent at once:
+        many of those must not fill the room that the others need.
+        """
         pace = self._pace
-        return pace.mail_claimed if lane == MAIL_LANE else pace.endpoint_claimed
+        if lane == MAIL_LANE:
+            return pace.mail_claimed
+        return pace.endpoint_claimed if lane in self._quick else pace.endpoint_at_once
+
+    def _claimed_in_vain(self, lane: str) -> bool:
+        """Tell whether what waits for a place of this lane is better let go.
+
+        It was claimed together with one that found the mail server away, or the endpoint slow.
+        """
+        if lane == MAIL_LANE:
+            return self._mail_rests()
+        claimed = sum(one.lane == lane for one in self._sending.values())
+        return lane not in self._quick and claimed > self._most(lane)
+
+    def _learn(self, lane: str, outcome: Outcome, seconds: float) -> None:
+        """Note what an attempt says of its lane."""
+        if lane == MAIL_LANE:
+            self._rest_mail(outcome)
+        elif seconds < self._pace.quick:
+            self._quick.add(lane)
+        else:
+            self._quick.discard(lane)
 
     async def _keep_hold(self) -> None:
         """Prolong the leases of what is still on its way."""
@@ -223,14 +258,16 @@ class Dispatcher:
     async def _deliver(self, ready: Ready) -> None:
         one = ready.delivery
         async with self._place(one.lane):
-            if one.lane == MAIL_LANE and self._mail_rests():
-                # Claimed together with one that found the server away: do not knock again.
+            if self._claimed_in_vain(one.lane):
                 await self._give_back(one)
                 return
+            webhook = await self._as_it_stands(ready.webhook)
+            if webhook is not None and not webhook.is_enabled:
+                await self._give_back(one)  # held when it is claimed again
+                return
             started_at, began = self._clock.now(), self._clock.monotonic()
-            outcome = await self._send(ready, started_at)
-            if one.lane == MAIL_LANE:
-                self._rest_mail(outcome)
+            outcome = await self._send(replace(ready, webhook=webhook), started_at)
+            self._learn(one.lane, outcome, self._clock.monotonic() - began)
             fault_point("delivery.sent")
         now = self._clock.now()
         step = next_step(
@@ -275,6 +312,20 @@ class Dispatcher:
             except TryLater:
                 await asyncio.sleep(pause)
         return await self._settling.submit(done)
+
+    async def _as_it_stands(self, claimed: Webhook | None) -> Webhook | None:
+        """Return the endpoint as it is now: its secret or its state may be another by now.
+
+        Whoever made a new secret may have thrown the former one away already.
+        """
+        if claimed is None:
+            return None
+        try:
+            async with self._database.reading() as view:
+                now = await store.webhook_of(view, claimed.id, self._keyring)
+        except TryLater:
+            return claimed
+        return now or replace(claimed, is_enabled=False)
 
     async def _give_back(self, one: Delivery) -> None:
         async with self._database.transaction() as tx:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.notify.domain.alerts import EVENT_TYPES, pattern_problem, rfc3339
 from services.notify.domain.deliveries import Channel
@@ -18,6 +18,8 @@ Url = Annotated[str, Field(min_length=1, max_length=2_048)]
 Pattern = Annotated[str, Field(min_length=1, max_length=80)]
 Patterns = Annotated[list[Pattern], Field(min_length=1, max_length=20)]
 
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 class WebhookIn(BaseModel):
     """A new endpoint."""
@@ -27,7 +29,7 @@ class WebhookIn(BaseModel):
     url: Url = Field(examples=["https://crm.example.com/hooks/closed-loop"])
     events: Patterns = Field(
         default=["task.*"],
-        description="exact types such as task.opened, or a prefix such as task.*",
+        description="exact types such as task.opened, a prefix such as task.*, or * for all",
     )
     detail: Literal["thin", "full"] = Field(
         default="thin",
@@ -44,8 +46,28 @@ class WebhookChange(BaseModel):
     events: Patterns | None = None
     detail: Literal["thin", "full"] | None = None
     state: Literal["enabled", "disabled"] | None = Field(
-        default=None, description="disabled holds what waits; enabled sends it"
+        default=None, description="disabled holds what waits; recover sends it later"
     )
+
+
+class RotateIn(BaseModel):
+    """How long the former secrets go on signing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    overlap_hours: Annotated[int, Field(ge=0, le=168)] = 24
+
+
+class RecoverIn(BaseModel):
+    """From when on deliveries are to be sent that were held or failed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    since: Annotated[
+        AwareDatetime,
+        Field(strict=False, ge=_FIRST, description="deliveries made at this moment or later"),
+    ]
+    skip: bool = Field(default=False, description="give up what is held instead of sending it")
 
 
 def checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
@@ -55,7 +77,7 @@ def checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
             pointer=f"/events/{place}",
             code=problem,
             detail="no event of this installation has such a type",
-            fix=f"send task.*, or one of {', '.join(EVENT_TYPES)}",
+            fix=f"send * for all, task.*, or one of {', '.join(EVENT_TYPES)}",
         )
         for place, pattern in enumerate(patterns)
         if (problem := pattern_problem(pattern))
@@ -74,6 +96,8 @@ def webhook_out(webhook: Webhook, *, secret: str | None = None) -> dict[str, Any
         "detail": webhook.detail,
         "state": "enabled" if webhook.is_enabled else "disabled",
         "disabled_reason": webhook.disabled_reason,
+        "disabled_at": _moment(webhook.disabled_at),
+        "failing_since": _moment(webhook.health.failing_since),
         "created_at": rfc3339(webhook.created_at),
         "changed_at": rfc3339(webhook.changed_at),
     }

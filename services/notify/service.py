@@ -11,7 +11,7 @@ from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
 from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
-from services.notify.pages import router as pages_router
+from services.notify.pages import ROUTERS
 from services.notify.store import PERSONAL, PLUMBING
 from services.notify.upkeep import Upkeep
 from shared.bus.consumer import Consumer
@@ -44,7 +44,7 @@ def build(kit: Kit) -> Service:
     )
     return Service(
         name="notify",
-        routers=[router, pages_router],
+        routers=[router, *ROUTERS],
         workers=[
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
@@ -58,7 +58,7 @@ def build(kit: Kit) -> Service:
                 keyring=kit.keyring,
             ),
             dispatcher,
-            Upkeep(kit.database, kit.clock, wake=dispatcher.wake),
+            Upkeep(kit.database, kit.clock, keyring=kit.keyring, wake=dispatcher.wake),
         ],
         resources=Notify(
             clock=kit.clock,

@@ -38,6 +38,11 @@ webhooks = Table(
     Column("disabled_reason", String(40)),
     # The secrets that sign, newest first, under a key of the installation.
     Column("sealed_secrets", LargeBinary, nullable=False),
+    # Since when nothing has got through, how often it failed since, and that we said so.
+    Column("failing_since", UtcDateTime),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("warned_at", UtcDateTime),
+    Column("disabled_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(40), nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),

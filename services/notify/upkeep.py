@@ -1,4 +1,4 @@
-"""What notify looks after by itself: alerts that nobody could be told."""
+"""What notify looks after by itself: alerts that nobody could be told, endpoints that fail."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Final
 
 from services.notify import store
 from services.notify.handlers.addressing import tell_unaddressed
+from services.notify.handlers.health import endpoints_in_trouble, look_after_endpoint
 from shared.clock import Clock
 from shared.db.transaction import Database
+from shared.faults import fault_point
 from shared.logs import get_logger
+from shared.sealing import Keyring
 from shared.tasks import Pause
 
 _log = get_logger(__name__)
@@ -17,18 +20,44 @@ _PAUSE: Final = 5.0
 
 
 class Upkeep:
-    """Tells what waited for an address; a ``Worker``."""
+    """Tells what waited for an address, and looks after endpoints; a ``Worker``."""
 
     name = "notify.upkeep"
 
-    def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        keyring: Keyring,
+        wake: Callable[[], None],
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._keyring = keyring
         self._wake = wake
         self._pause = Pause(_PAUSE)
 
     async def step(self) -> bool:
-        """Tell what can be told by now; return whether there may be more."""
+        """Do what there is to do by now; return whether there may be more."""
+        looked_after = await self._look_after_endpoints()
+        return await self._tell_unaddressed() or looked_after
+
+    async def _look_after_endpoints(self) -> bool:
+        """Warn of endpoints that fail, and switch off those that have failed for days."""
+        now = self._clock.now()
+        async with self._database.reading() as view:
+            in_trouble = await endpoints_in_trouble(view, keyring=self._keyring, now=now)
+        for webhook_id in in_trouble:
+            async with self._database.transaction() as tx:
+                await look_after_endpoint(tx, webhook_id, keyring=self._keyring, now=now)
+                tx.after_commit(self._wake)
+            fault_point("notify.endpoint_looked_after")
+        if in_trouble:
+            _log.warning("webhooks.in_trouble", webhook_ids=list(in_trouble))
+        return bool(in_trouble)
+
+    async def _tell_unaddressed(self) -> bool:
         async with self._database.reading() as view:
             if not await store.unaddressed_owners(view):
                 return False

@@ -23,10 +23,13 @@ async def read_as(request: Request, kind: type[M], *, limit: int = SINGLE_LIMIT)
         raise RequestValidationError(found) from None
 
 
-def body_of(kind: type[BaseModel]) -> dict[str, object]:
+def body_of(kind: type[BaseModel], *, required: bool = True) -> dict[str, object]:
     """Return what the description of a route says of a body that ``read_as`` reads."""
     schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
+        "requestBody": {
+            "required": required,
+            "content": {"application/json": {"schema": schema}},
+        }
     }

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from services.notify.api import router
 from services.notify.channels.capture import CaptureChannel
 from services.notify.handlers.endpoints import Notify
-from services.notify.pages import router as pages
+from services.notify.pages import ROUTERS
 from services.notify.tables import webhooks
 from shared.db.transaction import Database
 from shared.events.loop import TaskOverdue
@@ -113,7 +113,9 @@ async def api(
             person_keys=person_keys,
         ),
         services=[
-            Service(name="notify", routers=[router, pages], workers=[], resources=house.notify)
+            Service(
+                name="notify", routers=[router, *ROUTERS], workers=[], resources=house.notify
+            )
         ],
     )
     assert isinstance(house.notify, Notify)
@@ -145,6 +147,8 @@ async def test_a_webhook_shows_its_secret_once_and_is_called_from_then_on(api: A
         "detail": "thin",
         "state": "enabled",
         "disabled_reason": None,
+        "disabled_at": None,
+        "failing_since": None,
         "created_at": "2026-03-02T09:00:00Z",
         "changed_at": "2026-03-02T09:00:00Z",
     }
@@ -328,6 +332,7 @@ async def test_the_same_request_again_makes_no_second_webhook(api: Api) -> None:
         ("POST", "/v1/webhooks/whk_1/test", Scope.WEBHOOKS),
         ("POST", "/v1/webhooks/whk_1/rotate", Scope.WEBHOOKS),
         ("POST", "/v1/webhooks/whk_1/enable", Scope.WEBHOOKS),
+        ("POST", "/v1/webhooks/whk_1/recover", Scope.DELIVERIES_WRITE),
         ("GET", "/v1/deliveries", Scope.DELIVERIES_READ),
         ("GET", "/v1/deliveries/dlv_1", Scope.DELIVERIES_READ),
         ("POST", "/v1/deliveries/dlv_1/resend", Scope.DELIVERIES_WRITE),

@@ -16,7 +16,7 @@ from jinja2 import Environment, meta, nodes
 from services.ingest.pages import keys, sources
 from services.loop.pages import queue, scores, settings, task, themes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
-from services.notify import pages as mail
+from services.notify.pages import mail
 from shared.i18n import LANGUAGES, translations
 from shared.web import error_page, sign_in
 
@@ -26,7 +26,7 @@ FOLDERS = (
     ROOT / "shared/web/templates",
     ROOT / "services/ingest/pages/templates",
     ROOT / "services/loop/pages/templates",
-    ROOT / "services/notify/templates/pages",
+    ROOT / "services/notify/pages/templates",
 )
 TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.html")}
 CONTEXTS: dict[str, Any] = {

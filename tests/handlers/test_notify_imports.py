@@ -416,7 +416,7 @@ async def test_without_an_address_it_gathers_on_and_goes_out_to_everybody_once_t
         for member in members:
             await add_member(tx, CARE, member, now=house.clock.now())
 
-    upkeep = Upkeep(house.database, house.clock, wake=lambda: None)
+    upkeep = Upkeep(house.database, house.clock, keyring=house.keyring, wake=lambda: None)
     assert await upkeep.step()
     assert not await upkeep.step()
     await house.dispatch()

@@ -39,7 +39,8 @@ class Deserted(House):
             await update_team(tx, CARE, email=email, now=self.clock.now())
 
     async def looks_after(self) -> bool:
-        return await Upkeep(self.database, self.clock, wake=lambda: None).step()
+        upkeep = Upkeep(self.database, self.clock, keyring=self.keyring, wake=lambda: None)
+        return await upkeep.step()
 
     async def mails(self) -> list[Delivery]:
         return list(await self.deliveries(Channel.EMAIL))

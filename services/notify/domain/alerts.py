@@ -30,6 +30,9 @@ EVENT_TYPES = (
 )
 """What a webhook may ask for."""
 
+EVERYTHING = "*"
+"""The pattern that takes in every type, also those to come."""
+
 MAIL_KINDS: Mapping[str, str] = {
     "task.opened": "task_opened",
     "task.due-soon": "task_due_soon",
@@ -104,9 +107,11 @@ def public_type(event_type: str) -> str:
 
 
 def is_wanted(event_type: str, patterns: Sequence[str]) -> bool:
-    """Tell whether any pattern (exact, or a prefix with ``.*``) takes in this type."""
+    """Tell whether a pattern takes in this type: exact, a prefix with ``.*``, or ``*``."""
     return any(
-        event_type.startswith(pattern[:-1]) if pattern.endswith(".*") else event_type == pattern
+        event_type.startswith(pattern[:-1])
+        if pattern == EVERYTHING or pattern.endswith(".*")
+        else event_type == pattern
         for pattern in patterns
     )
 

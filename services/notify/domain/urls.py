@@ -154,3 +154,8 @@ def _host_problem(host: str, *, inner_names: bool) -> UrlRefused | None:
     elif len(labels) < 2:
         problem = UrlRefused(code="single_label", fix="use the host's full name")
     return problem
+
+
+def host_of(url: str) -> str:
+    """Return the host that a URL of ours names: what may be said of it to everybody."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0]

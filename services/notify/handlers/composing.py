@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.notify.channels.endpoint_texts import render_endpoint
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
 from services.notify.domain.alerts import facts_from
+from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS, endpoint_facts_from
 from services.notify.domain.mail import Sender, return_path
 from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
 from services.notify.handlers.readying import Ready
@@ -72,6 +74,15 @@ class Composer:
             return render_source(
                 one.purpose,
                 source_facts_from(one.payload),
+                language=box.language,
+                time_zone=box.time_zone,
+                public_url=self.public_url,
+                now=at,
+            )
+        if one.purpose in ENDPOINT_MAIL_KINDS.values():
+            return render_endpoint(
+                one.purpose,
+                endpoint_facts_from(one.payload),
                 language=box.language,
                 time_zone=box.time_zone,
                 public_url=self.public_url,

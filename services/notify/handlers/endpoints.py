@@ -12,10 +12,11 @@ from services.notify import store
 from services.notify.channels.webhook import Rules
 from services.notify.domain.alerts import ping_body
 from services.notify.domain.deliveries import Channel
+from services.notify.domain.endpoints import HELD, SWITCHED_OFF, Health
 from services.notify.store import Delivery, Detail, NewDelivery, Secret, Webhook
 from shared.clock import Clock
 from shared.db.transaction import Database, Reading, Transaction
-from shared.errors import Conflict, Finding, Invalid, NotFound
+from shared.errors import Conflict, Finding, Invalid, NotFound, Stale
 from shared.identity import audit
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
@@ -24,6 +25,7 @@ from shared.sealing import Keyring
 
 ROTATION_GRACE = timedelta(hours=24)
 MOST_FORMER_SECRETS = 10
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ async def change_webhook(
     by: Principal,
     now: datetime,
 ) -> Webhook:
-    """Change an endpoint; switching it off holds what waits, switching it on releases it."""
+    """Change an endpoint; switching it off holds what waits. ``recover`` sends it later."""
     webhook = await _wanted(tx, command.webhook_id, notify, locked=True)
     if command.url is not None:
         _check_url(command.url, notify.rules)
@@ -108,9 +110,17 @@ async def change_webhook(
         detail=command.detail or webhook.detail,
         changed_at=now,
     )
-    if command.is_enabled is not None and command.is_enabled is not webhook.is_enabled:
-        changed = await switched(
-            tx, changed, on=command.is_enabled, reason="switched_off", now=now
+    if changed.url != webhook.url:
+        changed = replace(changed, health=Health())  # another receiver begins anew
+    if command.is_enabled is False and webhook.is_enabled:
+        changed = await switched_off(tx, changed, reason=SWITCHED_OFF, now=now)
+    elif command.is_enabled and not webhook.is_enabled:
+        changed = replace(
+            changed,
+            is_enabled=True,
+            disabled_reason=None,
+            disabled_at=None,
+            health=Health(),
         )
     await store.save_webhook(tx, changed, notify.keyring)
     names = sorted(
@@ -134,30 +144,48 @@ async def delete_webhook(
 
 
 async def rotate_secret(
-    tx: Transaction, webhook_id: str, *, notify: Notify, by: Principal, now: datetime
+    tx: Transaction,
+    webhook_id: str,
+    *,
+    overlap: timedelta = ROTATION_GRACE,
+    notify: Notify,
+    by: Principal,
+    now: datetime,
+    expected: datetime | None = None,
 ) -> tuple[Webhook, str]:
-    """Give an endpoint a new secret; the former one signs as well for 24 hours."""
+    """Give an endpoint a new secret; the former ones sign as well, none longer than this.
+
+    With ``expected`` it is refused when the endpoint was changed since then. None of the former
+    ones is dropped before its time: a receiver that still holds it would refuse us.
+    """
     webhook = await _wanted(tx, webhook_id, notify, locked=True)
+    if expected is not None and webhook.changed_at != expected:
+        raise Stale("The webhook was changed meanwhile. Read it again.")
     secret = _new_secret()
+    ends = now + overlap
     former = [
-        one if one.until else replace(one, until=now + ROTATION_GRACE)
+        replace(one, until=ends if one.until is None else min(one.until, ends))
         for one in webhook.secrets
-        if one.until is None or one.until > now
     ]
-    changed = replace(
-        webhook,
-        secrets=(Secret(value=secret), *former[:MOST_FORMER_SECRETS]),
-        changed_at=now,
-    )
+    former = [one for one in former if one.until and one.until > now]
+    if len(former) > MOST_FORMER_SECRETS:
+        raise Conflict(
+            f"{MOST_FORMER_SECRETS} former secrets still sign. Wait until one has ended, or"
+            " send overlap_hours 0 to end all of them at once.",
+            slug="too-many-secrets",
+            extra={"state": "rotated", "allowed_by": "wait"},
+        )
+    changed = replace(webhook, secrets=(Secret(value=secret), *former), changed_at=now)
     await store.save_webhook(tx, changed, notify.keyring)
-    await audit.record(tx, by, "webhook.rotated", webhook_id, now=now)
+    hours = {"overlap_hours": round(overlap / timedelta(hours=1))}
+    await audit.record(tx, by, "webhook.rotated", webhook_id, hours, now=now)
     return changed, secret
 
 
 async def enable_webhook(
     tx: Transaction, webhook_id: str, *, notify: Notify, by: Principal, now: datetime
 ) -> Webhook:
-    """Switch an endpoint on again and send what was held for it. Again is no change."""
+    """Switch an endpoint on again; what was held waits for ``recover``. Again is no change."""
     return await change_webhook(
         tx,
         ChangeWebhook(webhook_id=webhook_id, is_enabled=True),
@@ -169,13 +197,7 @@ async def enable_webhook(
 
 async def send_test(tx: Transaction, webhook_id: str, *, notify: Notify, now: datetime) -> str:
     """Send a test event to an enabled endpoint; return the delivery's id."""
-    webhook = await _wanted(tx, webhook_id, notify)
-    if not webhook.is_enabled:
-        raise Conflict(
-            "This webhook is switched off. Enable it first.",
-            slug="webhook-disabled",
-            extra={"state": "disabled", "allowed_by": "enable"},
-        )
+    _refuse_if_off(await _wanted(tx, webhook_id, notify))
     event_id = new_id("evt")
     test = NewDelivery(
         event_id=event_id,
@@ -187,6 +209,46 @@ async def send_test(tx: Transaction, webhook_id: str, *, notify: Notify, now: da
     )
     (delivery_id,) = await store.add_deliveries(tx, [test], now=now)
     return delivery_id
+
+
+async def recover(
+    tx: Transaction,
+    webhook_id: str,
+    *,
+    since: datetime,
+    skip: bool,
+    notify: Notify,
+    by: Principal,
+    now: datetime,
+) -> int:
+    """Send what was held for an endpoint or failed since then; return how many.
+
+    With ``skip`` give up what is held instead. What is on its way or has arrived is left alone,
+    so that asking twice changes nothing.
+    """
+    webhook = await _wanted(tx, webhook_id, notify, locked=True)
+    if since > now:
+        raise Invalid(
+            "Nothing can be recovered from a time to come.",
+            [
+                Finding(
+                    pointer="/since",
+                    code="in_future",
+                    detail="lies in the future",
+                    fix="send the moment from which on deliveries are to be sent again",
+                )
+            ],
+        )
+    if skip:
+        count = await store.skip_lane(tx, webhook_id, since=since, reason=SKIPPED, now=now)
+    else:
+        _refuse_if_off(webhook)
+        count = await store.recover_lane(tx, webhook_id, since=since, now=now)
+    if count:
+        did = "webhook.skipped" if skip else "webhook.recovered"
+        detail = {"since": since.isoformat(), "deliveries": count}
+        await audit.record(tx, by, did, webhook_id, detail, now=now)
+    return count
 
 
 async def resend(
@@ -236,15 +298,21 @@ async def _wanted(
     return webhook
 
 
-async def switched(
-    tx: Transaction, webhook: Webhook, *, on: bool, reason: str, now: datetime
+async def switched_off(
+    tx: Transaction, webhook: Webhook, *, reason: str, now: datetime
 ) -> Webhook:
-    """Return the endpoint on or off, after releasing or holding what waits for it."""
-    if on:
-        await store.release_lane(tx, webhook.id, now=now)
-        return replace(webhook, is_enabled=True, disabled_reason=None)
-    await store.hold_lane(tx, webhook.id, reason="endpoint_disabled", now=now)
-    return replace(webhook, is_enabled=False, disabled_reason=reason)
+    """Return the endpoint switched off, after holding what waits for it."""
+    await store.hold_lane(tx, webhook.id, reason=HELD, now=now)
+    return replace(webhook, is_enabled=False, disabled_reason=reason, disabled_at=now)
+
+
+def _refuse_if_off(webhook: Webhook) -> None:
+    if not webhook.is_enabled:
+        raise Conflict(
+            "This webhook is switched off. Enable it first.",
+            slug="webhook-disabled",
+            extra={"state": "disabled", "allowed_by": "enable"},
+        )
 
 
 def _check_url(url: str, rules: Rules) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from services.notify import store
 from services.notify.domain.alerts import SUMMARY_KINDS, facts_from
 from services.notify.domain.deliveries import TASK_DONE, Channel
+from services.notify.domain.endpoints import HELD
 from services.notify.domain.gathering import Summary
 from services.notify.store import Delivery, Webhook
 from shared.db.transaction import Transaction
@@ -52,7 +53,7 @@ async def made_ready(
     for one in claimed:
         webhook = endpoints.get(one.target)
         if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
-            reason = "endpoint_disabled" if webhook else "endpoint_deleted"
+            reason = HELD if webhook else "endpoint_deleted"
             await store.hold_claimed(tx, one, reason=reason, now=now)
             continue
         lines = gathered.get(one.id)

@@ -1,17 +1,17 @@
-"""What follows an attempt: rows, announcements, and an endpoint that asks for silence."""
+"""What follows an attempt: rows, announcements, and how its endpoint does."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.notify import store
-from services.notify.domain.deliveries import GiveUp, RetryAt, Sent, Verdict
-from services.notify.handlers.endpoints import switched
+from services.notify.domain.deliveries import Channel, GiveUp, RetryAt, Sent, Verdict
+from services.notify.domain.endpoints import RECEIVER_GONE
+from services.notify.handlers.health import disable
 from shared.db.transaction import Transaction
 from shared.events.notify import AlertDelivered, AlertUndeliverable
-from shared.identity import audit
 from shared.logs import correlation_id
 from shared.sealing import Keyring
 
@@ -25,6 +25,7 @@ async def settle(
     changed.
     """
     ours = await store.settle(tx, group, now=now)
+    await _note_health(tx, [each for each in group if each.delivery.id in ours], now=now)
     for done in group:
         if done.delivery.id not in ours:
             continue
@@ -33,21 +34,20 @@ async def settle(
         _announce(tx, done, now=now)
         correlation_id.reset(before)
         if done.outcome.verdict is Verdict.GONE:
-            await _fall_silent(tx, done.delivery.target, keyring=keyring, now=now)
+            await disable(
+                tx, done.delivery.target, reason=RECEIVER_GONE, keyring=keyring, now=now
+            )
     return [done.delivery.id in ours for done in group]
 
 
-async def _fall_silent(
-    tx: Transaction, webhook_id: str, *, keyring: Keyring, now: datetime
+async def _note_health(
+    tx: Transaction, settled: Sequence[store.Settlement], *, now: datetime
 ) -> None:
-    """Switch an endpoint off that said it is gone; what waits for it is held."""
-    webhook = await store.webhook_of(tx, webhook_id, keyring, locked=True)
-    if webhook is None or not webhook.is_enabled:
-        return
-    off = await switched(tx, webhook, on=False, reason="receiver_gone", now=now)
-    await store.save_webhook(tx, replace(off, changed_at=now), keyring)
-    reason = {"reason": "receiver_gone"}
-    await audit.record(tx, audit.SYSTEM, "webhook.disabled", webhook_id, reason, now=now)
+    """Note what this says of the endpoints: one success makes good for what failed before."""
+    calls = [each for each in settled if each.delivery.channel is Channel.WEBHOOK]
+    well = {each.delivery.target for each in calls if isinstance(each.step, Sent)}
+    failed = Counter(each.delivery.target for each in calls if each.delivery.target not in well)
+    await store.note_health(tx, well=sorted(well), failed=failed, now=now)
 
 
 def _announce(tx: Transaction, done: store.Settlement, *, now: datetime) -> None:

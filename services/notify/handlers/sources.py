@@ -30,7 +30,7 @@ async def tell_of_sources(
     tx: Transaction, events: Sequence[SourceFacts], *, public_url: str, now: datetime
 ) -> int:
     """Make one delivery per event and keeper or endpoint; return how many were asked for."""
-    endpoints = await store.enabled_webhooks(tx)
+    endpoints = await store.listeners(tx, now=now)
     keepers = await recipients_with(tx, _TOLD)
     fresh: list[NewDelivery] = []
     for one in events:
@@ -56,13 +56,14 @@ async def tell_of_sources(
                 event_id=one.event_id,
                 event_type=one.type,
                 channel=Channel.WEBHOOK,
-                target=webhook_id,
+                target=each.id,
                 purpose="event",
                 payload=source_body(one, public_url=public_url),
                 correlation_id=one.correlation_id,
+                withheld=each.withheld,
             )
-            for webhook_id, patterns, _ in endpoints
-            if is_wanted(one.type, patterns)
+            for each in endpoints
+            if is_wanted(one.type, each.events)
         ]
     await store.add_deliveries(tx, fresh, now=now)
     fault_point("notify.source_told")

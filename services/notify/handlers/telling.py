@@ -16,7 +16,7 @@ from services.notify.domain.alerts import (
 from services.notify.domain.deliveries import Channel
 from services.notify.handlers.addressing import mailbox_of
 from services.notify.handlers.gathering import Addition, gather
-from services.notify.store import Detail, Mailbox, NewDelivery
+from services.notify.store import Listener, Mailbox, NewDelivery
 from shared.db.transaction import Transaction
 from shared.faults import fault_point
 from shared.identity.owners import Recipient, addresses_of
@@ -34,7 +34,7 @@ async def tell(
     can. Mails about tasks of an import are gathered. Which tasks are done is noted, so that
     mails about them which still wait are held when their turn comes.
     """
-    endpoints = await store.enabled_webhooks(tx)
+    endpoints = await store.listeners(tx, now=now)
     owners = {
         (one.owner_id, one.owner_kind): await addresses_of(
             tx, one.owner_id, "person" if one.owner_kind == "person" else "team"
@@ -104,15 +104,11 @@ def _mails(one: TaskFacts, told: _Told) -> Sequence[NewDelivery]:
 
 def _posts(
     one: TaskFacts,
-    endpoints: Sequence[tuple[str, tuple[str, ...], Detail]],
+    endpoints: Sequence[Listener],
     *,
     public_url: str,
 ) -> Sequence[NewDelivery]:
-    wanting = [
-        (webhook_id, detail)
-        for webhook_id, patterns, detail in endpoints
-        if is_wanted(one.type, patterns)
-    ]
+    wanting = [each for each in endpoints if is_wanted(one.type, each.events)]
     if not wanting:
         return []
     body = webhook_body(one, public_url=public_url)
@@ -121,7 +117,7 @@ def _posts(
             event_id=one.event_id,
             event_type=one.type,
             channel=Channel.WEBHOOK,
-            target=webhook_id,
+            target=each.id,
             purpose="event",
             payload=body,
             task_id=one.task_id,
@@ -129,9 +125,10 @@ def _posts(
             import_id=one.import_id,
             correlation_id=one.correlation_id,
             person_ref=one.person_ref,
-            sealed_person=one.person if detail == "full" else None,
+            sealed_person=one.person if each.detail == "full" else None,
+            withheld=each.withheld,
         )
-        for webhook_id, detail in wanting
+        for each in wanting
     ]
 
 

@@ -96,6 +96,8 @@ class NewDelivery:
     import_id: str | None = None
     gathering: str | None = None
     due_at: datetime | None = None
+    withheld: str | None = None
+    """Why it is held from its first moment on, although it could be sent."""
 
     @property
     def is_held(self) -> bool:
@@ -121,6 +123,7 @@ async def add_deliveries(
 
 def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
     box = one.recipient
+    held = one.withheld or (NOBODY_TO_TELL if one.is_held else None)
     return {
         "id": new_id("dlv"),
         "event_id": one.event_id,
@@ -139,14 +142,14 @@ def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
         "sealed_person": one.sealed_person,
         "recipient": box
         and {"email": box.email, "language": box.language, "time_zone": box.time_zone},
-        "state": (State.HELD if one.is_held else State.DUE).value,
-        "reason": NOBODY_TO_TELL if one.is_held else None,
+        "state": (State.HELD if held else State.DUE).value,
+        "reason": held,
         "attempts": 0,
         "failures": 0,
         "in_doubt": False,
         "created_at": now,
-        "next_attempt_at": None if one.is_held else one.due_at or now,
-        "settled_at": now if one.is_held else None,
+        "next_attempt_at": None if held else one.due_at or now,
+        "settled_at": now if held else None,
     }
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, and_, delete, func, or_, select, update
 
+from services.notify.domain.endpoints import BY_ITSELF, HELD, HELD_FOR, Health
 from services.notify.tables import webhooks
 from shared.db.transaction import Reading, Transaction
 from shared.sealing import Keyring
@@ -41,6 +42,18 @@ class Webhook:
     created_at: datetime
     created_by: str
     changed_at: datetime
+    disabled_at: datetime | None = None
+    health: Health = field(default_factory=Health)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """What a fan-out needs of an endpoint; ``withheld`` is why its deliveries are held."""
+
+    id: str
+    events: tuple[str, ...]
+    detail: Detail
+    withheld: str | None
 
 
 async def add_webhook(tx: Transaction, webhook: Webhook, keyring: Keyring) -> None:
@@ -98,16 +111,69 @@ async def webhooks_by_id(
     return {row.id: _webhook(row, keyring) for row in rows}
 
 
-async def enabled_webhooks(
-    view: Reading,
-) -> Sequence[tuple[str, tuple[str, ...], Detail]]:
-    """Return id, patterns and detail of every enabled webhook: what a fan-out needs."""
+async def listeners(view: Reading, *, now: datetime) -> Sequence[Listener]:
+    """Return the endpoints that events are kept for: enabled, or switched off by themselves.
+
+    Whoever switched one off wants nothing; one that failed for days is owed what happens
+    meanwhile, for as long as that is kept.
+    """
     rows = await view.all(
-        select(webhooks.c.id, webhooks.c.events, webhooks.c.detail).where(
-            webhooks.c.state == "enabled"
+        select(webhooks.c.id, webhooks.c.events, webhooks.c.detail, webhooks.c.state).where(
+            or_(
+                webhooks.c.state == "enabled",
+                and_(
+                    webhooks.c.disabled_reason.in_(BY_ITSELF),
+                    webhooks.c.disabled_at > now - HELD_FOR,
+                ),
+            )
         )
     )
-    return [(row.id, tuple(row.events), row.detail) for row in rows]
+    return [
+        Listener(
+            id=row.id,
+            events=tuple(row.events),
+            detail=row.detail,
+            withheld=None if row.state == "enabled" else HELD,
+        )
+        for row in rows
+    ]
+
+
+async def note_health(
+    tx: Transaction, *, well: Sequence[str], failed: Mapping[str, int], now: datetime
+) -> None:
+    """Note which endpoints took something and how often others failed; those that are on."""
+    if well:
+        await tx.execute(
+            update(webhooks)
+            .where(
+                webhooks.c.id.in_(well),
+                webhooks.c.failing_since.is_not(None),
+                webhooks.c.state == "enabled",
+            )
+            .values(failing_since=None, failures=0, warned_at=None)
+        )
+    for webhook_id, count in sorted(failed.items()):
+        await tx.execute(
+            update(webhooks)
+            .where(webhooks.c.id == webhook_id, webhooks.c.state == "enabled")
+            .values(
+                failing_since=func.coalesce(webhooks.c.failing_since, now),
+                failures=webhooks.c.failures + count,
+            )
+        )
+
+
+async def failing_webhooks(
+    view: Reading, keyring: Keyring, *, since: datetime
+) -> Sequence[Webhook]:
+    """Return the enabled endpoints through which nothing has got since then or earlier."""
+    rows = await view.all(
+        select(webhooks)
+        .where(webhooks.c.state == "enabled", webhooks.c.failing_since <= since)
+        .order_by(webhooks.c.id)
+    )
+    return [_webhook(row, keyring) for row in rows]
 
 
 def _webhook_values(webhook: Webhook, keyring: Keyring) -> dict[str, Any]:
@@ -125,6 +191,10 @@ def _webhook_values(webhook: Webhook, keyring: Keyring) -> dict[str, Any]:
             _SECRETS, json.dumps(secrets).encode(), context=webhook.id
         ),
         "changed_at": webhook.changed_at,
+        "disabled_at": webhook.disabled_at,
+        "failing_since": webhook.health.failing_since,
+        "failures": webhook.health.failures,
+        "warned_at": webhook.health.warned_at,
     }
 
 
@@ -147,4 +217,10 @@ def _webhook(row: Row[Any], keyring: Keyring) -> Webhook:
         created_at=row.created_at,
         created_by=row.created_by,
         changed_at=row.changed_at,
+        disabled_at=row.disabled_at,
+        health=Health(
+            failing_since=row.failing_since,
+            failures=row.failures,
+            warned_at=row.warned_at,
+        ),
     )

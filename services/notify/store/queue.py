@@ -303,12 +303,34 @@ async def hold_lane(tx: Transaction, webhook_id: str, *, reason: str, now: datet
     return result.rowcount
 
 
-async def release_lane(tx: Transaction, webhook_id: str, *, now: datetime) -> int:
-    """Make everything due again that was held while an endpoint was off."""
+async def recover_lane(
+    tx: Transaction, webhook_id: str, *, since: datetime, now: datetime
+) -> int:
+    """Send what was held for an endpoint or failed since then, with all its tries."""
     result = await tx.execute(
         update(deliveries)
-        .where(deliveries.c.lane == webhook_id, deliveries.c.state == State.HELD)
-        .values(state=State.DUE, reason=None, settled_at=None, next_attempt_at=now)
+        .where(
+            deliveries.c.target == webhook_id,
+            deliveries.c.state.in_([State.HELD, State.FAILED]),
+            deliveries.c.created_at >= since,
+        )
+        .values(state=State.DUE, reason=None, settled_at=None, failures=0, next_attempt_at=now)
+    )
+    return result.rowcount
+
+
+async def skip_lane(
+    tx: Transaction, webhook_id: str, *, since: datetime, reason: str, now: datetime
+) -> int:
+    """Give up what is held for an endpoint since then; it stays as history."""
+    result = await tx.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.target == webhook_id,
+            deliveries.c.state == State.HELD,
+            deliveries.c.created_at >= since,
+        )
+        .values(state=State.FAILED, reason=reason, settled_at=now)
     )
     return result.rowcount
 

@@ -21,16 +21,15 @@ from starlette.responses import HTMLResponse, Response
 from services.notify import store
 from services.notify.channels.capture import opened
 from services.notify.handlers.endpoints import Notify
+from services.notify.pages.site import pages
 from services.notify.store import CapturedMail
 from shared.errors import NotFound
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources, web
 from shared.web.auth import requires_page
 from shared.web.paging import Paged, encode_cursor
-from shared.web.templating import Pages
 
 router = APIRouter(include_in_schema=False)
-pages = Pages("services.notify", "templates/pages")
 
 Reader = Annotated[Principal, Depends(requires_page(Scope.MAIL_READ))]
 
