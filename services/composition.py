@@ -51,11 +51,12 @@ from shared.bus.consumer import Consumer
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.housekeeping import Housekeeping
 from shared.bus.kafka import KafkaBus
+from shared.bus.relay import Relay
 from shared.clock import Clock, SystemClock
 from shared.db import leases, schema
 from shared.db.engine import Engines
 from shared.db.transaction import Database
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, TryLater
 from shared.events import topics
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
@@ -115,6 +116,10 @@ __all__ = [
     "starter_taxonomy",
 ]
 
+# From here on what waits for the bus is worth a word although the bus answers.
+_MANY = 10_000
+_LONG = 60.0
+
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -171,6 +176,32 @@ def _workers_check(supervisor: Supervisor) -> Check:
     return look
 
 
+def _bus_check(bus: Bus, workers: Sequence[Worker], clock: Clock) -> Check:
+    """Return the check that says whether the bus answers, and what waits for it meanwhile."""
+    relays = [worker for worker in workers if isinstance(worker, Relay)]
+
+    async def look() -> Report:
+        try:
+            await bus.ping()
+        except TryLater as error:
+            said = [error.detail]
+        else:
+            said = []
+        waiting = [(relay.database.plumbing.owner, await relay.backlog()) for relay in relays]
+        now = clock.now()
+        late = False
+        for owner, backlog in waiting:
+            if backlog.oldest is None:
+                continue
+            age = max(0.0, (now - backlog.oldest).total_seconds())
+            late = late or backlog.count >= _MANY or age >= _LONG
+            if said or late:
+                said.append(f"{owner}: backlog {backlog.count}, oldest {age:.0f} s")
+        return Report(state="degraded", text="; ".join(said)) if said else OK
+
+    return tolerated(look)
+
+
 def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
     """Raise ``Misconfigured`` when the roles cannot be split on this footing."""
     if len(roles) == len(ROLES):
@@ -206,6 +237,7 @@ async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
             database=database,
             keyring=keyring,
             person_keys=PersonKeys(keyring),
+            settings=settings,
         )
     finally:
         await engines.close()
@@ -299,7 +331,7 @@ async def compose(
                 services=list(built.values()),
                 checks={
                     "database": engines.ping,
-                    "bus": tolerated(bus.ping),
+                    "bus": _bus_check(bus, supervisor.workers, clock),
                     "workers": _workers_check(supervisor),
                 },
             ),

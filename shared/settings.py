@@ -64,6 +64,18 @@ class Settings(BaseSettings):
     rate_per_key: int = Field(
         0, ge=0, description="requests a minute and API key; 0 is unlimited"
     )
+    backlog_limit: int = Field(
+        1_000_000,
+        ge=0,
+        description="responses that may wait to be published while the bus is away; then new"
+        " ones are answered 503 `storage-full`; 0 is unlimited",
+    )
+    disk_floor_mb: int = Field(
+        512,
+        ge=0,
+        description="free megabytes that the disk of the SQLite file keeps: with less, new"
+        " responses are answered 503 `storage-full`; 0 asks for none",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
         description="CIDRs, comma separated, of proxies in front of us: only they are believed"

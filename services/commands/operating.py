@@ -38,7 +38,7 @@ async def bring_up_to_date(*, grant: str | None, partitions: int) -> int:
     """Migrate the tables, create the topics, grant the roles' users their rights."""
     settings = Settings.load()
     users = _users(grant)
-    engines = Engines.open(settings.database_url)
+    engines = Engines.open(settings.database_url, patient=True)
     try:
         before, after = await schema.upgrade(engines)
         say(f"tables: {before or 'none'} -> {after}")

@@ -24,6 +24,7 @@ from services.ingest.schemas import understand
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.db.group import GroupCommit
+from shared.db.room import MEGABYTE, Room
 from shared.service import Service
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from shared.identity.person_keys import PersonKeys
     from shared.sealing import Keyring
     from shared.service import Kit
+    from shared.settings import Settings
 
 __all__ = [
     "Ingest",
@@ -44,11 +46,24 @@ __all__ = [
 
 
 def hold(
-    *, clock: Clock, database: Database, keyring: Keyring, person_keys: PersonKeys
+    *,
+    clock: Clock,
+    database: Database,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+    settings: Settings,
 ) -> Ingest:
     """Return what the doors of ingest hold; ``database`` is ingest's own handle."""
+    path = settings.sqlite_path
+    room = Room(
+        clock,
+        rows=settings.backlog_limit,
+        folder=path.resolve().parent if path else None,
+        floor=settings.disk_floor_mb * MEGABYTE,
+    )
 
     async def record(tx: Transaction, commands: Sequence[RecordResponse]) -> Sequence[Outcome]:
+        await room.require(tx, len(commands))
         now = clock.now()
         outcomes = await record_responses(
             tx, commands, now=now, keyring=keyring, person_keys=person_keys
@@ -67,6 +82,7 @@ def hold(
         namespaces=Namespaces(database, clock),
         record=GroupCommit(database, record),
         count=GroupCommit(database, count),
+        room=room,
     )
 
 
@@ -95,5 +111,6 @@ def build(kit: Kit) -> Service:
             database=kit.database,
             keyring=kit.keyring,
             person_keys=kit.person_keys,
+            settings=kit.settings,
         ),
     )

@@ -8,6 +8,7 @@ readers have connections of their own that cannot write.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
 
 
+# A statement that takes longer is ended by the server; one that the server does not even end is
+# given up by us, and so is its connection.
+_STATEMENT_WITHIN = 15.0
+_ANSWER_WITHIN = 20.0
+
 _NO_NUL = "text with a NUL character reached the database"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -64,12 +70,31 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError)
 
 
+def is_full(error: BaseException) -> bool:
+    """Tell whether the database found no room on its disk."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    if not isinstance(error, DBAPIError):
+        return False
+    return (
+        getattr(error.orig, "sqlstate", None) == "53100"
+        or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    )
+
+
+def storage_full(detail: str = "there is no room left on the database's disk") -> TryLater:
+    """Return the refusal of whatever would need room; it heals when room is made."""
+    return TryLater(detail, slug="storage-full", retry_after=30)
+
+
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
     """Turn the driver's passing troubles into ``TryLater``; let the rest through."""
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
+        if is_full(error):
+            raise storage_full() from error
         if is_transient(error):
             message = "the database cannot answer right now"
             raise TryLater(message, slug="database-unavailable") from error
@@ -87,14 +112,21 @@ class Engines:
 
     @classmethod
     def open(
-        cls, url: str, *, pool: int = 10, alone: bool = True, rest: float = 1.0
+        cls,
+        url: str,
+        *,
+        pool: int = 10,
+        alone: bool = True,
+        rest: float = 1.0,
+        patient: bool = False,
     ) -> Engines:
         """Open ``url``; on SQLite take the file for this process alone.
 
         Raises ``Misconfigured`` when another process holds the SQLite file. With ``alone``
         switched off it is shared: for short work beside a running installation that neither
         publishes nor consumes. On PostgreSQL a pooled connection that nobody used for
-        ``rest`` seconds is looked at before it is used.
+        ``rest`` seconds is looked at before it is used, and a statement has fifteen seconds
+        unless ``patient``, which is for migrations.
         """
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -114,9 +146,11 @@ class Engines:
             json_serializer=_to_json,
             connect_args={
                 "timeout": 5,
+                "command_timeout": None if patient else _ANSWER_WITHIN,
                 "server_settings": {
                     "application_name": "closed-loop",
                     "idle_in_transaction_session_timeout": "30000",
+                    "statement_timeout": "0" if patient else f"{_STATEMENT_WITHIN:.0f}s",
                     "timezone": "UTC",
                     "jit": "off",
                 },

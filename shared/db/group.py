@@ -54,7 +54,10 @@ class GroupCommit(Generic[C, R]):
             group = [
                 self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))
             ]
-            await self._commit(group)
+            # Whoever has gone was told that nothing happened, so nothing must.
+            group = [(command, future) for command, future in group if not future.done()]
+            if group:
+                await self._commit(group)
 
     async def _commit(self, group: Sequence[tuple[C, asyncio.Future[R]]]) -> None:
         try:

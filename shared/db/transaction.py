@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db.base import insert_for
-from shared.db.engine import translated
+from shared.db.engine import is_full, is_transient, translated
+from shared.errors import TryLater
 from shared.events.envelope import Envelope, Event, wrap
 from shared.faults import fault_point
 from shared.ids import new_id
@@ -124,6 +126,17 @@ class Transaction(Reading):
             await self.connection.execute(insert(self.plumbing.outbox), self._announced)
 
 
+async def _confirmed(connection: AsyncConnection) -> None:
+    """Commit; where the answer to it is lost, say that nobody knows."""
+    try:
+        await unbroken(connection.commit(), name="commit")
+    except (SQLAlchemyError, OSError) as error:
+        if connection.dialect.name == "sqlite" or is_full(error) or not is_transient(error):
+            raise
+        message = "the database has not confirmed this in time; send the same request again"
+        raise TryLater(message, slug="unconfirmed") from error
+
+
 class Database:
     """One service's way to the database: its engines and its own hand-over tables."""
 
@@ -175,7 +188,7 @@ class Database:
             except BaseException:
                 await unbroken(connection.rollback(), name="rollback")
                 raise
-            await unbroken(connection.commit(), name="commit")
+            await _confirmed(connection)
             fault_point("transaction.after_commit")
         if tx.has_announcements:
             for wake in self._listeners:

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from shared.web import docs, health, openapi, problems, sign_in
 from shared.web.auth import Gate
+from shared.web.health import Checks
 from shared.web.limits import Limits
 from shared.web.middleware import HeadAsGet, RequestLog, SafeHeaders, SameOrigin
 
@@ -56,7 +57,7 @@ def create_app(
     )
     app.state.web = web
     app.state.resources = {type(service.resources): service.resources for service in services}
-    app.state.checks = dict(checks or {})
+    app.state.checks = Checks(checks or {})
     app.state.gate = Gate(web)
 
     problems.install(app)

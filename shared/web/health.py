@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.errors import ClosedLoopError
+from shared.tasks import spawn
 
 State = Literal["ok", "degraded", "failed"]
 _PATIENCE = 5.0
@@ -41,26 +42,57 @@ Check = Callable[[], Awaitable[Report | None]]
 """Returns a report, or nothing when all is well; raising one of our errors means failed."""
 
 
+class _Tolerated:
+    """A check whose failure is said and makes nobody unready."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+
+    async def __call__(self) -> Report | None:
+        return await self._check()
+
+
 def tolerated(check: Check) -> Check:
     """Return a check whose failure is said but does not make the installation unready."""
-
-    async def lenient() -> Report:
-        report = await _outcome(check)
-        return (
-            Report(state="degraded", text=report.text) if report.state == "failed" else report
-        )
-
-    return lenient
+    return _Tolerated(check)
 
 
 async def _outcome(check: Check) -> Report:
     try:
-        async with asyncio.timeout(_PATIENCE):
-            return await check() or OK
-    except TimeoutError:
-        return Report(state="failed", text=f"no answer within {_PATIENCE:.0f} seconds")
+        return await check() or OK
     except ClosedLoopError as error:
         return Report(state="failed", text=str(error) or type(error).__name__)
+
+
+class Checks:
+    """The checks of one installation, each of them under way once however many ask."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+        self._running: dict[str, asyncio.Task[Report]] = {}
+
+    async def reports(self) -> Mapping[str, Report]:
+        """Return how every part is, within a few seconds whatever hangs."""
+        found = await asyncio.gather(*(self._judged(name) for name in self._checks))
+        return dict(zip(self._checks, found, strict=True))
+
+    async def _judged(self, name: str) -> Report:
+        report = await self._report(name)
+        if report.state == "failed" and isinstance(self._checks[name], _Tolerated):
+            return Report(state="degraded", text=report.text)
+        return report
+
+    async def _report(self, name: str) -> Report:
+        task = self._running.get(name)
+        if task is None or task.done():
+            task = self._running[name] = spawn(
+                _outcome(self._checks[name]), name=f"check.{name}"
+            )
+        # Never cut off: a check that hangs would hang in its cleaning up as well.
+        done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
+        if done:
+            return task.result()
+        return Report(state="failed", text=f"no answer within {_PATIENCE:.0f} seconds")
 
 
 registry = CollectorRegistry()
@@ -99,10 +131,9 @@ async def healthz() -> Response:
 @router.api_route("/readyz", methods=["GET", "HEAD"])
 async def readyz(request: Request) -> Response:
     """Say how every part is; 503 when one failed that requests cannot do without."""
-    checks: Mapping[str, Check] = request.app.state.checks
-    reports = await asyncio.gather(*(_outcome(check) for check in checks.values()))
-    named = dict(zip(checks, reports, strict=True))
-    states = {report.state for report in reports}
+    checks: Checks = request.app.state.checks
+    named = await checks.reports()
+    states = {report.state for report in named.values()}
     overall = next((state for state in ("failed", "degraded") if state in states), "ok")
     return JSONResponse(
         {

@@ -128,6 +128,22 @@ _KINDS: Final = {
             text="Nothing was changed. Send the same request again after as many seconds as the"
             " header Retry-After says.",
         ),
+        Kind(
+            slug="storage-full",
+            status=503,
+            title="There is no room for more",
+            text="Nothing was changed, and what is there can still be read. The operator must"
+            " make room on the disk, or bring back the broker that everything waits for; then"
+            " send the same request again. Nothing need be restarted.",
+        ),
+        Kind(
+            slug="unconfirmed",
+            status=503,
+            title="The database has not confirmed this",
+            text="It may or may not have been changed: the connection broke while the database"
+            " was asked to keep it. Send the same request again; a response that was taken in"
+            " is answered as a duplicate, and an Idempotency-Key protects everything else.",
+        ),
     )
 }
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,60}")

@@ -28,6 +28,7 @@ from services.ingest.schemas import understand
 from services.ingest.tables import PLUMBING, responses, revisions
 from shared.bus.consumer import Arrived
 from shared.db.group import GroupCommit
+from shared.db.room import Room
 from shared.db.transaction import Database
 from shared.errors import Invalid
 from shared.events.envelope import Envelope, decode, wrap
@@ -59,6 +60,7 @@ class Recorder:
             namespaces=Namespaces(database, clock),
             record=GroupCommit(database, self._record),
             count=GroupCommit(database, self._count),
+            room=Room(clock),
         )
 
     async def _count(self, tx, counted) -> Sequence[None]:

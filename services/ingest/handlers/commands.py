@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.ingest.handlers.sources import Namespaces
     from shared.clock import Clock
     from shared.db.group import GroupCommit
+    from shared.db.room import Room
     from shared.db.transaction import Database
     from shared.identity.person_keys import PersonKeys
     from shared.sealing import Keyring
@@ -72,3 +73,4 @@ class Ingest:
     namespaces: Namespaces = field(repr=False)
     record: GroupCommit[RecordResponse, Outcome] = field(repr=False)
     count: GroupCommit[Counted, None] = field(repr=False)
+    room: Room = field(repr=False)

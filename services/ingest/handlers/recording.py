@@ -54,6 +54,7 @@ async def record_many(
         async with ingest.database.transaction() as tx:
             now = ingest.clock.now()
             some = commands[start : start + _AT_ONCE]
+            await ingest.room.require(tx, len(some))
             recorded = await record_responses(
                 tx,
                 some,
