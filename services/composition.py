@@ -47,7 +47,7 @@ from services.loop.themes.domain import (
     parse_taxonomy,
     starter_taxonomy,
 )
-from shared.bus.consumer import Consumer
+from shared.bus.consumer import Health
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.housekeeping import Housekeeping
 from shared.bus.kafka import KafkaBus
@@ -159,15 +159,14 @@ def _workers_check(supervisor: Supervisor) -> Check:
 
     async def look() -> Report:
         troubles = supervisor.troubles()
+        stopped = False
         for worker in supervisor.workers:
-            if isinstance(worker, Consumer) and worker.health.state != "ok":
-                troubles[worker.name] = worker.health.reason
+            health = getattr(worker, "health", None)
+            if isinstance(health, Health) and health.state != "ok":
+                troubles[worker.name] = health.reason
+                stopped = stopped or not health.ready
         if not troubles:
             return OK
-        stopped = any(
-            isinstance(worker, Consumer) and not worker.health.ready
-            for worker in supervisor.workers
-        )
         return Report(
             state="failed" if stopped else "degraded",
             text="; ".join(f"{name}: {reason}" for name, reason in sorted(troubles.items())),

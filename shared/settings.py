@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     mail_from: str = Field(
         "Closed Loop <closed-loop@localhost.localdomain>", description="sender of every mail"
     )
+    mail_return_path: str = Field(
+        "",
+        description="mailbox that takes the bounces of every mail, each at an address of its"
+        " own (`bounces+<delivery>.<mac>@example.org` for `bounces@example.org`: sub-addresses"
+        " must arrive there); left out, bounces go to the sender",
+    )
     public_url: str = Field(
         "http://127.0.0.1:8000",
         description="base of every link; its scheme decides cookie name and flags",

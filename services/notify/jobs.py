@@ -22,7 +22,6 @@ from services.notify.channels.message import UnsafeMail
 from services.notify.channels.webhook import Call, Poster, message_id
 from services.notify.domain.alerts import with_person
 from services.notify.domain.deliveries import (
-    CHANNEL_BACKOFF,
     SCHEDULES,
     Outcome,
     Verdict,
@@ -30,13 +29,16 @@ from services.notify.domain.deliveries import (
 )
 from services.notify.handlers.composing import Composer, person_of
 from services.notify.handlers.readying import Ready, made_ready
+from services.notify.handlers.resting import MailRest, resume_mail
 from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook
+from shared.bus.consumer import ConsumerState, Health
 from shared.clock import Clock
 from shared.db.group import GroupCommit
 from shared.db.transaction import Database, Transaction
 from shared.errors import TryLater
 from shared.faults import fault_point
+from shared.identity.audit import SYSTEM
 from shared.identity.person_keys import PersonKeys
 from shared.ids import new_id
 from shared.logs import get_logger
@@ -44,7 +46,6 @@ from shared.sealing import Keyring
 from shared.tasks import spawn
 
 _CANNOT_BUILD = (TemplateError, ValueError, TypeError, LookupError, AttributeError)
-_CONFIGURATION_REST = timedelta(minutes=10)
 _INSISTENCE = (0.2, 1.0, 2.0, 4.0, 8.0)
 
 _log = get_logger(__name__)
@@ -82,6 +83,7 @@ class Dispatcher:
         mail: MailChannel,
         webhooks: Poster,
         composer: Composer,
+        mail_settings: str = "",
         pace: Pace | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -92,6 +94,7 @@ class Dispatcher:
         self._mail = mail
         self._webhooks = webhooks
         self._composer = composer
+        self._mail_settings = mail_settings
         self._pace = pace or Pace()
         self._chance = chance
         self._token = new_id("clm")
@@ -100,13 +103,22 @@ class Dispatcher:
         self._quick: set[str] = set()
         self._woken = asyncio.Event()
         self._prolonged_at = 0.0
-        self._mail_rests_until = 0.0
-        self._mail_troubles = 0
+        self._rest = MailRest(clock, chance)
         self._settling: GroupCommit[Settlement, bool] = GroupCommit(
             database, self._settle_group
         )
 
     # ------------------------------------------------------------ the worker's side
+
+    @property
+    def health(self) -> Health:
+        """Return how things are: mail that is paused waits for somebody to mend a setting."""
+        if self._rest.why:
+            return Health(
+                state=ConsumerState.DEGRADED,
+                reason=f"mail is paused: {self._rest.why}; see /settings/mail",
+            )
+        return Health(state=ConsumerState.OK)
 
     def wake(self) -> None:
         """Look again now: something new is due."""
@@ -175,6 +187,12 @@ class Dispatcher:
         in_flight = Counter(one.lane for one in self._sending.values())
         # A lane that still has work is left alone until half of it is done: claims cost.
         without = [lane for lane, count in in_flight.items() if count * 2 > self._most(lane)]
+        async with self._database.reading() as view:
+            pause = await store.pause_of(view, MAIL_LANE)
+        if pause is not None and pause.settings != self._mail_settings:
+            await self._resume()
+            pause = None
+        self._rest.go_by(pause)
         if self._mail_rests():
             without.append(MAIL_LANE)
         async with self._database.reading() as view:
@@ -209,6 +227,11 @@ class Dispatcher:
         fault_point("delivery.claimed")
         return ready
 
+    async def _resume(self) -> None:
+        """Send mail again that was paused under other settings than today's."""
+        async with self._database.transaction() as tx:
+            await resume_mail(tx, by=SYSTEM, why="other_settings", now=self._clock.now())
+
     def _most(self, lane: str) -> int:
         """Return how many deliveries of a lane are claimed at a time.
 
@@ -233,7 +256,7 @@ class Dispatcher:
     def _learn(self, lane: str, outcome: Outcome, seconds: float) -> None:
         """Note what an attempt says of its lane."""
         if lane == MAIL_LANE:
-            self._rest_mail(outcome)
+            self._rest.learn(outcome)
         elif seconds < self._pace.quick:
             self._quick.add(lane)
         else:
@@ -332,7 +355,7 @@ class Dispatcher:
             await store.give_back(tx, one)
 
     def _mail_rests(self) -> bool:
-        return self._clock.monotonic() < self._mail_rests_until
+        return self._rest.is_on
 
     def _place(self, lane: str) -> asyncio.Semaphore:
         at_once = self._pace.mail_at_once if lane == MAIL_LANE else self._pace.endpoint_at_once
@@ -367,27 +390,10 @@ class Dispatcher:
             at=at,
         )
 
-    def _rest_mail(self, outcome: Outcome) -> None:
-        """Let all mail rest while the server takes none; each mail keeps its tries."""
-        if outcome.verdict not in {Verdict.CHANNEL, Verdict.CONFIGURATION}:
-            self._mail_troubles = 0
-            return
-        if self._mail_rests():
-            return
-        self._mail_troubles += 1
-        rest = _CONFIGURATION_REST
-        if outcome.verdict is Verdict.CHANNEL:
-            rest = CHANNEL_BACKOFF.wait(self._mail_troubles, self._chance())
-        self._mail_rests_until = self._clock.monotonic() + rest.total_seconds()
-        _log.warning(
-            "mail.resting",
-            reason=outcome.reason,
-            code=outcome.code,
-            seconds=round(rest.total_seconds()),
-        )
-
     async def _settle_group(
         self, tx: Transaction, group: Sequence[Settlement]
     ) -> Sequence[bool]:
         now = self._clock.now()
-        return await settle(tx, group, keyring=self._keyring, now=now)
+        return await settle(
+            tx, group, keyring=self._keyring, mail_settings=self._mail_settings, now=now
+        )

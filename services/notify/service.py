@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.notify.api import router
 from services.notify.channels.capture import CaptureChannel
 from services.notify.channels.email import MailChannel, SmtpChannel, SmtpServer
+from services.notify.channels.message import can_be_from
 from services.notify.channels.webhook import Rules, WebhookChannel
-from services.notify.domain.mail import Sender, sender_of
+from services.notify.domain.mail import Sender, bounce_mailbox_problem, sender_of
 from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
@@ -19,6 +22,7 @@ from shared.bus.relay import Relay
 from shared.errors import Misconfigured
 from shared.events import topics
 from shared.service import Kit, Service
+from shared.settings import Settings
 
 __all__ = ["PERSONAL", "PLUMBING", "Notify", "build"]
 
@@ -37,10 +41,11 @@ def build(kit: Kit) -> Service:
         mail=_mail_channel(kit),
         webhooks=WebhookChannel(rules),
         composer=Composer(
-            sender=_sender(kit.settings.mail_from),
+            sender=_sender(kit.settings),
             public_url=kit.settings.public_url,
             keyring=kit.keyring,
         ),
+        mail_settings=_digest_of(kit),
     )
     return Service(
         name="notify",
@@ -71,18 +76,38 @@ def build(kit: Kit) -> Service:
     )
 
 
+def _digest_of(kit: Kit) -> str:
+    """Return what tells these mail settings from others, and nothing of them."""
+    settings = kit.settings
+    return kit.keyring.mac(
+        "mail-settings",
+        settings.smtp_url.get_secret_value(),
+        settings.mail_from,
+        settings.mail_return_path,
+    )
+
+
 def _mail_channel(kit: Kit) -> MailChannel:
     url = kit.settings.smtp_url.get_secret_value()
     if url == "capture:":
         return CaptureChannel(kit.database, keyring=kit.keyring, clock=kit.clock)
-    return SmtpChannel(SmtpServer.read(url), name=_sender(kit.settings.mail_from).domain)
+    return SmtpChannel(SmtpServer.read(url), name=_sender(kit.settings).domain)
 
 
-def _sender(text: str) -> Sender:
-    sender = sender_of(text)
-    if sender is None:
+def _sender(settings: Settings) -> Sender:
+    """Return who mails come from; prove that a mail can be made that says so."""
+    sender = sender_of(settings.mail_from)
+    if sender is None or not can_be_from(sender):
         raise Misconfigured(
             "CLOSED_LOOP_MAIL_FROM must be an address, or a name and an address in angle"
             " brackets, such as: Closed Loop <closed-loop@example.org>."
         )
-    return sender
+    if not settings.mail_return_path:
+        return sender
+    if bounce_mailbox_problem(settings.mail_return_path):
+        raise Misconfigured(
+            "CLOSED_LOOP_MAIL_RETURN_PATH must be an address such as bounces@example.org, of at"
+            " most 16 characters before the @; what is sent to bounces+anything@example.org"
+            " must arrive there. Leave it out to have bounces sent to CLOSED_LOOP_MAIL_FROM."
+        )
+    return replace(sender, bounces_to=settings.mail_return_path)

@@ -72,6 +72,8 @@ deliveries = Table(
     Column("person_ref", String(40), index=True),
     # The person's words and customer block, sealed as the event carried them.
     Column("sealed_person", Text),
+    # The delivery in whose place this one is: it could not be delivered, or not in time.
+    Column("instead_of", String(40)),
     # The mailbox and its language of a member of staff or a team; empty for webhooks.
     Column("recipient", Json),
     Column("state", String(10), nullable=False),
@@ -180,11 +182,39 @@ tasks_done = Table(
 )
 """Tasks that nobody needs to be reminded of any more."""
 
+suppressions = Table(
+    "notify_suppressions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    # In lower case; nothing is sent there.
+    Column("address", String(254), nullable=False, unique=True),
+    Column("reason", String(40), nullable=False),
+    Column("code", Integer),
+    Column("delivery_id", String(40), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""Mailboxes that are dead, until somebody says otherwise."""
+
+pauses = Table(
+    "notify_pauses",
+    metadata,
+    Column("lane", String(40), primary_key=True),
+    Column("reason", String(40), nullable=False),
+    Column("code", Integer),
+    # The other side's words, cleaned; at most 2,000 characters.
+    Column("reply", String(2_000), nullable=False),
+    # A keyed digest of the settings that were refused: other settings are tried at once.
+    Column("settings", String(64), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+)
+"""What is not sent before somebody has mended a setting."""
+
 PERSONAL = (
     PersonalColumn(table="notify_deliveries", column="sealed_person", how="sealed"),
     PersonalColumn(table="notify_deliveries", column="recipient", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="recipient_address", how="scrub"),
     PersonalColumn(table="notify_captured_mails", column="sealed_message", how="sealed"),
+    PersonalColumn(table="notify_suppressions", column="address", how="scrub"),
     PersonalColumn(table="notify_dead_letters", column="sealed_body", how="scrub"),
     PersonalColumn(table="notify_requests", column="sealed_answer", how="sealed"),
 )

@@ -48,3 +48,6 @@ class AlertUndeliverable(_Alert):
     TYPE: ClassVar[str] = "alert.undeliverable.v1"
 
     reason: str
+    passed_on: bool = Field(
+        default=False, description="somebody else is told by mail in the recipient's place"
+    )

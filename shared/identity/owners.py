@@ -16,6 +16,7 @@ from shared.identity.people import (
     list_staff,
     members,
     staff_member,
+    team_ids_of,
 )
 from shared.identity.tables import staff, teams
 
@@ -98,6 +99,13 @@ async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequenc
             return [_mailbox(member) for member in crew]
     first = await first_administrator(view)
     return [_mailbox(first)] if first else []
+
+
+async def colleagues_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequence[Recipient]:
+    """Return who stands in for this owner: a team's members, a person's fellow members."""
+    crews = [owner_id] if kind == "team" else await team_ids_of(view, owner_id)
+    found = {m.id: m for crew in crews for m in await members(view, crew) if m.active}
+    return [_mailbox(person) for person in found.values() if person.id != owner_id]
 
 
 async def recipients_with(view: Reading, roles: Iterable[Role]) -> Sequence[Recipient]:

@@ -118,6 +118,16 @@ async def members(view: Reading, team_id: str) -> Sequence[Staff]:
     return [_staff(row) for row in rows]
 
 
+async def team_ids_of(view: Reading, staff_id: str) -> Sequence[str]:
+    """Return the teams that somebody belongs to."""
+    rows = await view.all(
+        select(team_members.c.team_id)
+        .where(team_members.c.staff_id == staff_id)
+        .order_by(team_members.c.team_id)
+    )
+    return [row.team_id for row in rows]
+
+
 # ------------------------------------------------------------------ changes
 
 

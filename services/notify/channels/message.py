@@ -6,8 +6,9 @@ not the one meant, stops the mail before it leaves.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -18,6 +19,8 @@ from services.notify.channels.texts import Rendered
 from services.notify.domain.mail import HEADERS, Sender, address_problem, header_safe
 
 _POLICY = policy.SMTP.clone(max_line_length=78)
+_LONGEST = 998  # octets of a line (RFC 5322)
+_ENDS_A_LINE = re.compile(rb"[\r\n\x00]").search
 
 
 class UnsafeMail(Exception):
@@ -101,8 +104,28 @@ def build_mail(
     )
 
 
+def can_be_from(sender: Sender) -> bool:
+    """Tell whether mails can be made that come from this sender and nobody else."""
+    sample = Rendered(subject="?", text="?", html="?", language="en")
+    try:
+        build_mail(
+            sample,
+            delivery_id="dlv",
+            sender=sender,
+            recipient=sender.address,
+            date=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+    except UnsafeMail:
+        return False
+    return True
+
+
 def _check(raw: bytes, *, delivery_id: str, sender: Sender, recipient: str) -> None:
     """Read the bytes as a stranger would and compare them with what was meant."""
+    lines = raw.split(b"\r\n")
+    if not raw.isascii() or any(map(_ENDS_A_LINE, lines)) or max(map(len, lines)) > _LONGEST:
+        # Servers differ in what they take for the end of a line, and so of a mail.
+        raise UnsafeMail("unexpected_line")
     seen = message_from_bytes(raw, policy=policy.default)
     names = [name.lower() for name in seen.keys()]  # noqa: SIM118 - a message, not a dict
     if not HEADERS.issuperset(names) or len(names) != len(set(names)):

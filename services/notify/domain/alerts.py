@@ -212,3 +212,9 @@ def owner_document(facts: TaskFacts) -> bytes:
 def owner_kind_of(document: bytes) -> str:
     """Return whether a person or a team owns what a mail's document is about."""
     return str(json.loads(document)["owner_kind"])
+
+
+def owner_of(document: bytes) -> tuple[str, str] | None:
+    """Return who owns what a mail's document is about, and the kind; None for nobody."""
+    members = json.loads(document)
+    return (members["owner_id"], members["owner_kind"]) if "owner_id" in members else None

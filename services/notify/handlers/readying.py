@@ -11,6 +11,7 @@ from services.notify.domain.alerts import SUMMARY_KINDS, facts_from
 from services.notify.domain.deliveries import TASK_DONE, Channel
 from services.notify.domain.endpoints import HELD
 from services.notify.domain.gathering import Summary
+from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
 from shared.db.transaction import Transaction
 from shared.identity.person_keys import PersonKeys
@@ -38,6 +39,7 @@ async def made_ready(
     """Add what sending needs; hold what must not be sent.
 
     That is what goes to an endpoint that is off, and a summary of tasks that are all done.
+    What would go to a dead mailbox is given up, and somebody else is told.
     """
     endpoints = await store.webhooks_by_id(
         tx,
@@ -49,8 +51,14 @@ async def made_ready(
     gathered = await store.lines_of(
         tx, [one.id for one in claimed if one.purpose in SUMMARY_KINDS.values()]
     )
+    dead = await store.suppressed_among(
+        tx, [one.recipient.email for one in claimed if one.recipient is not None]
+    )
     ready: list[Ready] = []
     for one in claimed:
+        if one.recipient is not None and one.recipient.email.lower() in dead:
+            await pass_over(tx, one, now=now)
+            continue
         webhook = endpoints.get(one.target)
         if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
             reason = HELD if webhook else "endpoint_deleted"

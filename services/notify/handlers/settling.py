@@ -10,14 +10,20 @@ from services.notify import store
 from services.notify.domain.deliveries import Channel, GiveUp, RetryAt, Sent, Verdict
 from services.notify.domain.endpoints import RECEIVER_GONE
 from services.notify.handlers.health import disable
+from services.notify.handlers.undelivered import announce_undeliverable, follow_up
 from shared.db.transaction import Transaction
-from shared.events.notify import AlertDelivered, AlertUndeliverable
+from shared.events.notify import AlertDelivered
 from shared.logs import correlation_id
 from shared.sealing import Keyring
 
 
 async def settle(
-    tx: Transaction, group: Sequence[store.Settlement], *, keyring: Keyring, now: datetime
+    tx: Transaction,
+    group: Sequence[store.Settlement],
+    *,
+    keyring: Keyring,
+    mail_settings: str,
+    now: datetime,
 ) -> Sequence[bool]:
     """Write down attempts and what follows; announce the verdicts that are final.
 
@@ -31,7 +37,8 @@ async def settle(
             continue
         # The announcement belongs to the request that the alert goes back to.
         before = correlation_id.set(done.delivery.correlation_id)
-        _announce(tx, done, now=now)
+        passed_on = await follow_up(tx, done, mail_settings=mail_settings, now=now)
+        _announce(tx, done, passed_on=passed_on, now=now)
         correlation_id.reset(before)
         if done.outcome.verdict is Verdict.GONE:
             await disable(
@@ -50,7 +57,9 @@ async def _note_health(
     await store.note_health(tx, well=sorted(well), failed=failed, now=now)
 
 
-def _announce(tx: Transaction, done: store.Settlement, *, now: datetime) -> None:
+def _announce(
+    tx: Transaction, done: store.Settlement, *, passed_on: bool, now: datetime
+) -> None:
     one = done.delivery
     match done.step:
         case Sent():
@@ -70,20 +79,8 @@ def _announce(tx: Transaction, done: store.Settlement, *, now: datetime) -> None
                 at=now,
             )
         case GiveUp(reason):
-            tx.announce(
-                AlertUndeliverable(
-                    delivery_id=one.id,
-                    channel=one.channel.value,
-                    event_type=one.event_type,
-                    event_id=one.event_id,
-                    task_id=one.task_id,
-                    import_id=one.import_id,
-                    attempts=one.attempts,
-                    at=now,
-                    reason=reason,
-                ),
-                key=one.person_ref or one.id,
-                at=now,
+            announce_undeliverable(
+                tx, one, reason=reason, attempts=one.attempts, passed_on=passed_on, now=now
             )
         case RetryAt():
             pass

@@ -47,6 +47,7 @@ class Delivery:
     payload: bytes = field(repr=False)
     person_ref: str | None
     sealed_person: str | None = field(repr=False)
+    instead_of: str | None
     recipient: Mailbox | None
     state: State
     reason: str | None
@@ -93,6 +94,7 @@ class NewDelivery:
     person_ref: str | None = None
     sealed_person: str | None = field(default=None, repr=False)
     recipient: Mailbox | None = None
+    instead_of: str | None = None
     import_id: str | None = None
     gathering: str | None = None
     due_at: datetime | None = None
@@ -140,6 +142,7 @@ def _delivery_values(one: NewDelivery, now: datetime) -> dict[str, Any]:
         "payload": one.payload,
         "person_ref": one.person_ref,
         "sealed_person": one.sealed_person,
+        "instead_of": one.instead_of,
         "recipient": box
         and {"email": box.email, "language": box.language, "time_zone": box.time_zone},
         "state": (State.HELD if held else State.DUE).value,
@@ -206,6 +209,16 @@ async def delivery_of(view: Reading, delivery_id: str) -> Delivery | None:
     return delivery_from(row) if row else None
 
 
+async def told_of(view: Reading, event_id: str) -> Mapping[str, State]:
+    """Return who is told of an event by mail, by target, and where that stands."""
+    rows = await view.all(
+        select(deliveries.c.target, deliveries.c.state).where(
+            deliveries.c.event_id == event_id, deliveries.c.channel == Channel.EMAIL.value
+        )
+    )
+    return {row.target: State(row.state) for row in rows}
+
+
 async def list_deliveries(
     view: Reading,
     *,
@@ -265,6 +278,7 @@ def delivery_from(row: Row[Any]) -> Delivery:
         payload=row.payload,
         person_ref=row.person_ref,
         sealed_person=row.sealed_person,
+        instead_of=row.instead_of,
         recipient=Mailbox(**row.recipient) if row.recipient else None,
         state=State(row.state),
         reason=row.reason,

@@ -274,6 +274,23 @@ async def hold_claimed(tx: Transaction, one: Delivery, *, reason: str, now: date
     )
 
 
+async def fail_claimed(tx: Transaction, one: Delivery, *, reason: str, now: datetime) -> bool:
+    """Give up a claimed delivery before an attempt was made."""
+    return await _fenced(
+        tx,
+        one,
+        {
+            "state": State.FAILED,
+            "reason": reason,
+            "settled_at": now,
+            "next_attempt_at": None,
+            "token": None,
+            "lease_until": None,
+            "attempts": one.attempts - 1,
+        },
+    )
+
+
 async def give_back(tx: Transaction, one: Delivery) -> bool:
     """Let go of a claim before an attempt was made: it stays as due as it was."""
     values = {"state": State.DUE, "token": None, "lease_until": None}
