@@ -77,10 +77,21 @@ def test_forms_in_parts_keep_texts_and_leave_files_out() -> None:
     }
 
 
+def test_json_under_the_type_of_a_form_is_json() -> None:
+    assert read_payload(b' {"a": "b=1&c=2"}', FORM) == {"a": "b=1&c=2"}
+    assert read_payload(b'[{"a": 1}]', f"{FORM}; charset=utf-8") == [{"a": 1}]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", FORM])
+def test_a_byte_order_mark_says_nothing(content_type: str) -> None:
+    assert read_payload(b'\xef\xbb\xbf{"a": 1}', content_type) == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "error"),
     [
         (b"{", "application/json", Unreadable),
+        (b"{", FORM, Unreadable),
         (b'{"a": NaN}', "application/json", Unreadable),
         (b'{"a": "\\u0000"}', "application/json", Invalid),
         (b"a=%00", FORM, Invalid),

@@ -7,8 +7,8 @@ not work out on a payload of another shape has no value; it is never an error.
 
 ``_payload``, ``_headers`` (by lower-case name) and ``_query`` mean the whole call wherever they
 stand, ``_answer`` the answer that is being read. Beside the functions of JMESPath there are
-``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``before``, ``whole_number`` and
-``plain``.
+``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``before``, ``whole_number``,
+``plain``, ``first``, ``alike`` and ``answers_in``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 from typing_extensions import override
 
+from services.ingest.domain.common_names import Names, alike, answers_in
 from shared.errors import Refused, TooLarge
 from shared.strict_json import parse_json
 
@@ -38,8 +39,12 @@ BUDGET: Final = 500_000
 _CHARACTERS_A_STEP: Final = 64
 _WHOLE_CALL: Final = ("_payload", "_headers", "_query", "_answer")
 # These look at all of an argument, however deep it is.
-_THOROUGH: Final = frozenset({"to_string", "contains"})
+_THOROUGH: Final = frozenset({"to_string", "contains", "alike", "answers_in"})
 _NUMBERS: Final = frozenset("0123456789.+-eE")
+_TYPES: Final = {
+    "string": (str,), "number": (int, float), "boolean": (bool,), "array": (list,),
+    "object": (dict,),
+}  # fmt: skip
 _DIGITS: Final = re.compile(r"(?<![0-9.,])[0-9]{1,9}(?![0-9]|[.,][0-9])", re.ASCII)
 _TAG: Final = re.compile(r"/?([a-z][a-z0-9]*)", re.ASCII | re.IGNORECASE)
 _OWN_LINE: Final = frozenset({"br", "p", "div", "li", "tr"})
@@ -90,6 +95,12 @@ class _Functions(functions.Functions):
         named = (one for one in objects if isinstance(one, dict))
         return next((one for one in named if one.get(name) == value), None)
 
+    @functions.signature({"types": ["array"]}, {"types": ["array-string"]})
+    def _func_first(self, values: list[Any], types: list[str]) -> Any:  # noqa: ANN401
+        """Return the first value of one of these types, as ``type`` names them, but no ""."""
+        known = {kind for name in types for kind in _TYPES.get(name, ())}
+        return next((one for one in values if type(one) in known and one != ""), None)
+
     @functions.signature({"types": []}, {"types": ["array-string"]})
     def _func_mentions(self, text: Any, words: list[str]) -> bool:  # noqa: ANN401
         """Tell whether a text, or one of several, has one of these small-letter words in it."""
@@ -129,6 +140,16 @@ class _Functions(functions.Functions):
         return html.unescape("".join(words)).strip()
 
     @functions.signature({"types": []})
+    def _func_alike(self, payload: Any) -> Any:  # noqa: ANN401
+        """Return a payload with its names spelt alike: ``responseId`` is ``response_id``."""
+        return alike(payload)
+
+    @functions.signature({"types": []}, {"types": ["object"]})
+    def _func_answers_in(self, payload: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Return the answers that lie anywhere in a payload, known by their names."""
+        return answers_in(payload, Names.of(names))
+
+    @functions.signature({"types": []})
     def _func_to_string(self, value: Any) -> str:  # noqa: ANN401
         if isinstance(value, str):
             return value
@@ -141,7 +162,8 @@ class _Functions(functions.Functions):
             return None
         if isinstance(value, int | float):
             return value
-        if not isinstance(value, str) or len(value) > 40 or not _NUMBERS.issuperset(value):
+        value = value.strip() if isinstance(value, str) else None
+        if not value or len(value) > 40 or not _NUMBERS.issuperset(value):
             return None
         try:
             return int(value) if value.lstrip("-").isdigit() else float(value)

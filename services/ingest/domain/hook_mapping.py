@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.expressions import Call, Expression
@@ -268,7 +268,8 @@ class _Reader:
             )
             wrong = next((one for one in wrongs if one is not None), None)
             if wrong is not None:
-                found.append(wrong)
+                each = f"{question.each.text}." if question.each is not None else ""
+                found.append(replace(wrong, path=f"{each}{wrong.path}"[:_LONGEST_PATH]))
             elif own.get("score") is not None:
                 key = own.pop(KEY, None)
                 own_paths.pop(f"/{KEY}", None)

@@ -6,7 +6,7 @@ can read is read. What none can is left as it came, and refused where every way 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from services.ingest.domain.hook_mapping import (
@@ -14,6 +14,7 @@ from services.ingest.domain.hook_mapping import (
     Document,
     Ignored,
     Read,
+    Rejected,
     split,
     within_limit,
 )
@@ -22,9 +23,9 @@ from services.ingest.domain.values import CannotConvert, Conversion
 
 
 def is_own(payload: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Tell whether a payload is in our own format, or a list of such."""
+    """Tell whether a payload is in our own format, or a list with such an item."""
     items = payload if isinstance(payload, list) else [payload]
-    return bool(items) and all(isinstance(one, dict) and "external_id" in one for one in items)
+    return any(isinstance(one, dict) and "external_id" in one for one in items)
 
 
 def read_own(payload: Any) -> Sequence[Read]:  # noqa: ANN401 - any JSON value
@@ -37,8 +38,15 @@ def read_own(payload: Any) -> Sequence[Read]:  # noqa: ANN401 - any JSON value
     return [_read(one) for one in items]
 
 
-def _read(document: Mapping[str, Any]) -> Read:
-    members = dict(document)
+def _read(document: object) -> Read:
+    if not isinstance(document, dict):
+        return Rejected(
+            reason="not_an_object",
+            pointer="",
+            path="@",
+            detail="A response is an object with members.",
+        )
+    members: dict[str, Any] = dict(document)
     for name, kind in MEMBERS.items():
         if kind is None or (kind == "text" and name != "external_id"):
             continue
@@ -48,7 +56,8 @@ def _read(document: Mapping[str, Any]) -> Read:
             holder[last] = _converted(holder[last], Conversion(kind=kind))
     if members.get("score") is None and not members.get("comment"):
         return Ignored(reason=NO_ANSWER, path="score, comment")
-    return Document(members=members)
+    paths = {"".join(f"/{part}" for part in split(name)): name for name in MEMBERS}
+    return Document(members=members, paths=paths)
 
 
 def _copied(members: dict[str, Any], groups: Sequence[str]) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ MULTIPART: Final = "multipart/form-data"
 ACCEPTED: Final = ("application/json", "application/*+json", "text/json", FORM, MULTIPART)
 
 _LONGEST_BOUNDARY: Final = 70  # RFC 2046
+_MARK: Final = b"\xef\xbb\xbf"
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -38,11 +39,13 @@ def read_payload(body: bytes, content_type: str) -> Any:  # noqa: ANN401 - any J
     kind, parameters = _options(content_type)
     if parameters.get("charset", "utf-8").lower() not in _UTF8:
         raise UnsupportedType("Send the body in UTF-8.")
-    if kind == FORM:
+    body = body.removeprefix(_MARK)
+    # Many a script sends JSON and leaves the type at a form's; no form begins like this.
+    if kind == FORM and not body.lstrip().startswith((b"{", b"[")):
         return _nested(_pairs(body))
     if kind == MULTIPART:
         return _nested(_parts(body, parameters.get("boundary", "")))
-    if not is_json(kind):
+    if kind != FORM and not is_json(kind):
         raise UnsupportedType(f"Send the body with Content-Type {', '.join(ACCEPTED)}.")
     return parse_json(body)
 

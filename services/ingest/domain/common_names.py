@@ -1,0 +1,243 @@
+"""Payloads that nobody declared: names in one spelling, answers wherever they lie.
+
+One system writes ``responseId``, another ``RESPONSE_ID`` or ``Response_Id__c``; one wraps an
+answer in an event, another in a list of them; one lists questions and another names members
+after them. Which names count stands in the mapping that asks; here is only how they are found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from shared.errors import Refused
+from shared.strict_json import parse_json
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BETWEEN: Final = re.compile(r"[\W_]+")
+_CUSTOM: Final = re.compile(r"__[cr]$")
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+
+# The words of a question, and the answer to it, in a list of both.
+_ASKED: Final = (
+    "question", "question_text", "question_title", "title", "label", "heading", "name", "key",
+    "question_id", "id", "question_type", "block_type", "metric", "type", "ref", "field",
+    "text", "body", "prompt",
+)  # fmt: skip
+_SAID: Final = (
+    "score", "value", "answer", "answers", "text_answers", "number", "response", "responses",
+    "rating", "choice", "content", "message", "email",
+)  # fmt: skip
+# Where no other name is there, these are what was said; else they are the question's words.
+_LESS: Final = ("text", "body")
+_LABELS: Final = ("label", "name")
+_REMARKS: Final = ("comment", "remark", "follow_up_answer")
+
+
+def spelt_alike(name: str) -> str:
+    """Return a name as ``response_id``, however the sender writes it."""
+    parted = _CAPITAL.sub("_", _CUSTOM.sub("", name))
+    return _BETWEEN.sub("_", parted).strip("_").lower()
+
+
+def alike(value: Any, *, outermost: bool = True) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a payload with its names spelt alike; of equal ones the first counts.
+
+    JSON in a text of the outermost object is read, and so is the id of a document store.
+    """
+    if isinstance(value, list):
+        return [alike(one, outermost=outermost) if one else one for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and "$oid" in value:
+        return value["$oid"]
+    found: dict[str, Any] = {}
+    for name, part in value.items():
+        read = _unpacked(part) if outermost else part
+        found.setdefault(spelt_alike(name) or name, alike(read, outermost=False))
+    return found
+
+
+def _unpacked(part: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(part, str) or not part.startswith("{"):
+        return part
+    try:
+        return parse_json(part.encode("utf-8", "surrogatepass"))
+    except Refused:
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """By which names an answer is known in a payload whose names are spelt alike."""
+
+    own_id: frozenset[str]
+    """Names that only an answer's id has."""
+    id: frozenset[str]
+    """Names that any id has."""
+    says: frozenset[str]
+    """Names of which a plain value makes an object with an id an answer."""
+    holds: frozenset[str]
+    """Names of which any value does, such as a list of questions."""
+    may_say: frozenset[str]
+    """Names that do where no other answer is found."""
+    within: Sequence[str]
+    """Names under which an answer lies, whatever it says."""
+    questions: Sequence[str]
+    """Names under which an answer's questions lie."""
+    asks: frozenset[str]
+    """Names that show that an item of a list is a question of an answer."""
+    event: frozenset[str]
+    """Names that tell an event: its id is not the id of what it holds."""
+    skip: frozenset[str]
+    """Names under which no answers lie, such as those of people."""
+    around: frozenset[str]
+    """Names that hold for the answers within an object too, such as its customer."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Names:
+        """Return the names that a mapping lists; what it leaves out is empty."""
+        found: dict[str, Any] = {}
+        for name in cls.__slots__:
+            listed = given.get(name)
+            words = (
+                [one for one in listed if isinstance(one, str)]
+                if isinstance(listed, list)
+                else []
+            )
+            found[name] = words if name in {"within", "questions"} else frozenset(words)
+        return cls(**found)
+
+
+def answers_in(payload: Any, names: Names) -> list[Any]:  # noqa: ANN401 - any JSON value
+    """Return the answers of a payload, the outermost ones, with what holds for all of them.
+
+    Of a list in which one is an answer all are returned: what is wrong with the others is to
+    be told, not left out. Where nothing looks like an answer, the payload itself is it. Each
+    has its questions under ``pairs``.
+    """
+    spelt = alike(payload)
+    less = replace(names, says=names.may_say, holds=names.holds | names.may_say)
+    found = list(_answers(spelt, names, {}, {}, listed=False))
+    found = found or list(_answers(spelt, less, {}, {}, listed=False))
+    if not found:
+        inner = [spelt.get(name) for name in names.within] if isinstance(spelt, dict) else []
+        found = [next((one for one in inner if isinstance(one, dict)), spelt)]
+    return [
+        {**one, "pairs": pairs_in(one, names.questions)} if isinstance(one, dict) else one
+        for one in ([] if found == [[]] else found)
+    ]
+
+
+def _answers(
+    value: Any,  # noqa: ANN401 - any JSON value
+    names: Names,
+    around: Mapping[str, Any],
+    handed: Mapping[str, Any],
+    *,
+    listed: bool,
+) -> Iterator[Any]:
+    """Yield the answers in a value; ``handed`` is the id of the object that it lies in."""
+    if isinstance(value, list):
+        each = [
+            (one, list(_answers(one, names, around, {}, listed=True)) if one else [])
+            for one in value
+        ]
+        if any(found for _, found in each):
+            for one, found in each:
+                yield from found or [{**around, **one} if isinstance(one, dict) else one]
+        return
+    if not isinstance(value, dict):
+        return
+    ids = {
+        name: value[name]
+        for name in value
+        if (name in names.own_id or name in names.id) and _is_id(value[name])
+    }
+    if (ids or handed) and _says(value, names) and not (listed and names.asks & value.keys()):
+        yield {**around, **({} if ids else handed), **value}
+        return
+    inner = {**around, **{n: part for n, part in value.items() if n in names.around}}
+    if not names.event.isdisjoint(value) or "." in str(value.get("type")):
+        ids = {name: one for name, one in ids.items() if name in names.own_id}
+    for name, part in value.items():
+        if name not in names.skip and isinstance(part, dict | list):
+            # Some number their questions instead of listing them.
+            yield from _answers(part, names, inner, ids, listed=name.isdecimal())
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+
+
+def _says(value: Mapping[str, Any], names: Names) -> bool:
+    return any(
+        part not in _EMPTY
+        and (name in names.holds or (name in names.says and not isinstance(part, dict | list)))
+        for name, part in value.items()
+    )
+
+
+def pairs_in(answer: Any, places: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return the questions of an answer with what was said, wherever ``places`` has them.
+
+    Each is ``{"key": words of the question, "value": …}``; the members of the answer itself
+    come last.
+    """
+    if not isinstance(answer, dict):
+        return []
+    found = [pair for place in places for pair in _pairs(answer.get(place))]
+    return found + [
+        {"key": _words(name), "value": part}
+        for name, part in answer.items()
+        if isinstance(part, str | int | float)
+    ]
+
+
+def _pairs(held: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON value
+    """Yield the pairs of a list of questions, or of an object with one in each member."""
+    named = held.items() if isinstance(held, dict) else ()
+    listed = (("", one) for one in held) if isinstance(held, list) else named
+    for name, one in listed:
+        if not isinstance(one, dict):
+            yield {"key": _words(name), "value": _said(one)}
+            continue
+        asked = [_words(name), *_asked(one)]
+        yield {"key": " ".join(asked).strip(), "value": _said_in(one, (*_SAID, *_LESS))}
+        for remark in _REMARKS:
+            if isinstance(one.get(remark), str):
+                yield {"key": "comment", "value": one[remark]}
+
+
+def _asked(one: Mapping[str, Any]) -> Iterator[str]:
+    for name in _ASKED:
+        part = one.get(name)
+        if isinstance(part, dict):
+            yield from _asked(part)
+        elif isinstance(part, str):
+            yield _words(part)
+
+
+def _said(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what was said: the only item of a list, the value in an object."""
+    while isinstance(value, dict | list) and value:
+        if isinstance(value, list):
+            if len(value) > 1:
+                return value
+            value = value[0]
+        else:
+            value = _said_in(value, (*_SAID, *_LESS, *_LABELS))
+    return value
+
+
+def _said_in(one: Mapping[str, Any], names: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return the first that says something of the names; of those in doubt only if alone."""
+    sure = any(name in one for name in _SAID)
+    values = (_said(one[n]) for n in names if n in one and (not sure or n in _SAID))
+    return next((value for value in values if value not in _EMPTY), None)
+
+
+def _words(name: str) -> str:
+    return _BETWEEN.sub(" ", name).strip().lower()
