@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from tests.infra import chromium, kafka, nginx, postgres
+from tests.infra.proxy import FaultProxy
 from tests.infra.receiver import Receiver
 from tests.infra.smtp import MailServer
 
@@ -100,6 +101,26 @@ def own_kafka_broker() -> Iterator[kafka.KafkaBroker]:
         pytest.skip("the broker named by CLOSED_LOOP_TEST_KAFKA is not ours to break")
     broker.start()
     yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def proxy() -> Iterator[FaultProxy]:
+    """A bad network; its target is set by whoever is put behind it."""
+    with FaultProxy() as running:
+        yield running
+
+
+@pytest.fixture
+def far_kafka_broker(proxy: FaultProxy) -> Iterator[kafka.KafkaBroker]:
+    """A broker of this test's own, behind ``proxy``."""
+    broker = kafka.new_broker(proxy)
+    if not broker.can_be_broken:
+        pytest.skip("the broker named by CLOSED_LOOP_TEST_KAFKA is not ours to break")
+    broker.start()
+    yield broker
+    proxy.heal()
+    broker.resume()
     broker.stop()
 
 

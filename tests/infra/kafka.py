@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,7 @@ from tests.infra.processes import (
     data_folder,
     free_port,
 )
+from tests.infra.proxy import FaultProxy
 
 VERSION = "4.1.0"
 IMAGE = f"apache/kafka:{VERSION}"
@@ -148,9 +150,9 @@ class DockerKafka:
 
     can_be_broken = True
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: FaultProxy | None = None) -> None:
         self._port = free_port()
-        self.bootstrap = f"{LOOPBACK}:{self._port}"
+        self.bootstrap = _through(proxy, self._port)
         self._container: docker.Container | None = None
 
     def start(self) -> None:
@@ -204,8 +206,10 @@ class LocalKafka:
 
     can_be_broken = True
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: FaultProxy | None = None) -> None:
         self.bootstrap = ""
+        self._proxy = proxy
+        self._port = 0
         self._cleanup = contextlib.ExitStack()
         self._folder: Path | None = None
         self._child: Child | None = None
@@ -226,15 +230,27 @@ class LocalKafka:
                 return
 
     def _format(self) -> None:
-        self._folder = folder = self._cleanup.enter_context(data_folder("kafka"))
         port, controller = free_port(), free_port()
-        self.bootstrap = f"{LOOPBACK}:{port}"
-        self._cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-        settings = SETTINGS | {
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{LOOPBACK}:{controller}",
+        self.format(
+            port,
+            cluster=new_cluster(),
+            settings={
+                "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
+                "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+            },
+        )
+
+    def format(self, port: int, *, cluster: str, settings: Mapping[str, str]) -> None:
+        """Make a folder for a broker that listens on that port, with these settings on top."""
+        self._folder = folder = self._cleanup.enter_context(data_folder("kafka"))
+        self._port = port
+        self._cluster = cluster
+        self.bootstrap = _through(self._proxy, port)
+        settings = {
+            **SETTINGS,
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
             "log.dirs": str(folder / "data"),
+            **settings,
         }
         (folder / "server.properties").write_text(
             "".join(f"{name}={value}\n" for name, value in settings.items())
@@ -258,15 +274,24 @@ class LocalKafka:
             raise ServerDidNotStart(message)
 
     def _run(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start the process, which is not ready yet."""
         assert self._folder is not None
-        self._child = child = Child(
+        self._child = Child(
             "kafka",
             [*self._java("kafka.Kafka"), self._folder / "server.properties"],
             log=self._folder / "kafka.log",
             cwd=self._folder,
         )
-        port = int(self.bootstrap.rpartition(":")[2])
-        child.wait_ready(lambda: accepts(port))
+
+    def wait_ready(self) -> None:
+        """Wait until this very broker answers."""
+        child = self._child
+        assert child is not None
+        child.wait_ready(lambda: accepts(self._port), seconds=120)
         answered: list[str] = []
 
         def answers() -> bool:
@@ -275,7 +300,7 @@ class LocalKafka:
                 answered.append(found)
             return found is not None
 
-        child.wait_ready(answers)
+        child.wait_ready(answers, seconds=120)
         if answered[-1] != self._cluster:
             child.stop()
             message = f"another broker answers at {self.bootstrap}"
@@ -321,6 +346,19 @@ class LocalKafka:
         assert self._child is not None
         self._child.stop()
         self._run()
+
+
+def new_cluster() -> str:
+    """Return the id of a cluster that nobody else has."""
+    return urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+
+
+def _through(proxy: FaultProxy | None, port: int) -> str:
+    """Return where clients are to connect to reach that port."""
+    if proxy is None:
+        return f"{LOOPBACK}:{port}"
+    proxy.target = port
+    return proxy.address
 
 
 def jars() -> Path:
@@ -377,8 +415,11 @@ def missing() -> str | None:
     return None
 
 
-def new_broker() -> KafkaBroker:
-    """Return a broker that is not started yet, from the first source that there is."""
+def new_broker(proxy: FaultProxy | None = None) -> KafkaBroker:
+    """Return a broker that is not started yet, from the first source that there is.
+
+    With ``proxy``, which must be listening, clients reach it through that one alone.
+    """
     if named := os.environ.get("CLOSED_LOOP_TEST_KAFKA"):
         return NamedKafka(named)
-    return DockerKafka() if docker.answers() else LocalKafka()
+    return DockerKafka(proxy) if docker.answers() else LocalKafka(proxy)

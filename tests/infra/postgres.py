@@ -29,6 +29,7 @@ from tests.infra.processes import (
     data_folder,
     free_port,
 )
+from tests.infra.proxy import FaultProxy
 
 IMAGE = "postgres:15"
 ADMIN = "closed_loop_admin"
@@ -343,6 +344,25 @@ class LocalPostgres(PostgresServer):
         assert self._child is not None
         self._child.stop(by=signal.SIGINT)
         self._run()
+
+
+class ThroughProxy(PostgresServer):
+    """The same server, reached by the program under test through a proxy."""
+
+    can_be_broken = False
+
+    def __init__(self, server: PostgresServer, proxy: FaultProxy) -> None:
+        super().__init__(
+            host=proxy.host, port=proxy.port, user=server.user, password=server.password
+        )
+        self._server = server
+        proxy.target = server.port
+
+    def run(
+        self, statements: Sequence[str], *, database: str = "postgres"
+    ) -> list[list[dict[str, Any]]]:
+        """Run statements as the administrator, past the proxy."""
+        return self._server.run(statements, database=database)
 
 
 def children_of(pid: int) -> list[int]:
