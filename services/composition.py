@@ -61,10 +61,12 @@ from shared.events import topics
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
 from shared.identity.secret import load_secret, verify_secret
+from shared.letters import LetterDesk
 from shared.service import Kit, Service, Worker
 from shared.supervisor import Supervisor, settle
 from shared.web.access import Web
 from shared.web.app import create_app
+from shared.web.dead_letters import letter_pages
 from shared.web.health import OK, Check, Report, tolerated
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ __all__ = [
     "guess_columns",
     "harmless",
     "ingest_beside",
+    "letters_beside",
     "list_standing",
     "mapping_of",
     "open_bus",
@@ -242,6 +245,60 @@ async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
         await engines.close()
 
 
+@asynccontextmanager
+async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDesk]]:
+    """Open the desks of dead letters, beside whoever serves.
+
+    What a replay does is done in one transaction, which waits for the other process's as that
+    one waits for ours. What it announces is published by whoever serves, within a second.
+    """
+    clock, keyring = SystemClock(), load_secret(settings)
+    async with AsyncExitStack() as stack:
+        engines = Engines.open(settings.database_url, alone=False)
+        stack.push_async_callback(engines.close)
+        if settings.is_sqlite:
+            await schema.upgrade(engines)
+        await schema.require_current(engines)
+        async with Database(engines).transaction() as tx:
+            await verify_secret(tx, keyring, clock.now())
+        bus = open_bus(settings, engines, clock)
+        stack.push_async_callback(bus.close)
+        desks = []
+        for module, tables in _MODULES.values():
+            kit = Kit(
+                settings=settings,
+                clock=clock,
+                database=Database(engines, tables.PLUMBING),
+                bus=bus,
+                keyring=keyring,
+                person_keys=PersonKeys(keyring),
+            )
+            desks.append(_desk(kit, module.build(kit)))
+        yield desks
+
+
+def _desk(kit: Kit, service: Service) -> LetterDesk:
+    return LetterDesk(
+        service.name,
+        database=kit.database,
+        workers=service.workers,
+        clock=kit.clock,
+        keyring=kit.keyring,
+    )
+
+
+def _letters_check(desks: Sequence[LetterDesk]) -> Check:
+    """Return the check that says when dead letters lie too long, or are too many."""
+
+    async def look() -> Report:
+        said = [alarm for desk in desks if (alarm := await desk.alarm())]
+        if not said:
+            return OK
+        return Report(state="degraded", text=f"{'; '.join(said)}. See /settings/dead-letters")
+
+    return look
+
+
 def open_bus(settings: Settings, engines: Engines, clock: Clock, *, partitions: int = 6) -> Bus:
     """Return the bus that the settings name; ``partitions`` is for topics yet to be made."""
     if settings.is_embedded_bus:
@@ -289,21 +346,26 @@ async def compose(
             await bus.create_topics(topics.ALL)
         person_keys = PersonKeys(keyring)
         built: dict[Role, Service] = {}
+        desks: dict[Role, LetterDesk] = {}
         for role in roles:
             module, tables = _MODULES[role]
             database = Database(engines, tables.PLUMBING)
-            service = module.build(
-                Kit(
-                    settings=settings,
-                    clock=clock,
-                    database=database,
-                    bus=bus,
-                    keyring=keyring,
-                    person_keys=person_keys,
-                )
+            kit = Kit(
+                settings=settings,
+                clock=clock,
+                database=database,
+                bus=bus,
+                keyring=keyring,
+                person_keys=person_keys,
             )
+            service = module.build(kit)
+            desks[role] = _desk(kit, service)
             keeping = Housekeeping(database=database, bus=bus, clock=clock)
-            built[role] = replace(service, workers=[*service.workers, keeping])
+            built[role] = replace(
+                service,
+                routers=[*service.routers, letter_pages(desks[role])],
+                workers=[*service.workers, keeping],
+            )
         for service in built.values():
             if service.prepare is not None:
                 await service.prepare()
@@ -332,6 +394,7 @@ async def compose(
                     "database": engines.ping,
                     "bus": _bus_check(bus, supervisor.workers, clock),
                     "workers": _workers_check(supervisor),
+                    "dead letters": tolerated(_letters_check(list(desks.values()))),
                 },
             ),
             supervisor=supervisor,

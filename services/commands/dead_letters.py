@@ -1,76 +1,72 @@
-"""``closed-loop dead-letters …``: what could not be handled, and what to do about it."""
+"""``closed-loop dead-letters …``: what could not be handled, and what to do about it.
+
+All of it works beside a running installation: each letter is one transaction, and what it
+announces is published by whoever serves.
+"""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 from services.commands.output import data, data_json, rows, say
-from services.composition import compose
-from shared.bus.consumer import Consumer
-from shared.bus.relay import LETTERS_OF, Relay
-from shared.db import dead_letter
+from services.composition import letters_beside
 from shared.db.dead_letter import DeadLetter, LetterState
-from shared.errors import ClosedLoopError, Invalid, NotFound
-from shared.identity import audit
+from shared.errors import Invalid, NotFound
+from shared.identity import people
 from shared.identity.audit import SYSTEM
+from shared.identity.principal import Principal
+from shared.letters import EFFECTIVE, Fate, Replay
 from shared.logs import set_up
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Sequence
 
-    from services.composition import System
-    from shared.db.transaction import Database
+    from shared.letters import LetterDesk
 
-_ALL = "all"
+_ALL: Final = "all"
+_AT_ONCE: Final = 200
+_UNSAID: Final = "no reason given on the command line"
+_SAID: Final = {
+    Fate.HANDLED: "handled",
+    Fate.KNOWN: "had been handled meanwhile; nothing is done twice",
+    Fate.PUBLISHED: "will be published again",
+    Fate.FAILED: "fails again",
+    Fate.HELD: "not now",
+    Fate.NOBODY: "nobody here consumes as {consumer} any more",
+    Fate.SETTLED: "was settled meanwhile",
+}
+"""One word more than the code, the same for what is done and for what would be."""
 
 
-@asynccontextmanager
-async def _system() -> AsyncIterator[System]:
+def _settings() -> Settings:
     settings = Settings.load()
     set_up(form=settings.log_format, level="error")
-    async with compose(settings) as system:
-        yield system
+    return settings
 
 
-def _databases(system: System) -> list[Database]:
-    """Return each service's own way to the database: every one has its own dead letters."""
-    return [
-        worker.database
-        for service in system.services.values()
-        for worker in service.workers
-        if isinstance(worker, Relay)
-    ]
-
-
-async def _find(system: System, letter_id: str) -> tuple[Database, DeadLetter]:
-    for database in _databases(system):
-        async with database.reading() as view:
-            try:
-                return database, await dead_letter.get(
-                    view, database.plumbing.dead_letters, letter_id
-                )
-            except NotFound:
-                continue
+async def _find(desks: Sequence[LetterDesk], letter_id: str) -> tuple[LetterDesk, DeadLetter]:
+    for desk in desks:
+        try:
+            return desk, await desk.get(letter_id)
+        except NotFound:
+            continue
     message = f"There is no dead letter {letter_id}. See: closed-loop dead-letters list"
     raise NotFound(message)
 
 
-async def _all(system: System, state: LetterState | None) -> list[tuple[Database, DeadLetter]]:
-    found: list[tuple[Database, DeadLetter]] = []
-    for database in _databases(system):
+async def _every(
+    desks: Sequence[LetterDesk], state: LetterState | None
+) -> list[tuple[LetterDesk, DeadLetter]]:
+    """Return the letters of every desk, the oldest first."""
+    found: list[tuple[LetterDesk, DeadLetter]] = []
+    for desk in desks:
         after: str | None = None
-        async with database.reading() as view:
-            while True:
-                page = await dead_letter.list_letters(
-                    view, database.plumbing.dead_letters, state=state, after=after, limit=200
-                )
-                found += [(database, letter) for letter in page]
-                if len(page) < 200:
-                    break
-                after = page[-1].id
-    return found
+        while page := await desk.list(state=state, after=after, limit=_AT_ONCE):
+            found += [(desk, letter) for letter in page]
+            after = page[-1].id
+    return sorted(found, key=lambda one: one[1].id)
 
 
 async def list_letters(*, state: str, as_json: bool) -> int:
@@ -78,8 +74,8 @@ async def list_letters(*, state: str, as_json: bool) -> int:
     if state != _ALL and state not in set(LetterState):
         message = f"--state takes {', '.join(LetterState)} or {_ALL}."
         raise Invalid(message)
-    async with _system() as system:
-        found = await _all(system, None if state == _ALL else LetterState(state))
+    async with letters_beside(_settings()) as desks:
+        found = await _every(desks, None if state == _ALL else LetterState(state))
     rows(
         ("id", "consumer", "origin", "type", "error", "tries", "state", "parked_at"),
         [
@@ -102,10 +98,11 @@ async def list_letters(*, state: str, as_json: bool) -> int:
 
 async def show_letter(letter_id: str, *, as_json: bool) -> int:
     """Show one letter with its origin and reason; what is personal in it stays sealed."""
-    async with _system() as system:
-        _, letter = await _find(system, letter_id)
+    async with letters_beside(_settings()) as desks:
+        desk, letter = await _find(desks, letter_id)
     facts = {
         "id": letter.id,
+        "service": desk.owner,
         "consumer": letter.consumer,
         "topic": letter.topic,
         "partition": letter.partition,
@@ -127,69 +124,64 @@ async def show_letter(letter_id: str, *, as_json: bool) -> int:
     return 0
 
 
-async def replay_letters(letter_id: str | None, *, everything: bool, dry_run: bool) -> int:
-    """Hand letters to their consumer again; 1 when one of them failed again."""
+async def replay_letters(
+    letter_id: str | None,
+    *,
+    everything: bool,
+    dry_run: bool,
+    by: str | None,
+    reason: str | None,
+) -> int:
+    """Hand letters to their consumer again; 1 when one of them fails."""
     if (letter_id is None) == (not everything):
         message = "Name one letter, or say --all."
         raise Invalid(message)
-    failed = 0
-    async with _system() as system:
+    async with letters_beside(_settings()) as desks:
         found = (
-            await _all(system, LetterState.PARKED)
+            await _every(desks, LetterState.PARKED)
             if letter_id is None
-            else [await _find(system, letter_id)]
+            else [await _find(desks, letter_id)]
         )
-        if dry_run:
-            say(f"{len(found)} letters would be replayed; nothing was changed.")
-            return 0
-        for database, letter in found:
-            try:
-                effect = await _replay(system, database, letter)
-            except ClosedLoopError as error:
-                failed += 1
-                say(f"{letter.id}: {error}")
-            else:
-                say(f"{letter.id}: {effect}")
-        await system.settle()
-    say(f"{len(found) - failed} replayed, {failed} failed again.")
+        actor = await _actor(desks, by)
+        came_to: Counter[Fate] = Counter()
+        for desk, letter in found:
+            done = (
+                await desk.rehearse(letter)
+                if dry_run
+                else await desk.replay(letter, by=actor, reason=reason or _UNSAID)
+            )
+            came_to[done.fate] += 1
+            say(f"{letter.id}: {_told(done)}")
+    failed = sum(n for fate, n in came_to.items() if fate not in EFFECTIVE)
+    went = len(found) - failed
+    if dry_run:
+        say(f"{went} would be replayed, {failed} would fail again; nothing was changed.")
+    else:
+        say(f"{went} replayed, {failed} failed again.")
     return 1 if failed else 0
 
 
-async def _replay(system: System, database: Database, letter: DeadLetter) -> str:
-    for worker in system.workers:
-        effect: str | None = None
-        if isinstance(worker, Relay) and letter.consumer == LETTERS_OF:
-            if worker.database is database:
-                await worker.replay(letter.id)
-                effect = "will be published again"
-        elif isinstance(worker, Consumer) and worker.name == letter.consumer:
-            had_one = await worker.replay(letter.id)
-            effect = "handled" if had_one else "had been handled meanwhile"
-        if effect is not None:
-            await _note(database, letter, "dead-letter.replayed", system)
-            return effect
-    message = f"Nobody here consumes as {letter.consumer} any more."
-    raise NotFound(message)
+def _told(done: Replay) -> str:
+    said = _SAID[done.fate].format(consumer=done.letter.consumer)
+    return f"{said}: {done.why}" if done.why else said
 
 
-async def discard_letter(letter_id: str) -> int:
+async def discard_letter(letter_id: str, *, by: str | None, reason: str | None) -> int:
     """Give a letter up."""
-    async with _system() as system:
-        database, letter = await _find(system, letter_id)
-        async with database.transaction() as tx:
-            await dead_letter.discard(tx, letter_id, now=system.clock.now())
-        await _note(database, letter, "dead-letter.discarded", system)
+    async with letters_beside(_settings()) as desks:
+        desk, _ = await _find(desks, letter_id)
+        await desk.discard(letter_id, by=await _actor(desks, by), reason=reason or _UNSAID)
     say(f"{letter_id} is discarded.")
     return 0
 
 
-async def _note(database: Database, letter: DeadLetter, action: str, system: System) -> None:
-    async with database.transaction() as tx:
-        await audit.record(
-            tx,
-            SYSTEM,
-            action,
-            letter.id,
-            {"consumer": letter.consumer, "event_id": letter.event_id},
-            now=system.clock.now(),
-        )
+async def _actor(desks: Sequence[LetterDesk], email: str | None) -> Principal:
+    """Return whom the audit trail names: a member of staff, or the installation itself."""
+    if email is None:
+        return SYSTEM
+    async with desks[0].database.reading() as view:
+        staff = await people.find_staff(view, email)
+    if staff is None or not staff.active:
+        message = f"There is no member of staff {email}. See: closed-loop user list"
+        raise NotFound(message)
+    return Principal(kind="staff", id=staff.id, name=staff.name, scopes=frozenset())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared.bus.arrivals import Arrival, Arrived, arrival, check, undeliverable
+from shared.bus.arrivals import Arrival, Arrived, arrival, undeliverable
+from shared.bus.recent import Recent
+from shared.bus.replaying import Handler, Replayer, later
 from shared.db import dead_letter, inbox
-from shared.db.dead_letter import LetterState, Undeliverable
-from shared.db.engine import is_transient
+from shared.db.dead_letter import Undeliverable
 from shared.db.transaction import Transaction
-from shared.errors import Conflict, Malformed, NotFound, TryLater
-from shared.events.envelope import decode, read
+from shared.errors import Malformed, TryLater
 from shared.faults import fault_point
 from shared.logs import get_logger
 from shared.retry import Backoff
@@ -46,15 +46,15 @@ WAITS = (timedelta(milliseconds=200), timedelta(seconds=1))
 
 UNHANDLED_LIMIT = 20
 UNREADABLE_LIMIT = 100
-"""So many in a row, and it is the code that is wrong, not the records: stop, park no more."""
+"""So many in a row on one topic, and it is not the records that are wrong: stop, park no more.
+
+A hundred in a row may be a foreign program that publishes to our topic; twenty that can be read
+and not handled are a defect of ours.
+"""
 
 UNREADY_AFTER = 60.0
 
 log = get_logger(__name__)
-
-
-Handler = Callable[[Transaction, Sequence[Arrived], datetime], Awaitable[None]]
-"""Handles new events in an open transaction, at that moment; it never commits."""
 
 
 class ConsumerState(StrEnum):
@@ -112,8 +112,18 @@ class Consumer:
         self._subscription: Subscription | None = None
         self._polled: Sequence[Received] = ()
         self._owed: Sequence[Received] = ()
-        self._unhandled = 0
-        self._unreadable = 0
+        # By topic: what is right on one says nothing about another.
+        self._unhandled: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
+        self._recent = Recent(clock)
+        self.replayer = Replayer(
+            name=name,
+            kinds=self._kinds,
+            handler=handler,
+            database=database,
+            clock=clock,
+            keyring=keyring,
+        )
         self._failures = 0
         self._not_before = 0.0
         self._trouble: tuple[float, str, bool] | None = None
@@ -180,7 +190,7 @@ class Consumer:
         except BaseException as error:
             # Also when cut off: what was polled and not handled must never be committed over.
             await subscription.rewind()
-            if not _later(error):
+            if not later(error):
                 raise
             self._back_off(error, ours=True)
             return False
@@ -208,14 +218,12 @@ class Consumer:
         try:
             fresh = await self._handle_together(items)
         except Exception as error:
-            if _later(error):
+            if later(error):
                 raise
             what, _ = dead_letter.describe(error)
             log.warning("consumer.poll_failed", consumer=self._name, error=what)
             return await self._handle_apart(items)
-        if fresh:
-            self._unhandled = 0
-        self._count_unreadable(items)
+        self._count(items, fresh)
         self._note(items, fresh)
         return len(items)
 
@@ -258,16 +266,14 @@ class Consumer:
             try:
                 fresh = await self._handle_together([item])
             except Exception as error:
-                if _later(error):
+                if later(error):
                     raise
                 if tries <= len(WAITS) and not isinstance(error, Malformed):
                     await self._pause(WAITS[tries - 1].total_seconds())
                     continue
                 await self._give_up(item, error, tries)
             else:
-                if fresh:
-                    self._unhandled = 0
-                self._count_unreadable([item])
+                self._count([item], fresh)
                 self._note([item], fresh)
             return
 
@@ -277,16 +283,38 @@ class Consumer:
         async with self._database.transaction() as tx:
             await self._park(tx, [letter], self._clock.now())
         self._log_parked(letter)
-        self._unhandled += 1
-        if self._unhandled >= UNHANDLED_LIMIT:
-            self._stop(f"{UNHANDLED_LIMIT} events in a row could not be handled", letter.error)
+        self._recent.add(parked=1)
+        topic = item.record.topic
+        self._unhandled[topic] += 1
+        if self._unhandled[topic] >= UNHANDLED_LIMIT:
+            self._stop(
+                f"{UNHANDLED_LIMIT} events in a row on {topic} could not be handled",
+                letter.error,
+            )
 
-    def _count_unreadable(self, items: Sequence[Arrival]) -> None:
+    def _count(self, items: Sequence[Arrival], fresh: Collection[str]) -> None:
+        """Count what was dealt with, and stop when a topic brings nothing but rubbish."""
+        parked = 0
         for item in items:
-            self._unreadable = self._unreadable + 1 if item.unusable else 0
-        if self._unreadable >= UNREADABLE_LIMIT:
-            last = next(item.unusable for item in reversed(items) if item.unusable)
-            self._stop(f"{UNREADABLE_LIMIT} records in a row could not be read", last.error)
+            topic = item.record.topic
+            if item.unusable is None:
+                self._unreadable[topic] = 0
+                if item.arrived is not None and item.arrived.envelope.id in fresh:
+                    self._unhandled[topic] = 0
+                continue
+            parked += 1
+            self._unreadable[topic] += 1
+            if self._unreadable[topic] >= UNREADABLE_LIMIT and not self._stopped:
+                self._stop(
+                    f"{UNREADABLE_LIMIT} records in a row on {topic} could not be read",
+                    item.unusable.error,
+                )
+        self._recent.add(parked=parked, handled=len(items) - parked)
+
+    @property
+    def recent(self) -> Recent:
+        """Return how much was handled and parked in the last minutes."""
+        return self._recent
 
     def _stop(self, why: str, last: str) -> None:
         self._stopped = f"{why}, the last one with: {last}"
@@ -306,40 +334,8 @@ class Consumer:
             return await dead_letter.parked_among(tx, consumer=self._name, offsets=offsets)
 
     async def replay(self, letter_id: str) -> bool:
-        """Handle a parked record now; return whether it had an effect.
-
-        It has none when its event was handled meanwhile, or is of no kind handled here. Raises
-        ``NotFound`` and ``Conflict``, and whatever the handler raises: then the letter stays.
-        """
-        try:
-            return await self._replay(letter_id)
-        except (NotFound, Conflict):
-            raise
-        except Exception as error:
-            if not _later(error):
-                async with self._database.transaction() as tx:
-                    await dead_letter.failed_again(tx, letter_id, error)
-            raise
-
-    async def _replay(self, letter_id: str) -> bool:
-        now = self._clock.now()
-        async with self._database.transaction() as tx:
-            letter = await dead_letter.open_letter(tx, letter_id, keyring=self._keyring)
-            if letter.consumer != self._name:
-                raise NotFound("This dead letter belongs to another consumer.")
-            envelope = decode(letter.body)
-            fresh: set[str] = set()
-            if check(envelope) in self._kinds:
-                event = read(envelope, self._kinds[envelope.type])
-                fresh = await inbox.first_time(
-                    tx, consumer=self._name, event_ids=[envelope.id], now=now
-                )
-                if fresh:
-                    one = Arrived(envelope=envelope, event=event, key=letter.key)
-                    await self._handler(tx, [one], now)
-            await dead_letter.settle(tx, letter_id, state=LetterState.REPLAYED, now=now)
-        log.info("consumer.replayed", consumer=self._name, letter=letter_id, effect=bool(fresh))
-        return bool(fresh)
+        """Handle a parked record now; return whether it had an effect. See ``Replayer``."""
+        return await self.replayer.replay(letter_id)
 
     def _back_off(self, error: BaseException, *, ours: bool) -> None:
         """Note trouble that time heals, and when to try again."""
@@ -421,11 +417,6 @@ class Consumer:
             self._polled = ()
             with suppress(TryLater):
                 await subscription.close()
-
-
-def _later(error: BaseException) -> bool:
-    """Tell whether time may heal this."""
-    return isinstance(error, TryLater) or is_transient(error)
 
 
 def _first_of_each(arrived: Sequence[Arrived], fresh: Collection[str]) -> Sequence[Arrived]:

@@ -30,7 +30,7 @@ from shared.retry import Backoff
 from shared.tasks import spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -313,10 +313,13 @@ class Relay:
             event_type=record.headers.get("ce_type"),
         )
 
-    async def replay(self, letter_id: str) -> None:
+    async def replay(
+        self, letter_id: str, *, then: Callable[[Transaction], Awaitable[None]] | None = None
+    ) -> None:
         """Publish a refused record once more, under its own event id.
 
-        Raises ``NotFound``, and ``Conflict`` when the letter is settled already.
+        ``then`` is called in the same transaction. Raises ``NotFound``, and ``Conflict`` when
+        the letter is settled already.
         """
         now = self._clock.now()
         outbox = self._outbox
@@ -336,6 +339,8 @@ class Relay:
                 )
             )
             await dead_letter.settle(tx, letter_id, state=LetterState.REPLAYED, now=now)
+            if then is not None:
+                await then(tx)
         self._woken.set()
 
     async def backlog(self) -> Backlog:

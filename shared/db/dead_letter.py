@@ -189,10 +189,12 @@ async def list_letters(
     consumer: str | None = None,
     after: str | None = None,
     limit: int = 50,
+    oldest_first: bool = False,
 ) -> Sequence[DeadLetter]:
     """Return letters, latest first; ``after`` is the id of the last one already seen."""
     # Ids sort by the time they were made.
-    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    order = table.c.id if oldest_first else table.c.id.desc()
+    query = select(table).order_by(order).limit(limit)
     if state is not None:
         query = query.where(table.c.state == state)
     if consumer is not None:

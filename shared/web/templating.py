@@ -83,6 +83,12 @@ SETTINGS: Final = (
         scope=Scope.SETTINGS_READ,
         about=marked("The parts of the company, and who heads each of them."),
     ),
+    Area(
+        name=marked("Dead letters"),
+        path="/settings/dead-letters",
+        scope=Scope.SETTINGS_READ,
+        about=marked("Records that could not be handled: looked at, replayed, discarded."),
+    ),
 )
 """The pages of settings, whichever service has them, in the order in which they are offered."""
 

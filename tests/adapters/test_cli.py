@@ -244,7 +244,8 @@ def test_check_looks_at_every_part(shell: Shell) -> None:
     found = {one["what"]: one["state"] for one in json.loads(done.stdout)}
     assert (done.returncode, table.returncode) == (OK, OK)
     assert set(found) >= {"secret", "database", "clock", "bus", "disk"}
-    assert set(found.values()) == {"ok"}
+    # What is unwise about the machine is noted, and no failure.
+    assert {state for what, state in found.items() if what != "machine"} == {"ok"}
     assert table.stdout.split()[:3] == ["what", "state", "detail"]
 
 
