@@ -119,6 +119,7 @@ class House:
         *,
         mail: MailChannel | None = None,
         webhooks: Poster | None = None,
+        mail_settings: str = "",
         **pace: Any,
     ) -> Dispatcher:
         return Dispatcher(
@@ -133,6 +134,7 @@ class House:
                 public_url=PUBLIC_URL,
                 keyring=self.keyring,
             ),
+            mail_settings=mail_settings,
             pace=Pace(patience=0.05, **pace),
             chance=lambda: MIDDLE,
         )

@@ -134,7 +134,7 @@ class Dispatcher:
             task = spawn(self._deliver(ready), name="delivery")
             self._sending[task] = ready.delivery
         if not self._sending:
-            return False
+            return self._woken.is_set()
         await self._something(self._pace.patience)
         self._reap()
         return True
@@ -224,6 +224,8 @@ class Dispatcher:
                 person_keys=self._person_keys,
                 now=now,
             )
+        if len(ready) < len(claimed):
+            self.wake()  # what was not sent may be sent to somebody else
         fault_point("delivery.claimed")
         return ready
 

@@ -111,7 +111,6 @@ __all__ = [
     "drop_suppression",
     "drop_unaddressed_of_done",
     "drop_webhook",
-    "enabled_webhooks",
     "end_pause",
     "fail_claimed",
     "failing_webhooks",
