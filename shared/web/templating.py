@@ -66,6 +66,12 @@ SETTINGS: Final = (
         about=marked("What systems identify themselves with: made, replaced and revoked."),
     ),
     Area(
+        name=marked("Webhooks"),
+        path="/settings/webhooks",
+        scope=Scope.DELIVERIES_READ,
+        about=marked("The systems that are told what happens, and what arrived there."),
+    ),
+    Area(
         name=marked("Touchpoints"),
         path="/settings/touchpoints",
         scope=Scope.SETTINGS_READ,

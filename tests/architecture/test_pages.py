@@ -16,7 +16,7 @@ from jinja2 import Environment, meta, nodes
 from services.ingest.pages import keys, sources
 from services.loop.pages import queue, scores, settings, task, themes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
-from services.notify.pages import mail
+from services.notify.pages import mail, webhooks
 from shared.i18n import LANGUAGES, translations
 from shared.web import dead_letters, error_page, sign_in
 
@@ -33,6 +33,7 @@ CONTEXTS: dict[str, Any] = {
     "code.html": codes.CodePage,
     "dead_letter.html": dead_letters.DeadLetterPage,
     "dead_letters.html": dead_letters.DeadLettersPage,
+    "delivery.html": webhooks.DeliveryPage,
     "departments.html": departments.DepartmentsPage,
     "error.html": error_page.ErrorPage,
     "key.html": keys.KeyPage,
@@ -54,6 +55,9 @@ CONTEXTS: dict[str, Any] = {
     "themes.html": themes.ThemesPage,
     "touchpoint.html": touchpoint.TouchpointPage,
     "touchpoints.html": touchpoints.TouchpointsPage,
+    "webhook.html": webhooks.WebhookPage,
+    "webhook_shown.html": webhooks.WebhookShownPage,
+    "webhooks.html": webhooks.WebhooksPage,
 }
 FRAMEWORK = {"_", "ngettext", "gettext", "frame", "reader"}
 NAMES = {"Closed Loop", "CSV", "JSON", "closed-loop user add you@example.org --role admin"}

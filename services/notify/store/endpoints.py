@@ -176,6 +176,28 @@ async def failing_webhooks(
     return [_webhook(row, keyring) for row in rows]
 
 
+async def troubled_webhooks(view: Reading, keyring: Keyring) -> Sequence[Webhook]:
+    """Return the endpoints that were switched off by themselves, or are about to be."""
+    rows = await view.all(
+        select(webhooks)
+        .where(
+            or_(
+                and_(webhooks.c.state == "enabled", webhooks.c.warned_at.is_not(None)),
+                and_(webhooks.c.state == "disabled", webhooks.c.disabled_reason.in_(BY_ITSELF)),
+            )
+        )
+        .order_by(webhooks.c.id)
+        .limit(20)
+    )
+    return [_webhook(row, keyring) for row in rows]
+
+
+async def is_called(view: Reading, url: str) -> bool:
+    """Tell whether there is an endpoint of exactly this URL."""
+    query = select(webhooks.c.id).where(webhooks.c.url == url).limit(1)
+    return await view.first(query) is not None
+
+
 def _webhook_values(webhook: Webhook, keyring: Keyring) -> dict[str, Any]:
     secrets = [
         {"value": one.value, "until": one.until.isoformat() if one.until else None}
