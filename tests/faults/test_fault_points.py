@@ -1,69 +1,381 @@
-"""Every named fault point, twice: the process dies there, and again while it recovers."""
+"""Every named fault point, twice: the process dies there, and again while it recovers.
+
+The points are walked in chains, one installation each: every start but the first is the
+recovery from a death and runs into the next one. After the last start everything must be as if
+nobody had died. What each point stands for is in ``CRASH_POINTS``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.faults.load import Load, prove_nothing_lost_nothing_doubled
+from shared.ids import new_id
+from tests.faults.ahead import VARIABLE as AHEAD
+from tests.faults.history import History
+from tests.faults.load import (
+    Load,
+    prove_nothing_lost_nothing_doubled,
+    proven,
+    settled,
+)
 from tests.infra.processes import ServerDidNotStart, wait_until
 from tests.infra.receiver import Receiver
-from tests.journeys.installation import Embedded
+from tests.infra.smtp import MailServer
+from tests.journeys.installation import Embedded, Installation
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"""fault_point\(\s*["']([a-z_.]+)["']""")
 
+CRASH_POINTS = {
+    "request.reading": "the body of a request is on its way",
+    "ingest.validated": "understood, nothing written",
+    "ingest.recorded": "in the transaction that records",
+    "ingest.counted": "in the transaction that counts refusals",
+    "ingest.answering": "committed, not answered",
+    "ingest.received_again": "a stored payload is recorded, not yet marked",
+    "transaction.before_commit": "at the end of any transaction",
+    "transaction.after_commit": "any transaction stands, nobody knows it",
+    "relay.leased": "the relay has its lease and has read nothing",
+    "relay.claimed": "rows are read and not sent",
+    "relay.sent": "rows are on their way to the bus",
+    "relay.acknowledged": "the bus has the rows, they are not marked",
+    "relay.marked": "the rows are marked",
+    "responses.announced_again": "in the transaction that announces again",
+    "consumer.polled": "records are read, nothing has begun",
+    "consumer.in_effect": "in the transaction of the effect",
+    "loop.taken_in": "tasks and verdicts are written, not committed",
+    "consumer.effect_committed": "the effect stands, the offset does not",
+    "consumer.offset_committed": "both stand",
+    "notify.fanned_out": "in the transaction that makes deliveries",
+    "notify.source_told": "in the transaction that tells of a source",
+    "delivery.claimed": "claimed, nobody is connected",
+    "delivery.sent": "taken by the other side, not marked",
+    "delivery.marked": "marked, no goodbye said",
+    "timer.claimed": "due and claimed, not rung",
+    "timer.ringing": "in the transaction that rings",
+    "timer.rung": "rung",
+    "sources.kept_up": "in the transaction that notices a silence",
+    "schema.upgraded": "all migrations have run, nothing is committed",
+    "serving.stopping": "a stop was asked for and has begun",
+}
+"""The process dies when …"""
 
-def named_points() -> list[str]:
+ALWAYS_ON = {
+    "taking in": (
+        "request.reading",
+        "ingest.validated",
+        "ingest.recorded",
+        "ingest.counted",
+        "ingest.answering",
+        "ingest.received_again",
+    ),
+    "committing": ("transaction.before_commit", "transaction.after_commit", "serving.stopping"),
+    "publishing": (
+        "relay.leased",
+        "relay.claimed",
+        "relay.sent",
+        "relay.acknowledged",
+        "relay.marked",
+    ),
+    "handling": (
+        "consumer.polled",
+        "consumer.in_effect",
+        "loop.taken_in",
+        "consumer.effect_committed",
+        "consumer.offset_committed",
+    ),
+    "telling": (
+        "notify.fanned_out",
+        "delivery.claimed",
+        "delivery.sent",
+        "delivery.marked",
+    ),
+}
+"""Points that a stream of posts reaches by itself, or with what a chain does beside it."""
+
+LATER = {
+    2: ("responses.announced_again", "sources.kept_up", "notify.source_told"),
+    20: ("timer.claimed", "timer.ringing", "timer.rung"),
+    30: ("timer.rung",),
+}
+"""Points that are reached so many hours later."""
+
+AT_THE_FIRST_START = ("schema.upgraded",)
+
+ARRIVALS = {
+    "transaction.before_commit": (40, 15),
+    "transaction.after_commit": (40, 15),
+    "relay.leased": (2, 1),
+    "serving.stopping": (1, 1),
+    "ingest.received_again": (1, 1),
+    "schema.upgraded": (1, 1),
+}
+"""At the how-manieth arrival the process dies, and dies again; 4 and 2 elsewhere."""
+
+
+def named_points() -> set[str]:
     """Return every fault point that the code names."""
-    return sorted(
-        {
-            name
-            for folder in ("services", "shared")
-            for path in (ROOT / folder).rglob("*.py")
-            for name in NAMED.findall(path.read_text(encoding="utf-8"))
-        }
-    )
+    return {
+        name
+        for folder in ("services", "shared")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in NAMED.findall(path.read_text(encoding="utf-8"))
+    }
 
 
-# Points that the load below cannot reach: they need a due time that is hours away, or somebody
-# who asks for them.
-ELSEWHERE = {
-    "timer.claimed": "tests/handlers/test_tasks.py rings timers by a moved clock",
-    "sources.kept_up": "tests/adapters/test_sources_api.py dies there by a moved clock",
-    "notify.source_told": "tests/handlers/test_notify_sources.py hears the same event twice",
-    "ingest.received_again": "tests/adapters/test_sources_api.py takes a payload in twice",
-    "timer.rung": "tests/handlers/test_tasks.py rings timers by a moved clock",
+def test_every_named_point_is_walked_and_explained() -> None:
+    walked = {
+        *AT_THE_FIRST_START,
+        *(point for chain in ALWAYS_ON.values() for point in chain),
+        *(point for chain in LATER.values() for point in chain),
+    }
+
+    assert named_points() == walked == set(CRASH_POINTS)
+
+
+@pytest.fixture
+def embedded(mail_server: MailServer) -> Iterator[Embedded]:
+    """An installation that may be killed, with a mail server of its own."""
+    installation = Embedded(mail=mail_server)
+    yield installation
+    installation.stop()
+
+
+def hook(installation: Installation, receiver: Receiver) -> None:
+    """Have the receiver told of every task."""
+    with installation.client() as client:
+        reply = client.post(
+            "/v1/webhooks", json={"url": receiver.url, "events": ["task.opened"]}
+        )
+        assert reply.status_code == 201, reply.text
+        receiver.use_secret(reply.json()["secret"])
+
+
+def die(
+    installation: Embedded, point: str, arrival: int, *, hours: float = 0, **beside: bool
+) -> None:
+    """Start the process, and wait until it has died at the n-th arrival at that point."""
+    fault = {"CLOSED_LOOP_TEST_FAULT": f"{point}:{arrival}", AHEAD: str(hours)}
+    try:
+        installation.start("all", fault)
+    except ServerDidNotStart:
+        pass  # it died there before it was ready, which is dying there
+    else:
+        with _errand(point, installation):
+            installation.wait_dead("all", seconds=40)
+    assert installation.exit_code("all") == 137, installation.log_of("all")[-2_000:]
+
+
+@contextlib.contextmanager
+def _errand(point: str, installation: Embedded) -> Iterator[None]:
+    """Do beside the stream what leads to some points, as often as it takes."""
+    errand = ERRANDS.get(point)
+    over = threading.Event()
+
+    def run() -> None:
+        while errand is not None and not over.is_set():
+            with contextlib.suppress(httpx.HTTPError):
+                errand(installation)
+            over.wait(0.1)
+
+    runner = threading.Thread(target=run, daemon=True)
+    runner.start()
+    try:
+        yield
+    finally:
+        over.set()
+        runner.join(30)
+
+
+def _take_a_payload_in_again(installation: Embedded) -> None:
+    """Have a payload kept that nobody could map, and take it in once more."""
+    with installation.client() as client:
+        client.post("/v1/hooks/crm", json={"nothing": "that means anything"})
+        for kept in client.get("/v1/sources/crm/payloads").json()["data"]:
+            client.post(f"/v1/sources/crm/payloads/{kept['id']}/receive")
+
+
+def _ask_to_stop(installation: Embedded) -> None:
+    installation.terminate("all")
+
+
+ERRANDS: dict[str, Callable[[Embedded], None]] = {
+    "ingest.received_again": _take_a_payload_in_again,
+    "serving.stopping": _ask_to_stop,
 }
 
 
-@pytest.mark.parametrize("point", [name for name in named_points() if name not in ELSEWHERE])
-def test_dying_at_a_fault_point_loses_and_doubles_nothing(
-    point: str, receiver: Receiver, unique: str
+@pytest.mark.parametrize("chain", ALWAYS_ON)
+def test_dying_twice_at_each_point_loses_and_doubles_nothing(
+    chain: str, embedded: Embedded, receiver: Receiver, mail_server: MailServer, unique: str
 ) -> None:
-    """The first start dies there, the second dies there too, the third heals."""
-    with Embedded() as installation:
-        with installation.client() as client:
-            reply = client.post(
-                "/v1/webhooks", json={"url": receiver.url, "events": ["task.opened"]}
-            )
-            receiver.use_secret(reply.json()["secret"])
-        installation.terminate("all")
-        load = Load(installation, prefix=unique, clients=2)
-        load.start()
-        for arrival in (4, 2):
-            fault = {"CLOSED_LOOP_TEST_FAULT": f"{point}:{arrival}"}
-            try:
-                installation.start("all", fault)
-            except ServerDidNotStart:
-                pass  # it died there before it was ready, which is dying there
-            else:
-                installation.wait_dead("all", seconds=40)
-            assert installation.exit_code("all") == 137
-        installation.start("all")
-        wait_until(lambda: load.accepted > 3, what="posts after healing", seconds=30)
-        load.stop()
+    embedded.start()
+    hook(embedded, receiver)
+    embedded.kill("all")
+    receiver.answer(next_codes=[503])  # what failed once is told again
+    load = Load(embedded, prefix=unique, clients=2, pause=0.02)
+    load.start()
 
-        prove_nothing_lost_nothing_doubled(installation, load.ledger, receiver, prefix=unique)
+    for point in ALWAYS_ON[chain]:
+        for arrival in ARRIVALS.get(point, (4, 2)):
+            die(embedded, point, arrival)
+
+    embedded.start()
+    load.wait_for_more(3)
+    load.stop()
+    counted = prove_nothing_lost_nothing_doubled(
+        embedded, load.history, receiver, mail=mail_server
+    )
+    print(dict(counted))
+
+
+def test_dying_twice_at_what_comes_hours_later(
+    embedded: Embedded, receiver: Receiver, mail_server: MailServer, unique: str
+) -> None:
+    """Silent sources, lost announcements, reminders, broken promises, summaries of imports."""
+    embedded.command = [sys.executable, "-m", "tests.faults.ahead"]
+    embedded.start()
+    hook(embedded, receiver)
+    history = History()
+    with embedded.client() as client:
+        reply = client.put(
+            "/v1/sources/bootstrap", json={"silent_after_hours": 1}, headers={"If-Match": "*"}
+        )
+        assert reply.status_code == 200, reply.text
+        _post(client, history, f"{unique}-alone", {})
+        _post(client, history, f"{unique}-import", {"import_id": new_id("imp")}, count=3)
+        settled_before = client.get("/v1/tasks").json()
+        assert settled_before is not None
+    wait_until(lambda: _tasks(embedded) == 4, what="the tasks to be opened")
+    embedded.kill("all")
+    # These are announced and not handled when the process dies.
+    embedded.start("all", {"CLOSED_LOOP_TEST_FAULT": "consumer.in_effect:1"})
+    with embedded.client() as client, contextlib.suppress(httpx.HTTPError):
+        _post(client, history, f"{unique}-unhandled", {})
+    embedded.wait_dead("all")
+
+    hours = 0
+    for hours, points in LATER.items():
+        for point in points:
+            for _ in range(1 if point == "timer.rung" else 2):
+                die(embedded, point, 1, hours=hours)
+
+    embedded.start("all", {AHEAD: str(hours)})
+    settled(embedded)
+    # A receiver that checks the time refuses what was signed in the future, so it is not asked.
+    evidence = proven(embedded, history, None, mail=mail_server)
+    rung = [one for one in evidence.announced if one.kind.startswith(("task.due", "task.over"))]
+    assert {one.kind for one in rung} == {"task.due-soon.v1", "task.overdue.v1"}
+    assert len({(one.kind, one.data["task_id"]) for one in rung}) == len(rung) == 10
+    silent = [one for one in evidence.announced if one.kind == "source.silent.v1"]
+    assert len(silent) == 1
+    assert len({one.delivery_id for one in evidence.gathered}) >= 1
+
+
+def _tasks(installation: Installation) -> int:
+    with installation.client() as client:
+        return len(client.get("/v1/tasks").json()["data"])
+
+
+def _post(
+    client: httpx.Client, history: History, key: str, query: dict[str, str], *, count: int = 1
+) -> None:
+    bodies = [
+        {"external_id": f"{key}-{n}", "score": 2, "customer": {"id": f"C-{n}"}}
+        for n in range(count)
+    ]
+    operations = [history.invoke(0, str(body["external_id"])) for body in bodies]
+    reply = client.post("/v1/responses/batch", json=bodies, params=query)
+    assert reply.status_code == 202, reply.text
+    for operation, result in zip(operations, reply.json()["results"], strict=True):
+        assert result["status"] == "accepted", result
+        history.ok(operation, result["id"])
+
+
+def test_dying_twice_in_the_first_migration_leaves_a_database_that_starts(
+    embedded: Embedded, receiver: Receiver, mail_server: MailServer, unique: str
+) -> None:
+    for point in AT_THE_FIRST_START:
+        for arrival in ARRIVALS[point]:
+            die(embedded, point, arrival)
+
+    embedded.start()
+    hook(embedded, receiver)
+    load = Load(embedded, prefix=unique, clients=1)
+    load.start()
+    load.wait_for_more(5)
+    load.stop()
+    prove_nothing_lost_nothing_doubled(embedded, load.history, receiver, mail=mail_server)
+
+
+def _at_the_address(mail: MailServer, then: Callable[[], None]) -> None:
+    mail.on_recipient = then
+
+
+def _after_the_mail(mail: MailServer, then: Callable[[], None]) -> None:
+    mail.on_data = then
+
+
+@pytest.mark.parametrize("moment", [_at_the_address, _after_the_mail])
+def test_dying_in_a_talk_with_the_mail_server_sends_again_and_says_so(
+    moment: Callable[[MailServer, Callable[[], None]], None],
+    embedded: Embedded,
+    receiver: Receiver,
+    mail_server: MailServer,
+    unique: str,
+) -> None:
+    """Before the mail was sent nothing came; after it the second one is marked as doubtful."""
+    embedded.start()
+    hook(embedded, receiver)
+    deaths: list[int] = []
+
+    def kill() -> None:
+        if len(deaths) < 2:
+            deaths.append(1)
+            embedded.kill("all")
+
+    load = Load(embedded, prefix=unique, clients=1, pause=0.05)
+    load.start()
+    load.wait_for_more(5)
+    moment(mail_server, kill)
+    for death in (1, 2):
+        wait_until(lambda death=death: len(deaths) >= death, what="a mail")  # type: ignore[misc]
+        embedded.wait_dead("all")
+        embedded.start()
+    load.stop()
+    counted = prove_nothing_lost_nothing_doubled(
+        embedded, load.history, receiver, mail=mail_server
+    )
+    assert counted["marked_as_doubtful"] >= 1
+    if moment is _after_the_mail:
+        assert counted["repeated_mails"] >= 1
+
+
+def test_dying_before_a_receiver_has_answered_calls_again_under_the_same_id(
+    embedded: Embedded, receiver: Receiver, mail_server: MailServer, unique: str
+) -> None:
+    embedded.start()
+    hook(embedded, receiver)
+    receiver.answer(delay=0.5)
+    load = Load(embedded, prefix=unique, clients=1, pause=0.05)
+    load.start()
+    for _ in range(2):
+        known = len(receiver.requests())
+        receiver.wait_for(known + 1)
+        embedded.kill("all")
+        embedded.start()
+    load.stop()
+    receiver.answer()
+    counted = prove_nothing_lost_nothing_doubled(
+        embedded, load.history, receiver, mail=mail_server
+    )
+    assert counted["repeated_calls"] >= 1
+    assert counted["marked_as_doubtful"] >= counted["repeated_calls"]

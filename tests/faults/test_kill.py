@@ -55,9 +55,7 @@ def test_the_one_process_is_killed_ten_times_under_load(
 
     _kill_at_moments(own_embedded, load, ["all"])
 
-    counted = prove_nothing_lost_nothing_doubled(
-        own_embedded, load.ledger, receiver, prefix=unique
-    )
+    counted = prove_nothing_lost_nothing_doubled(own_embedded, load.history, receiver)
     print(dict(counted))
     assert counted["accepted"] > MOMENTS
 
@@ -79,7 +77,7 @@ def test_each_role_in_turn_is_killed_under_load(
         _kill_at_moments(installation, load, ["ingest", "loop", "notify"])
 
         counted = prove_nothing_lost_nothing_doubled(
-            installation, load.ledger, receiver, prefix=unique, seconds=150
+            installation, load.history, receiver, seconds=150
         )
         print(dict(counted))
         assert counted["accepted"] > MOMENTS

@@ -13,6 +13,7 @@ import contextlib
 import json
 import secrets
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,11 +93,14 @@ class Receiver:
         next_codes: Sequence[int] = (),
         always: int = 200,
         headers: Mapping[str, str] | None = None,
+        delay: float = 0,
     ) -> None:
-        """Answer the next requests with these codes, and all later ones with ``always``."""
-        self._put(
-            "/answers", {"next": list(next_codes), "always": always, "headers": headers or {}}
-        )
+        """Answer the next requests with these codes, and all later ones with ``always``.
+
+        Each answer comes so many seconds after the request was written down.
+        """
+        told = {"next": list(next_codes), "always": always, "headers": headers or {}}
+        self._put("/answers", {**told, "delay": delay})
 
     def _put(self, path: str, body: object) -> None:
         request = urllib.request.Request(
@@ -164,6 +168,7 @@ class _Server(ThreadingHTTPServer):
         self.next_codes: list[int] = []
         self.always = 200
         self.extra_headers: dict[str, str] = {}
+        self.delay = 0.0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -191,6 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             }
             with server.log.open("a") as log:
                 log.write(json.dumps(line) + "\n")
+        time.sleep(server.delay)
         self._answer(code, server.extra_headers)
 
     def do_PUT(self) -> None:
@@ -203,6 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.next_codes = told["next"]
                 self.server.always = told["always"]
                 self.server.extra_headers = told["headers"]
+                self.server.delay = told["delay"]
         self._answer(200, {})
 
     def _body(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -27,17 +28,25 @@ class Mail:
         return message_from_bytes(self.raw, policy=policy.default)
 
 
+def _nothing() -> None:
+    """Wait for nothing before an answer."""
+
+
 @dataclass
 class MailServer:
     """Collects mail between ``start`` and ``stop``.
 
     ``refuse_recipient["a@b.example"] = "550 5.1.1 no such mailbox"`` refuses an address;
     ``answer_data = ["451 4.3.0 later"]`` answers the next mails so, one entry each.
+    ``on_recipient`` and ``on_data`` are called before the answers to an address and to a mail
+    that is kept already.
     """
 
     mails: list[Mail] = field(default_factory=list)
     refuse_recipient: dict[str, str] = field(default_factory=dict)
     answer_data: list[str] = field(default_factory=list)
+    on_recipient: Callable[[], None] = _nothing
+    on_data: Callable[[], None] = _nothing
     port: int = 0
     _controller: Controller | None = None
 
@@ -99,6 +108,7 @@ class _Handler:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
+        self._server.on_recipient()
         if refusal := self._server.refuse_recipient.get(address):
             return refusal
         envelope.rcpt_tos.append(address)
@@ -118,4 +128,5 @@ class _Handler:
                 raw=envelope.original_content,
             )
         )
+        self._server.on_data()
         return "250 2.0.0 queued"

@@ -59,6 +59,16 @@ class Installation:
         self._children: dict[str, Child] = {}
 
     @property
+    def whole_database(self) -> str:
+        """The address under which somebody may look at all tables."""
+        raise NotImplementedError
+
+    @property
+    def bootstrap(self) -> str | None:
+        """Kafka's address; None where the bus is embedded."""
+        return None
+
+    @property
     def roles(self) -> list[str]:
         """The processes that can be killed."""
         return list(self._children)
@@ -114,7 +124,7 @@ class Installation:
     def _spawn(self, role: str, command: list[str], env: Mapping[str, str], port: int) -> None:
         child = Child(
             role,
-            [*PROGRAM, *command],
+            command,
             log=self._folder / f"{role}.log",
             cwd=self._folder,
             env=env,
@@ -162,17 +172,26 @@ class Installation:
 
 
 class Embedded(Installation):
-    """One process, SQLite, the bus in the same file, captured mail."""
+    """One process on SQLite with the embedded bus; mail is captured, or goes to a server."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, mail: MailServer | None = None) -> None:
         super().__init__()
+        self._mail = mail
         self.port = free_port()
         self.front = f"http://{LOOPBACK}:{self.port}"
+        self.command = [*PROGRAM, "serve"]
+        """What is started; a test may put something around it or in its place."""
 
     @property
     def database(self) -> Path:
         """The SQLite file."""
         return self._folder / "closed-loop.db"
+
+    @property
+    @override
+    def whole_database(self) -> str:
+        """The SQLite file, for reading beside whoever holds it."""
+        return f"sqlite+aiosqlite:///file:{self.database}?mode=ro&uri=true"
 
     def environment(self) -> dict[str, str]:
         """Return the settings of this installation."""
@@ -180,12 +199,13 @@ class Embedded(Installation):
             **self._base(),
             "CLOSED_LOOP_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
             "CLOSED_LOOP_PUBLIC_URL": self.front,
+            "CLOSED_LOOP_SMTP_URL": self._mail.url if self._mail else "capture:",
             "CLOSED_LOOP_PORT": str(self.port),
         }
 
     def start(self, role: str = "all", extra: Mapping[str, str] | None = None) -> None:
         """Start the one process."""
-        self._spawn(role, ["serve"], {**self.environment(), **(extra or {})}, self.port)
+        self._spawn(role, self.command, {**self.environment(), **(extra or {})}, self.port)
 
     def start_all(self) -> None:
         """Start the one process."""
@@ -227,6 +247,13 @@ class ScaledOut(Installation):
         return any(text in str(mail.message["Subject"]) for mail in self._mail.mails)
 
     @property
+    @override
+    def whole_database(self) -> str:
+        """The database as its administrator sees it."""
+        return self._postgres.url(self._database)
+
+    @property
+    @override
     def bootstrap(self) -> str:
         """Kafka's address."""
         return self._kafka.bootstrap
@@ -309,7 +336,7 @@ class ScaledOut(Installation):
         """Start one role with the compose file's command and environment."""
         command = [str(part) for part in self.compose["services"][role]["command"]]
         env = {**self.environment(role), **(extra or {})}
-        self._spawn(role, command, env, self._ports[role])
+        self._spawn(role, [*PROGRAM, *command], env, self._ports[role])
 
     def _open_front_door(self) -> None:
         text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
