@@ -6,6 +6,7 @@ from the settings, once.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -64,6 +65,7 @@ from shared.identity.secret import load_secret, verify_secret
 from shared.letters import LetterDesk
 from shared.service import Kit, Service, Worker
 from shared.supervisor import Supervisor, settle
+from shared.tasks import spawn
 from shared.web.access import Web
 from shared.web.app import create_app
 from shared.web.dead_letters import letter_pages
@@ -122,6 +124,7 @@ __all__ = [
 # From here on what waits for the bus is worth a word although the bus answers.
 _MANY = 10_000
 _LONG = 60.0
+_PATIENCE = 3.0
 
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -178,30 +181,40 @@ def _workers_check(supervisor: Supervisor) -> Check:
     return look
 
 
-def _bus_check(bus: Bus, workers: Sequence[Worker], clock: Clock) -> Check:
-    """Return the check that says whether the bus answers, and what waits for it meanwhile."""
-    relays = [worker for worker in workers if isinstance(worker, Relay)]
+class _BusCheck:
+    """Says whether the bus answers, and what waits for it meanwhile."""
 
-    async def look() -> Report:
-        try:
-            await bus.ping()
-        except TryLater as error:
-            said = [error.detail]
-        else:
-            said = []
-        waiting = [(relay.database.plumbing.owner, await relay.backlog()) for relay in relays]
-        now = clock.now()
-        late = False
-        for owner, backlog in waiting:
-            if backlog.oldest is None:
+    def __init__(self, bus: Bus, workers: Sequence[Worker], clock: Clock) -> None:
+        self._bus = bus
+        self._relays = [worker for worker in workers if isinstance(worker, Relay)]
+        self._clock = clock
+        self._ping: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> Report:
+        said = [trouble] if (trouble := await self._trouble()) else []
+        now = self._clock.now()
+        for relay in self._relays:
+            waits = await relay.backlog()
+            if waits.oldest is None:
                 continue
-            age = max(0.0, (now - backlog.oldest).total_seconds())
-            late = late or backlog.count >= _MANY or age >= _LONG
-            if said or late:
-                said.append(f"{owner}: backlog {backlog.count}, oldest {age:.0f} s")
+            age = max(0.0, (now - waits.oldest).total_seconds())
+            if trouble or waits.count >= _MANY or age >= _LONG:
+                owner = relay.database.plumbing.owner
+                said.append(f"{owner}: backlog {waits.count}, oldest {age:.0f} s")
         return Report(state="degraded", text="; ".join(said)) if said else OK
 
-    return tolerated(look)
+    async def _trouble(self) -> str:
+        # What hangs also takes its time to be given up; whoever asks now is not kept waiting.
+        if self._ping is None or self._ping.done():
+            self._ping = spawn(self._bus.ping(), name="check.bus.ping")
+        done, _ = await asyncio.wait({self._ping}, timeout=_PATIENCE)
+        if not done:
+            return f"no answer within {_PATIENCE:.0f} seconds"
+        try:
+            self._ping.result()
+        except TryLater as error:
+            return error.detail
+        return ""
 
 
 def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
@@ -392,7 +405,7 @@ async def compose(
                 services=list(built.values()),
                 checks={
                     "database": engines.ping,
-                    "bus": _bus_check(bus, supervisor.workers, clock),
+                    "bus": tolerated(_BusCheck(bus, supervisor.workers, clock)),
                     "workers": _workers_check(supervisor),
                     "dead letters": tolerated(_letters_check(list(desks.values()))),
                 },
