@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 import yaml
@@ -22,10 +21,11 @@ from services.ingest.senders import GENERIC, ready_mapping, ready_senders
 from shared.db.engine import Engines
 from shared.errors import Invalid
 from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
+from tests.infra.postgres import PostgresServer
 from tests.ingest_door import Door, open_door
+from tests.plumbing import SECRET, _create_all
 from tests.senders.folders import (
     REQUIRED,
     TYPES,
@@ -35,15 +35,16 @@ from tests.senders.folders import (
     with_more,
     with_odd_values,
 )
+from tests.senders.hooks import PUBLIC, Hooks
 
 SENDERS = sorted(name for name in ready_senders() if name != GENERIC)
-PUBLIC = "http://127.0.0.1:8000"
 _NAMED_BLOCK = re.compile(
     r"^`([\w/.-]+)`[^\n]*\n(?:[^\n`]+\n)*\n*```(?:yaml|json)\n(.*?)```",
     re.DOTALL | re.MULTILINE,
 )
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("address", ["sqlite"], indirect=True, scope="module")
+through_the_door = pytest.mark.asyncio(loop_scope="module")
 every_sender = pytest.mark.parametrize("sender", SENDERS)
 
 
@@ -141,80 +142,35 @@ def test_whatever_one_value_is_the_answer_is_read_or_refused(sender: str) -> Non
 # --- through the door ------------------------------------------------------------------------
 
 
-class Hooks:
-    """A source of one sender, and how it is called."""
-
-    def __init__(self, door: Door, folder: Folder) -> None:
-        self.door = door
-        self.folder = folder
-        self.name = ""
-        self.path = ""
-
-    async def open(self, name: str) -> Hooks:
-        """Set a source up as an operator would."""
-        rights = await self.door.key(name, Scope.SETTINGS_WRITE, Scope.RESPONSES_READ)
-        self.reader = rights
-        client = self.door.client
-        answer = await client.put(
-            f"/v1/sources/{name}", json={"sender": self.folder.sender}, headers=rights
-        )
-        assert answer.status_code == 200, answer.text
-        self.path = f"/v1/hooks/{name}"
-        if self.folder.secret is None:
-            key = await self.door.key(name)
-            self.path += "/" + key["Authorization"].removeprefix("Bearer ")
-        else:
-            answer = await client.post(
-                f"/v1/sources/{name}/secrets",
-                json={"secret": self.folder.secret},
-                headers=rights,
-            )
-            assert answer.status_code == 201, answer.text
-        self.name = name
-        return self
-
-    async def send(
-        self,
-        post: Post,
-        *,
-        body: bytes | None = None,
-        at: datetime | None = None,
-        secret: str | None = None,
-        proof: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """Call the hook; signed now and over what is sent unless the test says otherwise."""
-        if proof is None:
-            now = at or self.door.clock.now()
-            proof = self.folder.signed(
-                "POST", PUBLIC + self.path, post.body, now, secret=secret
-            )
-        return await self.door.client.post(
-            self.path,
-            content=post.body if body is None else body,
-            headers={**post.headers, **proof},
-        )
-
-    async def results(self, post: Post) -> list[dict[str, Any]]:
-        answer = await self.send(post)
-        assert answer.status_code == 202, answer.text
-        results: list[dict[str, Any]] = answer.json()["results"]
-        return results
-
-    async def found(self, response_id: str) -> dict[str, Any]:
-        answer = await self.door.client.get(f"/v1/responses/{response_id}", headers=self.reader)
-        assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
-        return shown
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def address(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of one database for all tests here: every source is used by one test only."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('senders')}/closed-loop.db"
+        return
+    template: str = request.getfixturevalue("postgres_template")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.create_database(template=template)
+    yield server.url(name)
+    server.drop_database(name)
 
 
-@pytest_asyncio.fixture
-async def door(
-    engines: Engines, clock: ManualClock, keyring: Keyring, person_keys: PersonKeys
-) -> AsyncIterator[Door]:
-    async with open_door(engines, clock, keyring, person_keys) as opened:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(address: str) -> AsyncIterator[Door]:
+    if address.startswith("sqlite"):
+        await _create_all(address)
+    engines = Engines.open(address)
+    keyring = Keyring(SECRET)
+    async with open_door(engines, ManualClock(), keyring, PersonKeys(keyring)) as opened:
         yield opened
+    await engines.close()
 
 
+@through_the_door
 @every_sender
 async def test_every_case_is_answered_as_it_states(door: Door, sender: str) -> None:
     folder = folders()[sender]
@@ -228,10 +184,11 @@ async def test_every_case_is_answered_as_it_states(door: Door, sender: str) -> N
                 _agrees(await hooks.found(result["id"]), document)
 
 
+@through_the_door
 @on_sqlite
 @every_sender
 async def test_a_repeated_call_is_a_duplicate(door: Door, sender: str) -> None:
-    hooks = await Hooks(door, folders()[sender]).open(sender)
+    hooks = await Hooks(door, folders()[sender]).open(f"{sender}-again")
     for post in hooks.folder.cases["valid"]:
         first = await hooks.results(post)
         rows = await door.rows()
@@ -244,9 +201,10 @@ async def test_a_repeated_call_is_a_duplicate(door: Door, sender: str) -> None:
         assert await door.rows() == rows
 
 
+@through_the_door
 @every_sender
 async def test_parts_meet_in_one_response(door: Door, sender: str) -> None:
-    hooks = await Hooks(door, folders()[sender]).open(sender)
+    hooks = await Hooks(door, folders()[sender]).open(f"{sender}-parts")
     posts = hooks.folder.cases.get("partial_then_complete", [])
     ids: set[str] = set()
     for post in posts:
@@ -255,6 +213,7 @@ async def test_parts_meet_in_one_response(door: Door, sender: str) -> None:
     assert len(ids) == (1 if posts else 0)
 
 
+@through_the_door
 @every_sender
 async def test_a_revision_wins_in_whatever_order_it_arrives(door: Door, sender: str) -> None:
     folder = folders()[sender]
@@ -272,17 +231,18 @@ async def test_a_revision_wins_in_whatever_order_it_arrives(door: Door, sender: 
             _agrees(await hooks.found(response_id), document)
 
 
+@through_the_door
 @on_sqlite
 @every_sender
 async def test_a_wrong_proof_gets_nothing_in(door: Door, sender: str) -> None:
-    hooks = await Hooks(door, folders()[sender]).open(sender)
+    hooks = await Hooks(door, folders()[sender]).open(f"{sender}-unproven")
     (post,) = hooks.folder.cases["valid"][:1]
     before = await door.rows()
 
     if hooks.folder.secret is None:
-        hooks.path = f"/v1/hooks/{sender}/cl_live_not_a_key_of_this_source"
+        hooks.path = f"/v1/hooks/{sender}-unproven/cl_live_not_a_key_of_this_source"
         answers = [await hooks.send(post)]
-        hooks.path = f"/v1/hooks/{sender}"
+        hooks.path = f"/v1/hooks/{sender}-unproven"
         answers.append(await hooks.send(post))
     else:
         other = hooks.folder.secret[:-4] + "AAA="
@@ -305,10 +265,11 @@ async def test_a_wrong_proof_gets_nothing_in(door: Door, sender: str) -> None:
     assert await door.rows() == before
 
 
+@through_the_door
 @on_sqlite
 @every_sender
 async def test_a_call_of_long_ago_is_not_taken_again(door: Door, sender: str) -> None:
-    hooks = await Hooks(door, folders()[sender]).open(sender)
+    hooks = await Hooks(door, folders()[sender]).open(f"{sender}-late")
     (post,) = hooks.folder.cases["valid"][:1]
     now = door.clock.now()
     for off, late in ((timedelta(minutes=4, seconds=59), False), (timedelta(minutes=6), True)):
@@ -318,11 +279,12 @@ async def test_a_call_of_long_ago_is_not_taken_again(door: Door, sender: str) ->
             assert answer.status_code == (401 if refused else 202)
 
 
+@through_the_door
 @on_sqlite
 @every_sender
 async def test_what_a_sender_asks_of_an_address_is_answered(door: Door, sender: str) -> None:
     folder = folders()[sender]
-    hooks = await Hooks(door, folder).open(sender)
+    hooks = await Hooks(door, folder).open(f"{sender}-asking")
     before = await door.rows()
     for asked in folder.questions:
         post = folder.post(asked) if "post" in asked else None
