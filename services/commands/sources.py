@@ -78,14 +78,25 @@ async def show_source(name: str, *, as_json: bool) -> int:
         return 0
     for member, value in shown.items():
         if member in {"today", "last_7_days"}:
-            data(f"{member}: {value['accepted']} accepted")
-            for other in value["others"]:
-                data(f"  {other['n']} {other['outcome']} {other['reason']}".rstrip())
+            _show_figures(member, value)
+        elif member == "secrets":
+            data(f"secrets: {len(value)}")
+            for secret in value:
+                until = f" until {secret['until']}" if secret["until"] else ""
+                data(f"  {secret['id']} made {secret['made_at']}{until}")
+        elif member == "test" and value is not None:
+            _show_figures("test today", value["today"])
         elif member == "mapping" and value is not None:
             data(f"mapping:\n{yaml.safe_dump(value, allow_unicode=True)}".rstrip())
         else:
             data(f"{member}: {'' if value is None else value}".rstrip())
     return 0
+
+
+def _show_figures(what: str, figures: Mapping[str, Any]) -> None:
+    data(f"{what}: {figures['accepted']} accepted")
+    for other in figures["others"]:
+        data(f"  {other['n']} {other['outcome']} {other['reason']}".rstrip())
 
 
 async def set_source(

@@ -212,7 +212,9 @@ def test_a_source_is_set_shown_listed_and_tried(shell: Shell) -> None:
     assert [one["name"] for one in listed if one["name"] == "shop"] == ["shop"]
     assert json.loads(tried.stdout) == [{"status": "accepted", "revision": 1}]
     assert json.loads(shell.run("source", "show", "shop", "--json").stdout) == shown
-    assert "mapping:" in shell.run("source", "show", "shop").stdout
+    shown_to_people = shell.run("source", "show", "shop").stdout
+    assert "mapping:" in shown_to_people
+    assert "secrets: 0" in shown_to_people
     assert "own mapping" in shell.run("source", "list").stdout
 
 

@@ -107,6 +107,9 @@ async def test_who_must_not_be_contacted_is_named_first_and_offered_no_link(
     assert text.index(notice) < text.index("First contact")
     assert links(page) == []
     assert MAYA["phone"] in text
+    # Logging a contact is put away; closing is what is left to do.
+    assert re.search(r"<details>\s*<summary>Only if the customer came to us", page.text)
+    assert re.search(r"<details open>\s*<summary>Close without a resolution", page.text)
     assert notice not in said(await page_of(desk, task, "max"))
 
 

@@ -28,6 +28,7 @@ from services.ingest.reception import Call, interpret, receive
 from services.ingest.senders import ready_senders
 from shared.db.engine import Engines
 from shared.identity.keys import ApiKey, list_keys
+from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.front_desk import FrontDesk, front_desk_on
@@ -571,6 +572,23 @@ async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:
         7,
     )
     assert source.mapping == {"version": 1, "fields": {"segment": "hidden.tier"}}
+
+
+async def test_a_key_that_changed_the_settings_is_named_in_words(desk: FrontDesk) -> None:
+    rights = {"Authorization": f"Bearer {await desk.key('crm', *Scope)}"}
+    async with desk.browsing() as machine, desk.browsing("ada") as browser:
+        changed = await machine.put(
+            "/v1/sources/crm", json={"sender": "typeform"}, headers=rights
+        )
+        page = await browser.get("/settings/sources/crm")
+        keys = await browser.get("/settings/keys")
+
+    assert changed.status_code == 200
+    (key,) = await keys_of(desk)
+    assert f"Key “{key.name}”" in said(page)
+    assert key.id not in said(page)
+    # A key that may do everything is no list of thirteen rights.
+    assert ">everything</td>" in keys.text
 
 
 @pytest.mark.parametrize(

@@ -138,14 +138,15 @@ def _remedy(sheet: Sheet) -> str:
 
 def _tell(outcome: Outcome, guesses: Guesses | None, *, as_json: bool) -> None:
     for number, column, finding in outcome.lines:
-        where = f"column “{column}”, " if column else ""
-        say(
-            f"line {number}: {where}{finding.pointer or '/'}: {finding.detail} ({finding.code})"
+        where = ", ".join(
+            filter(None, (f"column “{column}”" if column else "", finding.pointer))
         )
+        place = f"{where}: " if where else ""
+        say(f"line {number}: {place}{finding.detail} ({finding.code})")
     if outcome.counts.rejected > len(outcome.lines):
         say(f"… and {outcome.counts.rejected - len(outcome.lines)} more rejected rows")
     if outcome.report is not None:
-        say(f"rejected rows: {outcome.report}")
+        say(f"rejected rows: {outcome.counts.rejected}, in {outcome.report}")
     if outcome.earlier is not None:
         say(f"before the interruption: {outcome.earlier}; in this run: {outcome.this_run}")
     result: dict[str, Any] = outcome.as_dict()

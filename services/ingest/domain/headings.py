@@ -164,7 +164,7 @@ MEMBERS: Final = {
     "customer.id": _names(
         "customer id|customer number|customer no|client id|person id|contact id|member id"
         "|user id|respondent id|external reference|external data reference|crm id|kundennummer"
-        "|kunden nr|kunden id|kundenr|kundenummer|kunde id|numer klienta|id klienta"
+        "|kunden nr|kundennr|kunden id|kundenr|kundenummer|kunde id|numer klienta|id klienta"
         "|číslo zákazníka|id zákazníka|ид клиента|id клиента|номер клиента|numéro client"
         "|id client|número de cliente|id de cliente|id cliente|patient id|guest id|panelist id",
         "customer id|customer number|kundennummer|kundenummer|person id|contact id",

@@ -15,6 +15,7 @@ from shared.identity.keys import ApiKey
 from shared.identity.principal import Scope
 from shared.web.forms import Form, Option
 
+_EVERYTHING: Final = marked("everything")
 SCOPES: Final[Mapping[Scope, str]] = {
     Scope.RESPONSES_WRITE: marked("send responses of its source"),
     Scope.RESPONSES_READ: marked("read responses"),
@@ -101,6 +102,13 @@ class KeyShownPage:
     hook_with_key: str = field(repr=False)
 
 
+def _may(key: ApiKey, reader: Reader) -> Sequence[str]:
+    """Return what a key may do, each right in words; one word where it may do all."""
+    if SCOPES.keys() <= set(key.scopes):
+        return [reader.gettext(_EVERYTHING)]
+    return [reader.gettext(text) for scope, text in SCOPES.items() if scope in key.scopes]
+
+
 def line_of(key: ApiKey, reader: Reader, *, now: datetime) -> KeyLine:
     """Return a key as it is listed."""
     state, look = _state(key, now)
@@ -111,7 +119,7 @@ def line_of(key: ApiKey, reader: Reader, *, now: datetime) -> KeyLine:
         prefix=key.prefix,
         source=key.source,
         source_href=source_path(key.source.removesuffix(TEST)),
-        may=[reader.gettext(text) for scope, text in SCOPES.items() if scope in key.scopes],
+        may=_may(key, reader),
         test=key.test,
         created_at=key.created_at,
         expires_at=key.expires_at,

@@ -28,7 +28,8 @@ from services.ingest.pages.sources.written import mapping_text, shortened
 from services.ingest.senders import ready_senders
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
-from shared.identity.keys import list_keys
+from shared.identity.audit import SYSTEM
+from shared.identity.keys import find_key, list_keys
 from shared.identity.people import staff_member
 from shared.identity.principal import Principal, Scope
 from shared.sealing import Keyring
@@ -132,7 +133,7 @@ async def read_source(
         form=form or settings_form(source),
         senders=sender_options(),
         changed_at=source.changed_at,
-        changed_by=await _named(view, source.changed_by),
+        changed_by=await _named(view, reader, source.changed_by),
         may_write=caller.may(Scope.SETTINGS_WRITE),
     )
 
@@ -200,7 +201,13 @@ def _reasons(figures: Figures, reader: Reader, *, test: bool = False) -> Iterabl
     ]
 
 
-async def _named(view: Reading, changed_by: str | None) -> str:
-    """Return the name of whoever changed something; a key has only its id."""
-    person = await staff_member(view, changed_by) if changed_by else None
-    return person.name if person is not None else changed_by or ""
+async def _named(view: Reading, reader: Reader, changed_by: str | None) -> str:
+    """Return the name of whoever changed something: a person, a key, or the command line."""
+    if changed_by is None:
+        return ""
+    if changed_by == SYSTEM.id:
+        return SYSTEM.name
+    if (person := await staff_member(view, changed_by)) is not None:
+        return person.name
+    key = await find_key(view, changed_by)
+    return reader.gettext("Key “%(name)s”", name=key.name) if key is not None else changed_by
