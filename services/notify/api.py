@@ -17,6 +17,7 @@ from services.notify.domain.alerts import rfc3339
 from services.notify.domain.deliveries import State
 from services.notify.handlers import endpoints as handlers
 from services.notify.handlers.endpoints import ChangeWebhook, CreateWebhook, Notify
+from services.notify.handlers.undelivered import lift_suppression
 from services.notify.schemas import (
     RecoverIn,
     RotateIn,
@@ -24,6 +25,7 @@ from services.notify.schemas import (
     WebhookIn,
     checked_patterns,
     delivery_out,
+    suppression_out,
     webhook_out,
 )
 from shared.db.transaction import Transaction
@@ -39,6 +41,8 @@ router = APIRouter()
 
 Integrator = Annotated[Principal, Depends(requires(Scope.WEBHOOKS))]
 Watcher = Annotated[Principal, Depends(requires(Scope.DELIVERIES_READ))]
+MailReader = Annotated[Principal, Depends(requires(Scope.MAIL_READ))]
+MailKeeper = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
 Repairer = Annotated[Principal, Depends(requires(Scope.DELIVERIES_WRITE))]
 
 _STATES = [state.value for state in State]
@@ -371,6 +375,48 @@ def _has_body(request: Request) -> bool:
     """Tell whether anything is sent along."""
     stated = request.headers.get("content-length", "0")
     return stated != "0" or "transfer-encoding" in request.headers
+
+
+# ---------------------------------------------------------------- dead mailboxes
+
+
+@router.get(
+    "/v1/suppressions", tags=["deliveries"], summary="List mailboxes that nothing is sent to"
+)
+async def get_suppressions(request: Request, caller: MailReader, page: Paged) -> JSONResponse:  # noqa: ARG001 - guards
+    """Return addresses that a mail server has called dead, newest first."""
+    notify = resources(request, Notify)
+    after = page.after(notify.keyring, of="suppressions")
+    async with notify.database.reading() as view:
+        found = await store.list_suppressions(
+            view, limit=page.limit + 1, before=str(after[0]) if after else None
+        )
+    return JSONResponse(
+        listed(
+            found,
+            page,
+            show=suppression_out,
+            key=lambda one: [one.id],
+            keyring=notify.keyring,
+            of="suppressions",
+        )
+    )
+
+
+@router.delete(
+    "/v1/suppressions/{suppression_id}",
+    status_code=204,
+    tags=["deliveries"],
+    summary="Send mail to a mailbox again",
+)
+async def delete_suppression(
+    request: Request, suppression_id: str, caller: MailKeeper
+) -> Response:
+    """Take an address off the list; what failed meanwhile can be sent again one by one."""
+    notify = resources(request, Notify)
+    async with notify.database.transaction() as tx:
+        await lift_suppression(tx, suppression_id, by=caller, now=notify.clock.now())
+    return Response(status_code=204)
 
 
 def _plain(text: str | None) -> str | None:

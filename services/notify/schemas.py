@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.notify.domain.alerts import EVENT_TYPES, pattern_problem, rfc3339
 from services.notify.domain.deliveries import Channel
-from services.notify.store import Attempt, Delivery, Webhook
+from services.notify.store import Attempt, Delivery, Suppression, Webhook
 from shared.errors import Finding, Invalid
 
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
@@ -114,6 +114,7 @@ def delivery_out(one: Delivery, attempts: Sequence[Attempt] | None = None) -> di
         "channel": one.channel.value,
         "webhook": one.target if is_webhook else None,
         "recipient": None if is_webhook else one.target,
+        "instead_of": one.instead_of,
         "purpose": one.purpose,
         "event_id": one.event_id,
         "event_type": one.event_type,
@@ -132,6 +133,18 @@ def delivery_out(one: Delivery, attempts: Sequence[Attempt] | None = None) -> di
         # As stored, without personal members; "full" endpoints get those added on the way.
         "body": json.loads(one.payload) if is_webhook else None,
         "attempts": [attempt_out(attempt) for attempt in attempts],
+    }
+
+
+def suppression_out(one: Suppression) -> dict[str, Any]:
+    """Return a mailbox that nothing is sent to."""
+    return {
+        "id": one.id,
+        "address": one.address,
+        "reason": one.reason,
+        "code": one.code,
+        "delivery_id": one.delivery_id,
+        "created_at": rfc3339(one.created_at),
     }
 
 

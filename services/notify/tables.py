@@ -108,6 +108,12 @@ deliveries = Table(
         postgresql_where=text("reason = 'nobody_to_tell'"),
     ),
     Index(
+        "ix_notify_deliveries_in_doubt",
+        "id",
+        sqlite_where=text("in_doubt = 1"),
+        postgresql_where=text("in_doubt"),
+    ),
+    Index(
         "ix_notify_deliveries_task_done",
         "task_id",
         sqlite_where=text("reason = 'task_done'"),

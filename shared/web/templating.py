@@ -95,6 +95,12 @@ SETTINGS: Final = (
         scope=Scope.SETTINGS_READ,
         about=marked("Records that could not be handled: looked at, replayed, discarded."),
     ),
+    Area(
+        name=marked("Mail delivery"),
+        path="/settings/mail",
+        scope=Scope.MAIL_READ,
+        about=marked("Mails that did not get through, and addresses that are dead."),
+    ),
 )
 """The pages of settings, whichever service has them, in the order in which they are offered."""
 

@@ -16,10 +16,11 @@ from services.notify.domain.passing_on import PASSED_OVER, is_passed_on
 from services.notify.handlers.addressing import mailbox_of
 from services.notify.store import MAIL_LANE, Delivery, NewDelivery, Pause, Settlement
 from shared.db.transaction import Reading, Transaction
+from shared.errors import NotFound
 from shared.events.notify import AlertUndeliverable
 from shared.identity import audit
 from shared.identity.owners import OwnerKind, Recipient, colleagues_of, recipients_with
-from shared.identity.principal import Role
+from shared.identity.principal import Principal, Role
 from shared.logs import get_logger
 
 _log = get_logger(__name__)
@@ -58,6 +59,16 @@ async def pass_over(tx: Transaction, one: Delivery, *, now: datetime) -> None:
     announce_undeliverable(
         tx, one, reason=PASSED_OVER, attempts=one.attempts - 1, passed_on=passed_on, now=now
     )
+
+
+async def lift_suppression(
+    tx: Transaction, suppression_id: str, *, by: Principal, now: datetime
+) -> None:
+    """Let mail be sent to a mailbox again; raise ``NotFound`` where it is on no list."""
+    known = "\0" not in suppression_id
+    if not known or await store.drop_suppression(tx, suppression_id) is None:
+        raise NotFound("There is no such suppressed address.")
+    await audit.record(tx, by, "mail.unsuppressed", suppression_id, now=now)
 
 
 def announce_undeliverable(

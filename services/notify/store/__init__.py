@@ -18,6 +18,7 @@ from services.notify.store.deliveries import (
     attempts_of,
     delivery_of,
     list_deliveries,
+    mails_in_trouble,
     note_task_states,
     told_of,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "list_webhooks",
     "listeners",
     "lock_growing",
+    "mails_in_trouble",
     "make_due_again",
     "note_health",
     "note_task_states",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, literal_column, select, update
+from sqlalchemy import Row, and_, delete, literal_column, select, update
 
 from services.notify.domain.deliveries import NOBODY_TO_TELL, TASK_DONE, Channel, State
 from services.notify.tables import attempts, deliveries, summary_items, tasks_done
@@ -240,6 +240,24 @@ async def list_deliveries(
     if before is not None:
         query = query.where(deliveries.c.id < before)
     return [delivery_from(row) for row in await view.all(query)]
+
+
+async def mails_in_trouble(view: Reading, *, limit: int) -> Sequence[Delivery]:
+    """Return mails that failed, wait for another try, or may have arrived twice."""
+    found: dict[str, Delivery] = {}
+    for condition in (
+        deliveries.c.state == State.FAILED,
+        and_(deliveries.c.state == State.DUE, deliveries.c.reason.is_not(None)),
+        deliveries.c.in_doubt,
+    ):
+        rows = await view.all(
+            select(deliveries)
+            .where(condition, deliveries.c.channel == Channel.EMAIL)
+            .order_by(deliveries.c.id.desc())
+            .limit(limit)
+        )
+        found |= {row.id: delivery_from(row) for row in rows}
+    return [found[delivery_id] for delivery_id in sorted(found, reverse=True)[:limit]]
 
 
 async def attempts_of(view: Reading, delivery_id: str) -> Sequence[Attempt]:
