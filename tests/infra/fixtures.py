@@ -47,8 +47,15 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test its sockets: none for the pure kinds, loopback for the others."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every test its sockets: none for the pure kinds, loopback for the others.
+
+    What runs for minutes is left out unless ``-m`` names it.
+    """
+    if "soak" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     for item in items:
         kind = item.path.relative_to(ROOT).parts[0] if item.path.is_relative_to(ROOT) else ""
         item.add_marker(
