@@ -231,6 +231,24 @@ fields:
     assert isinstance(broken, Rejected)
 
 
+@pytest.mark.parametrize(
+    ("path", "score"),
+    [
+        ("first([a, b, c], ['number'])", 3),
+        ("first([a, b, c], ['string', 'boolean']) && c", None),
+        ("first(a, ['number'])", None),
+        ('answers_in(@, `{"id": ["id"], "says": ["c"]}`)[0].c', 3),
+        ('answers_in(@, `{"id": ["id"], "says": 5}`)[0].c', 3),
+        ("answers_in(@, `[]`)[0].c", None),
+    ],
+)
+def test_a_value_is_found_by_its_type_or_by_names(path: str, score: int | None) -> None:
+    found = mapping(json.dumps({"version": 1, "fields": {"external_id": "id", "score": path}}))
+    (one,) = read(found, {"id": "7", "a": "", "b": None, "c": 3})
+
+    assert (one.members.get("score") if isinstance(one, Document) else None) == score
+
+
 VALID = {"version": 1, "fields": {"external_id": "id"}}
 
 

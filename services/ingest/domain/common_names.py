@@ -122,13 +122,23 @@ def answers_in(payload: Any, names: Names) -> list[Any]:  # noqa: ANN401 - any J
     less = replace(names, says=names.may_say, holds=names.holds | names.may_say)
     found = list(_answers(spelt, names, {}, {}, listed=False))
     found = found or list(_answers(spelt, less, {}, {}, listed=False))
-    if not found:
-        inner = [spelt.get(name) for name in names.within] if isinstance(spelt, dict) else []
-        found = [next((one for one in inner if isinstance(one, dict)), spelt)]
+    found = found or [_innermost(spelt, names)]
     return [
         {**one, "pairs": pairs_in(one, names.questions)} if isinstance(one, dict) else one
         for one in ([] if found == [[]] else found)
     ]
+
+
+def _innermost(value: Any, names: Names) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what is wrapped, by the names alone under which answers lie."""
+    while isinstance(value, dict):
+        inner = next((value[n] for n in names.within if isinstance(value.get(n), dict)), None)
+        ids = _ids(value, names)
+        if inner is None:
+            return {n: part for n, part in value.items() if n not in names.id or n in ids}
+        around = {n: part for n, part in value.items() if n in names.around}
+        value = {**around, **({} if _ids(inner, names) else ids), **inner}
+    return value
 
 
 def _answers(
@@ -151,21 +161,30 @@ def _answers(
         return
     if not isinstance(value, dict):
         return
-    ids = {
-        name: value[name]
-        for name in value
-        if (name in names.own_id or name in names.id) and _is_id(value[name])
-    }
+    ids = _ids(value, names, also_of_event=True)
     if (ids or handed) and _says(value, names) and not (listed and names.asks & value.keys()):
         yield {**around, **({} if ids else handed), **value}
         return
     inner = {**around, **{n: part for n, part in value.items() if n in names.around}}
-    if not names.event.isdisjoint(value) or "." in str(value.get("type")):
-        ids = {name: one for name, one in ids.items() if name in names.own_id}
+    ids = _ids(value, names)
     for name, part in value.items():
         if name not in names.skip and isinstance(part, dict | list):
             # Some number their questions instead of listing them.
             yield from _answers(part, names, inner, ids, listed=name.isdecimal())
+
+
+def _ids(
+    value: Mapping[str, Any], names: Names, *, also_of_event: bool = False
+) -> dict[str, Any]:
+    """Return the ids of an object, as far as they may be those of an answer."""
+    of_event = not also_of_event and (
+        not names.event.isdisjoint(value) or "." in str(value.get("type"))
+    )
+    return {
+        name: one
+        for name, one in value.items()
+        if (name in names.own_id or (name in names.id and not of_event)) and _is_id(one)
+    }
 
 
 def _is_id(value: object) -> bool:

@@ -8,7 +8,7 @@ not work out on a payload of another shape has no value; it is never an error.
 ``_payload``, ``_headers`` (by lower-case name) and ``_query`` mean the whole call wherever they
 stand, ``_answer`` the answer that is being read. Beside the functions of JMESPath there are
 ``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``before``, ``whole_number``,
-``plain``, ``first``, ``alike`` and ``answers_in``.
+``plain``, ``first`` and ``answers_in``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 from typing_extensions import override
 
-from services.ingest.domain.common_names import Names, alike, answers_in
+from services.ingest.domain.common_names import Names, answers_in
 from shared.errors import Refused, TooLarge
 from shared.strict_json import parse_json
 
@@ -39,7 +39,7 @@ BUDGET: Final = 500_000
 _CHARACTERS_A_STEP: Final = 64
 _WHOLE_CALL: Final = ("_payload", "_headers", "_query", "_answer")
 # These look at all of an argument, however deep it is.
-_THOROUGH: Final = frozenset({"to_string", "contains", "alike", "answers_in"})
+_THOROUGH: Final = frozenset({"to_string", "contains", "answers_in"})
 _NUMBERS: Final = frozenset("0123456789.+-eE")
 _TYPES: Final = {
     "string": (str,), "number": (int, float), "boolean": (bool,), "array": (list,),
@@ -138,11 +138,6 @@ class _Functions(functions.Functions):
             words.append("\n" if named[1].lower() in _OWN_LINE else "")
             words.append(following)
         return html.unescape("".join(words)).strip()
-
-    @functions.signature({"types": []})
-    def _func_alike(self, payload: Any) -> Any:  # noqa: ANN401
-        """Return a payload with its names spelt alike: ``responseId`` is ``response_id``."""
-        return alike(payload)
 
     @functions.signature({"types": []}, {"types": ["object"]})
     def _func_answers_in(self, payload: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401
