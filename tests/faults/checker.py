@@ -17,7 +17,7 @@ from services.notify import listeners as notify_ears
 from services.notify.channels.webhook import message_id
 from shared.events import topics
 from shared.events.ingest import ResponseReceived
-from shared.events.loop import ResponseHandled
+from shared.events.loop import ResponseHandled, TaskOpened
 from tests.faults.evidence import Evidence
 from tests.faults.history import History, Known, Operation
 
@@ -132,7 +132,12 @@ def _one_delivery(evidence: Evidence) -> Sequence[str]:
         # What an import brought is gathered into one mail; receivers hear of each task.
         if one.event_type == _OPENED and (one.import_id is None or one.channel == "webhook")
     )
-    told += Counter((one.task_id, "email", one.target) for one in evidence.gathered)
+    opened = {one.event_id for one in evidence.announced if one.kind == TaskOpened.TYPE}
+    told += Counter(
+        (one.task_id, "email", one.target)
+        for one in evidence.gathered
+        if one.event_id in opened
+    )
     wrong += [f"{'/'.join(map(str, key))}: {count}" for key, count in told.items() if count > 1]
     by_channel = Counter((task, channel) for task, channel, _ in told)
     for task in evidence.tasks:
@@ -207,7 +212,9 @@ def _effects_follow_log(evidence: Evidence) -> Iterable[str]:
         if record.place[0] == topics.RESPONSES and record.kind == ResponseReceived.TYPE:
             told[record.key].append(record.event_id)
     said = {
-        one.event_id: one.data["response_id"] for one in evidence.outboxes.get("ingest", ())
+        one.event_id: one.data["response_id"]
+        for one in evidence.outboxes.get("ingest", ())
+        if one.kind == ResponseReceived.TYPE
     }
     answered: dict[str, list[str]] = defaultdict(list)
     for one in handled:

@@ -222,5 +222,6 @@ def proven(
 ) -> Evidence:
     """Check every invariant now, in one pass; return the evidence."""
     evidence = gather(installation, receiver=receiver, mail=mail)
-    assert violations(history, evidence) == {}
+    wrong = violations(history, evidence)
+    assert not wrong, "\n".join(f"{name}: {list(some)[:5]}" for name, some in wrong.items())
     return evidence
