@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +16,29 @@ from services.notify.channels.texts import Rendered
 from services.notify.domain.deliveries import Verdict
 from services.notify.domain.mail import Sender, sender_of
 from shared.errors import Misconfigured
+from tests.infra.certificates import Authority
+from tests.infra.raw_smtp import (
+    Ending,
+    LockedServer,
+    RawServer,
+    babble,
+    close,
+    drip,
+    half_an_answer,
+    hang,
+    in_two_packets,
+    late,
+    locked,
+    raw,
+    reset,
+    saying,
+)
 from tests.infra.smtp import MailServer
 
 DATE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SENDER = Sender(name="Closed Loop", address="loop@example.org")
 QUICK = Limits(connect=5, command=5, end_of_data=5, whole=10)
+SHORT = Limits(connect=5, command=5, end_of_data=1, whole=10)
 HOSTILE = [
     "a\r\nBcc: evil@example.org",
     "a\nBcc: evil@example.org",
@@ -51,16 +66,22 @@ def a_mail(
     text: str = "Hello\n.\n..two dots\nFrom here\n",
     recipient: str = "ana@example.org",
     sender: Sender = SENDER,
+    return_path: str | None = None,
 ) -> Mail:
     rendered = Rendered(subject=subject, text=text, html=f"<p>{len(text)}</p>", language="en")
     return build_mail(
-        rendered, delivery_id="dlv_01", sender=sender, recipient=recipient, date=DATE
+        rendered,
+        delivery_id="dlv_01",
+        sender=sender,
+        recipient=recipient,
+        date=DATE,
+        return_path=return_path,
     )
 
 
-def channel_to(server: MailServer | RawServer) -> SmtpChannel:
+def channel_to(server: MailServer | RawServer, limits: Limits = QUICK) -> SmtpChannel:
     address = SmtpServer.read(f"smtp://127.0.0.1:{server.port}")
-    return SmtpChannel(address, name="example.org", limits=QUICK)
+    return SmtpChannel(address, name="example.org", limits=limits)
 
 
 async def test_a_mail_arrives_with_its_envelope_its_headers_and_both_parts(
@@ -192,88 +213,12 @@ async def test_a_server_that_is_away_costs_the_mail_nothing(mail_server: MailSer
 # ---------------------------------------------------------------- a server with faults
 
 
-@dataclass
-class RawServer:
-    """A server as bad as it is told to be: what it does after the final dot, and before."""
-
-    port: int = 0
-    greeting: bytes = b"220 raw ESMTP\r\n"
-    features: bytes = b"250 raw\r\n"
-    answers: dict[bytes, bytes] = field(default_factory=dict)
-    after_dot: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
-    received: list[bytes] = field(default_factory=list)
-    has_quit: asyncio.Event = field(default_factory=asyncio.Event)
-    open: dict[asyncio.StreamWriter, asyncio.Event] = field(default_factory=dict)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open[writer] = over = asyncio.Event()
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await self.talk(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-        over.set()
-
-    async def end(self) -> None:
-        for writer, over in self.open.items():
-            writer.transport.abort()
-            await over.wait()
-
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(self.greeting)
-        while line := await reader.readline():
-            verb = line[:4].upper()
-            if verb in self.answers:
-                answer = self.answers[verb]
-                if not answer:
-                    break
-                writer.write(answer)
-            elif verb == b"EHLO":
-                writer.write(self.features)
-            elif verb == b"DATA":
-                writer.write(b"354 go\r\n")
-                self.received.append(await reader.readuntil(b"\r\n.\r\n"))
-                if self.after_dot is not None:
-                    await self.after_dot(writer)
-                    break
-                writer.write(b"250 2.0.0 taken\r\n")
-            elif verb == b"QUIT":
-                self.has_quit.set()
-                writer.write(b"221 bye\r\n")
-                break
-            else:
-                writer.write(b"250 ok\r\n")
-
-
-@asynccontextmanager
-async def raw(**members: Any) -> AsyncIterator[RawServer]:
-    server = RawServer(**members)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    async with listening:
-        yield server
-        await server.end()
-
-
-async def close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-
-
-async def half_an_answer(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"250")
-    await writer.drain()
-
-
-async def reset(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-@pytest.mark.parametrize("ending", [close, half_an_answer, reset])
+@pytest.mark.parametrize("ending", [close, half_an_answer, reset, hang, drip])
 async def test_silence_after_the_final_dot_is_doubt_and_the_next_try_has_the_same_id(
-    ending: Callable[[asyncio.StreamWriter], Awaitable[None]],
+    ending: Ending,
 ) -> None:
     async with raw(after_dot=ending) as server:
-        first = await channel_to(server).send(a_mail())
+        first = await channel_to(server, SHORT).send(a_mail())
         server.after_dot = None
         second = await channel_to(server).send(a_mail())
 
@@ -284,7 +229,102 @@ async def test_silence_after_the_final_dot_is_doubt_and_the_next_try_has_the_sam
     assert b"Message-ID: <dlv_01@example.org>\r\n" in once
 
 
-@pytest.mark.parametrize("verb", [b"EHLO", b"MAIL", b"RCPT"])
+@pytest.mark.parametrize(
+    "ending",
+    [babble, saying(b"354 more?\r\n"), saying(b"99 ?\r\n")],
+    ids=["another protocol", "no answer to a mail", "no code"],
+)
+async def test_an_answer_to_the_mail_that_nobody_understands_is_doubt(ending: Ending) -> None:
+    async with raw(after_dot=ending) as server:
+        outcome = await channel_to(server).send(a_mail())
+
+    assert outcome.verdict is Verdict.DOUBT
+
+
+@pytest.mark.parametrize("ending", [late(4), in_two_packets], ids=["late", "in two packets"])
+async def test_a_yes_that_comes_late_or_in_pieces_is_a_yes(ending: Ending) -> None:
+    async with raw(after_dot=ending) as server:
+        outcome = await channel_to(server).send(a_mail())
+
+    assert (outcome.verdict, outcome.code) == (Verdict.ACCEPTED, 250)
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict", "reason"),
+    [
+        (b"250 2.0.0 ok\r\n", Verdict.ACCEPTED, "accepted"),
+        (b"251 2.0.0 elsewhere\r\n", Verdict.ACCEPTED, "accepted"),
+        (b"421 4.3.2 closing\r\n", Verdict.CHANNEL, "mail_server_unavailable"),
+        (b"454 4.7.0 later\r\n", Verdict.CHANNEL, "mail_server_unavailable"),
+        (b"535 5.7.8 who?\r\n", Verdict.CONFIGURATION, "mail_server_refuses_us"),
+        (b"450 4.7.1 greylisted\r\n", Verdict.TRANSIENT, "mail_server_said_later"),
+        (b"451 4.3.0 later\r\n", Verdict.TRANSIENT, "mail_server_said_later"),
+        (b"452 4.2.2 full\r\n", Verdict.TRANSIENT, "mailbox_full"),
+        (b"552 5.2.2 full\r\n", Verdict.TRANSIENT, "mailbox_full"),
+        (b"550-5.1.1 no\r\n550 5.1.1 such\r\n", Verdict.PERMANENT, "address_dead"),
+        (b"550 5.7.1 spam\r\n", Verdict.PERMANENT, "refused_by_policy"),
+        (b"554 5.6.0 content\r\n", Verdict.PERMANENT, "refused_by_policy"),
+        (b"554 no\r\n", Verdict.PERMANENT, "refused"),
+    ],
+)
+async def test_what_is_said_after_the_mail_decides(
+    reply: bytes, verdict: Verdict, reason: str
+) -> None:
+    async with raw(after_dot=saying(reply)) as server:
+        outcome = await channel_to(server).send(a_mail())
+
+    assert (outcome.verdict, outcome.reason) == (verdict, reason)
+    assert len(server.received) == 1
+
+
+async def test_yes_to_the_wrong_question_is_no_delivery() -> None:
+    async with raw(answers={b"DATA": b"250 2.0.0 taken\r\n"}) as server:
+        outcome = await channel_to(server).send(a_mail())
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.TRANSIENT, "reply_not_understood")
+    assert server.received == []
+
+
+@pytest.mark.parametrize("verb", [b"EHLO", b"MAIL", b"RCPT", b"DATA"])
+@pytest.mark.parametrize("how", ["hangs", "drips"])
+async def test_each_command_has_its_time(verb: bytes, how: str) -> None:
+    slow = b"250" if how == "hangs" else b"250-still\r\n" * 3
+    limits = Limits(connect=5, command=0.3, end_of_data=5, whole=10)
+    async with raw(answers={verb: slow}) as server:
+        async with asyncio.timeout(3):
+            outcome = await channel_to(server, limits).send(a_mail())
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.CHANNEL, "mail_server_unreachable")
+
+
+async def test_one_mail_is_one_transaction_with_one_recipient_word_for_word() -> None:
+    async with raw() as server:
+        await channel_to(server).send(a_mail(return_path="bounces+dlv_01.0a@example.org"))
+        async with asyncio.timeout(5):
+            await server.has_quit.wait()
+
+    assert server.commands == [
+        b"EHLO example.org\r\n",
+        b"MAIL FROM:<bounces+dlv_01.0a@example.org>\r\n",
+        b"RCPT TO:<ana@example.org>\r\n",
+        b"DATA\r\n",
+        b"QUIT\r\n",
+    ]
+    (mail,) = server.received
+    assert b"\r\n..\r\n...two dots\r\n" in mail
+    assert mail.count(b"\r\n.\r\n") == 1
+
+
+async def test_a_recipient_that_was_changed_after_the_check_is_not_written_to() -> None:
+    for address in ("a@b.example>\r\nRCPT TO:<evil@example.org", "", "a@b.example)x@c.example"):
+        async with raw() as server:
+            outcome = await channel_to(server).send(replace(a_mail(), recipient=address))
+
+        assert (outcome.verdict, outcome.reason) == (Verdict.PERMANENT, "address_unusable")
+        assert server.commands == []
+
+
+@pytest.mark.parametrize("verb", [b"EHLO", b"MAIL", b"RCPT", b"DATA"])
 async def test_a_line_that_breaks_before_the_mail_is_no_doubt(verb: bytes) -> None:
     async with raw(answers={verb: b""}) as server:
         outcome = await channel_to(server).send(a_mail())
@@ -323,13 +363,106 @@ async def test_a_refused_sender_is_our_setting_not_the_recipients_fault() -> Non
     assert (outcome.verdict, outcome.reason) == (Verdict.CONFIGURATION, "sender_refused")
 
 
-async def test_a_server_without_tls_never_sees_a_password() -> None:
+# ---------------------------------------------------------------- encryption and passwords
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that the clients under test trust."""
+    return Authority.made(tmp_path_factory.mktemp("authority"))
+
+
+def secure(
+    server: RawServer | LockedServer,
+    authority: Authority,
+    *,
+    scheme: str,
+    login: str = "loop:s3cret@",
+) -> SmtpChannel:
+    address = SmtpServer.read(f"{scheme}://{login}127.0.0.1:{server.port}")
+    return SmtpChannel(address, name="example.org", limits=QUICK, tls=authority.trusting())
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+async def test_a_mail_goes_encrypted_to_a_server_that_knows_us(
+    authority: Authority, scheme: str
+) -> None:
+    with locked(authority.serving(), implicit=scheme == "smtps") as server:
+        channel = secure(server, authority, scheme=scheme)
+        outcome = await channel.send(a_mail())
+        tried = await channel.try_out()
+
+    assert (outcome.verdict, tried.verdict) == (Verdict.ACCEPTED, Verdict.ACCEPTED)
+    assert server.mails == [a_mail().raw]
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+async def test_a_wrong_password_is_our_setting(authority: Authority, scheme: str) -> None:
+    with locked(authority.serving(), implicit=scheme == "smtps") as server:
+        channel = secure(server, authority, scheme=scheme, login="loop:wrong@")
+        outcome = await channel.send(a_mail())
+        tried = await channel.try_out()
+
+    assert (outcome.verdict, outcome.code) == (Verdict.CONFIGURATION, 535)
+    assert (tried.verdict, tried.code) == (Verdict.CONFIGURATION, 535)
+    assert server.mails == []
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+@pytest.mark.parametrize("wrong", ["name", "time", "authority"])
+async def test_a_certificate_that_is_not_valid_stops_all_mail(
+    authority: Authority, tmp_path: Path, scheme: str, wrong: str
+) -> None:
+    theirs = Authority.made(tmp_path) if wrong == "authority" else authority
+    name = "mail.example.org" if wrong == "name" else "127.0.0.1"
+    shown = theirs.serving(name, days=-1 if wrong == "time" else 1)
+    with locked(shown, implicit=scheme == "smtps") as server:
+        outcome = await secure(server, authority, scheme=scheme).send(a_mail())
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.CONFIGURATION, "certificate_invalid")
+    assert server.mails == []
+
+
+async def test_a_server_without_tls_never_sees_a_password(authority: Authority) -> None:
     async with raw() as server:
-        address = SmtpServer.read(f"smtp+starttls://user:secret@127.0.0.1:{server.port}")
-        outcome = await SmtpChannel(address, name="example.org", limits=QUICK).send(a_mail())
+        outcome = await secure(server, authority, scheme="smtp+starttls").send(a_mail())
 
     assert (outcome.verdict, outcome.reason) == (Verdict.CONFIGURATION, "tls_not_offered")
-    assert server.received == []
+    assert server.commands == [b"EHLO example.org\r\n"]
+
+
+async def test_a_server_that_offers_tls_and_refuses_it_never_sees_a_password(
+    authority: Authority,
+) -> None:
+    features = b"250-raw\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
+    for refusal, verdict in (
+        (b"501 5.5.4 no\r\n", Verdict.CONFIGURATION),
+        (b"454 4.7.0 not now\r\n", Verdict.CHANNEL),
+        (b"220 go\r\nnonsense instead of a handshake\r\n", Verdict.CHANNEL),
+    ):
+        async with raw(features=features, answers={b"STAR": refusal}) as server:
+            outcome = await secure(server, authority, scheme="smtp+starttls").send(a_mail())
+
+        assert outcome.verdict is verdict
+        assert [line[:4] for line in server.commands[:2]] == [b"EHLO", b"STAR"]
+        assert not any(line.startswith((b"AUTH", b"MAIL")) for line in server.commands)
+
+
+async def test_a_server_that_speaks_in_the_clear_where_tls_is_meant_is_left_alone(
+    authority: Authority,
+) -> None:
+    async with raw() as server:
+        outcome = await secure(server, authority, scheme="smtps").send(a_mail())
+
+    assert outcome.verdict is Verdict.CHANNEL
+    assert not any(b"MAIL" in line for line in server.commands)
+
+
+async def test_a_server_that_takes_no_password_is_our_setting(authority: Authority) -> None:
+    async with raw(tls=authority.serving()) as server:
+        outcome = await secure(server, authority, scheme="smtps").send(a_mail())
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.CONFIGURATION, "login_not_offered")
 
 
 async def test_saying_goodbye_delays_nothing_and_happens() -> None:
