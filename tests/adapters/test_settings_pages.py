@@ -487,6 +487,26 @@ async def test_a_ready_sender_is_told_with_its_documentation_and_its_secret(
         assert f'<a href="{link}" rel="noreferrer">' in page.text
 
 
+async def test_a_source_is_called_after_what_reads_it(desk: FrontDesk) -> None:
+    own = "version: 1\nfields: {external_id: nr}\nsignature: {scheme: hmac, header: X-Sign}\n"
+    async with desk.browsing("ada") as browser:
+        path = await create(browser)
+        version = version_in(await browser.get(path))
+        await send(browser, path, mapping=own, version=version)
+        unnamed = said(await browser.get(path))
+        version = version_in(await browser.get(path))
+        await send(browser, path, mapping=f"{own}name: Acme Polls\n", version=version)
+        named = said(await browser.get(path))
+        any_system = said(await browser.get(await create(browser, "cms", sender="generic")))
+
+    assert "crm read by a mapping of its own" in unnamed
+    assert "The sender signs what it sends." in unnamed
+    assert "Acme Polls signs what it sends." in named
+    assert "In Acme Polls, set up a webhook" in named
+    assert "cms Any other system" in any_system
+    assert "In Any other system" not in any_system
+
+
 async def test_a_silent_source_is_marked(desk: FrontDesk) -> None:
     async with desk.browsing("ada") as browser:
         path = await create(browser)

@@ -95,7 +95,8 @@ class SourcePage:
     name: str
     path: str
     sender: str
-    is_hook: bool
+    system: str
+    """What sends it, by its own name; empty where nothing says."""
     last_at: datetime | None
     silent_since: datetime | None
     today: Numbers

@@ -25,7 +25,7 @@ from services.ingest.pages.sources.page import (
     TouchpointLine,
 )
 from services.ingest.pages.sources.written import mapping_text, shortened
-from services.ingest.senders import ready_senders
+from services.ingest.senders import GENERIC, ready_senders
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
 from shared.identity.audit import SYSTEM
@@ -37,6 +37,8 @@ from shared.web.forms import Form, Option
 
 _TOUCHPOINT: Final = "/settings/touchpoints/one"
 _OWN_FORMAT: Final = marked("our own format, or recognised")
+_OWN_MAPPING: Final = marked("read by a mapping of its own")
+_ANY_SYSTEM: Final = marked("Any other system")
 _ORDER: Final[Sequence[Outcome]] = (
     "accepted", "revised", "rejected", "refused", "ignored", "duplicate",
 )  # fmt: skip
@@ -94,7 +96,7 @@ async def read_source(
         name=name,
         path=source_path(name),
         sender=sender_label(source, reader),
-        is_hook=source.sender is not None,
+        system=_system(source),
         last_at=standing.figures.last_response_at,
         silent_since=source.silent_since,
         today=_numbers(standing.figures),
@@ -131,7 +133,7 @@ async def read_source(
             for code, n in await store.touchpoints_of(view, name)
         ],
         form=form or settings_form(source),
-        senders=sender_options(),
+        senders=sender_options(reader),
         changed_at=source.changed_at,
         changed_by=await _named(view, reader, source.changed_by),
         may_write=caller.may(Scope.SETTINGS_WRITE),
@@ -158,21 +160,33 @@ def settings_form(source: Source) -> Form:
     )
 
 
-def sender_options() -> Sequence[Option]:
+def sender_options(reader: Reader) -> Sequence[Option]:
     """Return the senders with a ready mapping, by their names."""
-    found = [Option(value=name, label=name_of(name)) for name in ready_senders()]
+    found = [Option(value=name, label=name_of(name, reader)) for name in ready_senders()]
     return sorted(found, key=lambda option: option.label.casefold())
 
 
 def sender_label(source: Source, reader: Reader) -> str:
     """Return what a source's sender is called."""
-    if source.sender is None:
-        return reader.gettext(_OWN_FORMAT)
-    return name_of(source.sender)
+    if source.sender is not None:
+        return name_of(source.sender, reader)
+    if source.mapping is not None:
+        return _system(source) or reader.gettext(_OWN_MAPPING)
+    return reader.gettext(_OWN_FORMAT)
 
 
-def name_of(sender: str) -> str:
+def name_of(sender: str, reader: Reader) -> str:
     """Return what a sender is called."""
+    return reader.gettext(_ANY_SYSTEM) if sender == GENERIC else _ready_name(sender)
+
+
+def _system(source: Source) -> str:
+    if source.sender is not None:
+        return "" if source.sender == GENERIC else _ready_name(source.sender)
+    return str((source.mapping or {}).get("name") or "")
+
+
+def _ready_name(sender: str) -> str:
     return str(ready_senders().get(sender, {}).get("name") or sender)
 
 

@@ -312,7 +312,7 @@ async def _list(
         lines=lines,
         may_write=caller.may(Scope.SETTINGS_WRITE),
         form=form,
-        senders=sender_options(),
+        senders=sender_options(reader_of(request)),
     )
     return pages.render(request, "sources.html", context, status=status)
 

@@ -83,7 +83,9 @@ def _by(source: Source, by: str, reader: Reader) -> str:
         return reader.gettext("Read as our own format.")
     if source.mapping is not None:
         return reader.gettext("Read by the mapping of its own.")
-    name = name_of(by)
+    if by == GENERIC and source.sender is not None:
+        return reader.gettext("Read by the names that systems commonly use.")
+    name = name_of(by, reader)
     if source.sender is not None:
         return reader.gettext("Read by the ready mapping for %(sender)s.", sender=name)
     if by == GENERIC:

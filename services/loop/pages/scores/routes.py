@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.loop.journey.domain import UNKNOWN
 from services.loop.pages.labels import options, said
 from services.loop.pages.scores.asked import (
     FILTERS,
@@ -21,7 +22,7 @@ from services.loop.pages.scores.asked import (
     WEEKS,
     Asked,
 )
-from services.loop.pages.scores.names import group_names, options_of
+from services.loop.pages.scores.names import NOT_KNOWN, group_names, options_of
 from services.loop.pages.scores.page import Column, Line, Narrowed, ScoresPage
 from services.loop.pages.site import cell, pages
 from services.loop.resources import Loop
@@ -89,7 +90,9 @@ async def show(request: Request, _caller: _Caller) -> Response:
             for name in _CHOSEN
             if name != "channel"
         ]
-    choices.append(("channel", reader.gettext(GROUPS["channel"]), _channels(channels, asked)))
+    choices.append(
+        ("channel", reader.gettext(GROUPS["channel"]), _channels(channels, asked, reader))
+    )
     context = ScoresPage(
         first=asked.first,
         last=asked.last,
@@ -300,6 +303,9 @@ def _columns(asked: Asked, reader: Reader) -> Sequence[Column]:
     ]
 
 
-def _channels(found: Sequence[GroupedScore], asked: Asked) -> Sequence[Option]:
-    values = {_value(one) for one in found} | {asked.of.get("channel", "")} - {""}
-    return [Option(value=value, label=value) for value in sorted(values)]
+def _channels(found: Sequence[GroupedScore], asked: Asked, reader: Reader) -> Sequence[Option]:
+    values = ({_value(one) for one in found} | {asked.of.get("channel", "")}) - {"", UNKNOWN}
+    return [
+        *(Option(value=value, label=value) for value in sorted(values)),
+        Option(value=UNKNOWN, label=reader.gettext(NOT_KNOWN)),
+    ]
