@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.bus.ports import Bus
     from shared.clock import Clock
     from shared.db.transaction import Database
+    from shared.figures import Measure
     from shared.identity.person_keys import PersonKeys
     from shared.sealing import Keyring
     from shared.settings import Settings
@@ -52,6 +53,8 @@ class Service:
     resources: object = field(repr=False)
     prepare: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
     """Called once before serving, to install what must exist from the start."""
+    measure: Measure | None = field(default=None, repr=False)
+    """Looks up the figures of ``/metrics`` that only this service knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

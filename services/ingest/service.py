@@ -21,6 +21,7 @@ from services.ingest.jobs import SourceUpkeep, Upkeep
 from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
+from services.ingest.store import figures
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.db.group import GroupCommit
@@ -113,4 +114,5 @@ def build(kit: Kit) -> Service:
             person_keys=kit.person_keys,
             settings=kit.settings,
         ),
+        measure=figures,
     )

@@ -15,7 +15,7 @@ from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
 from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
 from services.notify.pages import ROUTERS
-from services.notify.store import PERSONAL, PLUMBING
+from services.notify.store import PERSONAL, PLUMBING, figures
 from services.notify.upkeep import Upkeep
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
@@ -73,6 +73,7 @@ def build(kit: Kit) -> Service:
             rules=rules,
             wake=dispatcher.wake,
         ),
+        measure=figures,
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
+from shared.figures import Board, Gauges
 from shared.web import docs, health, openapi, problems, sign_in
 from shared.web.auth import Gate
 from shared.web.health import Checks
@@ -58,6 +59,13 @@ def create_app(
     app.state.web = web
     app.state.resources = {type(service.resources): service.resources for service in services}
     app.state.checks = Checks(checks or {})
+    app.state.board = Board(
+        [
+            Gauges(each.name, each.workers, clock=web.clock, measure=each.measure)
+            for each in services
+        ],
+        web.clock,
+    )
     app.state.gate = Gate(web)
 
     problems.install(app)

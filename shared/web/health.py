@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.errors import ClosedLoopError
+from shared.figures import Board, LookedUp, counters
 from shared.tasks import spawn
 
 State = Literal["ok", "degraded", "failed"]
@@ -152,6 +153,10 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
-    """Return the counters in Prometheus' text form."""
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request) -> Response:
+    """Return what is counted and what is looked up, in Prometheus' text form."""
+    board: Board = request.app.state.board
+    text = b"".join(
+        generate_latest(each) for each in (registry, counters, LookedUp(await board.figures()))
+    )
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -22,6 +22,7 @@ from shared.errors import ClosedLoopError, Malformed, Refused, TryLater
 from shared.events import topics
 from shared.events.envelope import Event
 from shared.events.registry import EVENTS
+from shared.figures import ABOUT, counters
 from shared.settings import Settings
 from shared.web.health import registry
 from shared.web.kinds import kind_of
@@ -327,16 +328,15 @@ def test_every_metric_is_documented() -> None:
     """An operator reads what a number means where the address is explained."""
     page = text_of(ROOT / "docs" / "operations.md")
 
-    silent = [metric.name for metric in registry.collect() if f"`{metric.name}" not in page]
+    counted = [*registry.collect(), *counters.collect()]
+    names = [metric.name for metric in counted] + [f"closed_loop_{name}" for name in ABOUT]
+    silent = [name for name in names if f"`{name}" not in page]
     labels = {
-        label
-        for metric in registry.collect()
-        for sample in metric.samples
-        for label in sample.labels
+        label for metric in counted for sample in metric.samples for label in sample.labels
     }
 
     assert silent == []
-    assert labels <= {"method", "route", "status", "le"}
+    assert labels <= {"method", "route", "status", "le", "channel", "verdict", "reason"}
 
 
 def test_every_setting_is_read_somewhere() -> None:

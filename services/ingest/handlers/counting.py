@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from services.ingest import store
@@ -16,6 +17,7 @@ from services.ingest.domain.sources import Outcome
 from services.ingest.store import Count, Sample
 from shared.errors import Invalid, Refused
 from shared.faults import fault_point
+from shared.figures import refusals
 from shared.ids import new_id
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ async def count_many(
         [(one.source, *count) for one in counted for count in one.counts],
         now.date(),
     )
+    tx.after_commit(partial(_number, [each for one in counted for each in one.counts]))
     fault_point("ingest.counted")
     return [None] * len(counted)
 
@@ -95,7 +98,16 @@ async def count_recorded(
         for command, outcome in zip(commands, outcomes, strict=True)
         if (named := _named(outcome)) is not None
     ]
-    await store.add_tallies_of(tx, [*counts, *besides], now.date())
+    whole = [*counts, *besides]
+    await store.add_tallies_of(tx, whole, now.date())
+    tx.after_commit(partial(_number, [(outcome, why, n) for _, outcome, why, n in whole]))
+
+
+def _number(counts: Sequence[Count]) -> None:
+    """Add what was refused to the number that operators watch; codes of ours, never a name."""
+    for outcome, reason, n in counts:
+        if outcome in {"refused", "rejected"}:
+            refusals.labels(reason or outcome).inc(n)
 
 
 def _named(outcome: Recorded_) -> Count | None:

@@ -5,6 +5,7 @@ Everything takes sequences; a whole batch costs as many statements as one respon
 
 from __future__ import annotations
 
+from services.ingest.store.figures import figures
 from services.ingest.store.imports import ImportStands, import_stands
 from services.ingest.store.payloads import (
     KEPT_FOR,
@@ -89,6 +90,7 @@ __all__ = [
     "add_tallies_of",
     "configured_sources",
     "ensure_source",
+    "figures",
     "find_by_natural_keys",
     "find_payload",
     "find_response",

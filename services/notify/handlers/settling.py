@@ -13,6 +13,7 @@ from services.notify.handlers.health import disable
 from services.notify.handlers.undelivered import announce_undeliverable, follow_up
 from shared.db.transaction import Transaction
 from shared.events.notify import AlertDelivered
+from shared.figures import deliveries
 from shared.logs import correlation_id
 from shared.sealing import Keyring
 
@@ -44,7 +45,14 @@ async def settle(
             await disable(
                 tx, done.delivery.target, reason=RECEIVER_GONE, keyring=keyring, now=now
             )
+    tx.after_commit(lambda: _number(group))
     return [done.delivery.id in ours for done in group]
+
+
+def _number(group: Sequence[store.Settlement]) -> None:
+    """Add to the numbers that operators watch what came of these attempts."""
+    for done in group:
+        deliveries.labels(done.delivery.channel.value, done.outcome.verdict.value).inc()
 
 
 async def _note_health(

@@ -39,6 +39,7 @@ from services.notify.store.endpoints import (
     webhook_of,
     webhooks_by_id,
 )
+from services.notify.store.figures import figures
 from services.notify.store.numbers import Tally, held_of, tallies_of
 from services.notify.store.pauses import Pause, end_pause, pause, pause_of
 from services.notify.store.queue import (
@@ -119,6 +120,7 @@ __all__ = [
     "end_pause",
     "fail_claimed",
     "failing_webhooks",
+    "figures",
     "give_back",
     "held_of",
     "hold_claimed",
