@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install Debian's PostgreSQL, nginx and Chromium for the tests, where that is ours to do: as
+# Install Debian's PostgreSQL, nginx, strace and Chromium for the tests, where that is ours to do: as
 # root on Debian, and only what is missing. Anywhere else the tests say what they skipped.
 set -euo pipefail
 
@@ -7,6 +7,7 @@ missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
     [ -n "${CLOSED_LOOP_TEST_POSTGRES:-}" ] || missing+=(postgresql)
 PATH="$PATH:/usr/sbin" command -v nginx >/dev/null || missing+=(nginx)
+command -v strace >/dev/null || missing+=(strace)
 command -v chromium >/dev/null || [ -n "${CLOSED_LOOP_TEST_CHROMIUM:-}" ] ||
     missing+=(chromium fonts-dejavu-core)
 

@@ -21,7 +21,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 EARLY = "CLOSED_LOOP_TEST_EARLY"
 OK, IO_ERROR, SHORT_READ = 0, 10, 522
@@ -44,7 +44,7 @@ _SIZE = ctypes.CFUNCTYPE(ctypes.c_int, _Pointer, ctypes.POINTER(ctypes.c_int64))
 class _Vfs(ctypes.Structure):
     """``sqlite3_vfs``; what is not replaced is copied as it is."""
 
-    _fields_ = [
+    _fields_: ClassVar[Any] = [
         ("iVersion", ctypes.c_int),
         ("szOsFile", ctypes.c_int),
         ("mxPathname", ctypes.c_int),
@@ -60,7 +60,7 @@ class _Vfs(ctypes.Structure):
 class _Methods(ctypes.Structure):
     """``sqlite3_io_methods`` of version 2: without memory maps."""
 
-    _fields_ = [
+    _fields_: ClassVar[Any] = [
         ("iVersion", ctypes.c_int),
         ("xClose", _Pointer),
         ("xRead", _Pointer),

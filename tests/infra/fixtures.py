@@ -1,7 +1,7 @@
 """Fixtures of the real servers, the rule for missing ones, and the last lines of a run.
 
-A test marked ``kafka``, ``postgres``, ``nginx`` or ``chromium`` is skipped with the reason when
-the machine cannot give it; with ``CI=true`` it fails instead. Sockets reach loopback only, and
+A test marked with the name of something in ``MISSING`` is skipped with the reason when the
+machine cannot give it; with ``CI=true`` it fails instead. Sockets reach loopback only, and
 the pure kinds of tests have none at all.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.infra import chromium, kafka, nginx, postgres
+from tests.infra import chromium, kafka, nginx, postgres, strace
 from tests.infra.proxy import FaultProxy
 from tests.infra.receiver import Receiver
 from tests.infra.smtp import MailServer
@@ -31,6 +31,7 @@ MISSING = {
     "postgres": postgres.missing,
     "nginx": nginx.missing,
     "chromium": chromium.missing,
+    "strace": strace.missing,
 }
 LOOPBACK_ONLY = ["127.0.0.1", "::1", "localhost"]
 WITHOUT_SOCKETS = {"domain"}
