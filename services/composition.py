@@ -107,6 +107,7 @@ __all__ = [
     "ingest_beside",
     "letters_beside",
     "list_standing",
+    "look_at_mail",
     "mapping_of",
     "open_bus",
     "open_sheet",
@@ -125,6 +126,8 @@ __all__ = [
 _MANY = 10_000
 _LONG = 60.0
 _PATIENCE = 3.0
+
+look_at_mail = services.notify.service.look_at_mail
 
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)

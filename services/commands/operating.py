@@ -16,7 +16,7 @@ from services.commands.starting import (
     require_whole_mail,
     warnings,
 )
-from services.composition import compose, open_bus
+from services.composition import compose, look_at_mail, open_bus
 from shared.clock import SystemClock
 from shared.db import schema
 from shared.db.base import epoch_now
@@ -97,8 +97,7 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
 
     async def mail() -> str:
         require_whole_mail(settings)
-        kept = settings.smtp_url.get_secret_value() == "capture:"
-        return "kept on the mail page, never sent" if kept else "sent by the server that is set"
+        return await look_at_mail(settings)
 
     await look("secret", secret)
     await look("mail", mail)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from services.notify.api import router
 from services.notify.channels.capture import CaptureChannel
-from services.notify.channels.email import MailChannel, SmtpChannel, SmtpServer
+from services.notify.channels.email import Limits, MailChannel, SmtpChannel, SmtpServer
 from services.notify.channels.message import can_be_from
 from services.notify.channels.webhook import Rules, WebhookChannel
+from services.notify.domain.deliveries import Verdict
 from services.notify.domain.mail import Sender, bounce_mailbox_problem, sender_of
 from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
 from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
 from services.notify.pages import ROUTERS
+from services.notify.pages.mail_settings import REASONS
 from services.notify.store import PERSONAL, PLUMBING, figures
 from services.notify.upkeep import Upkeep
 from shared.bus.consumer import Consumer
@@ -24,7 +27,10 @@ from shared.events import topics
 from shared.service import Kit, Service
 from shared.settings import Settings
 
-__all__ = ["PERSONAL", "PLUMBING", "Notify", "build"]
+__all__ = ["PERSONAL", "PLUMBING", "Notify", "build", "look_at_mail"]
+
+_CAPTURE: Final = "capture:"
+_LOOKING: Final = Limits(connect=10, command=10, whole=25)
 
 
 def build(kit: Kit) -> Service:
@@ -90,9 +96,29 @@ def _digest_of(kit: Kit) -> str:
 
 def _mail_channel(kit: Kit) -> MailChannel:
     url = kit.settings.smtp_url.get_secret_value()
-    if url == "capture:":
+    if url == _CAPTURE:
         return CaptureChannel(kit.database, keyring=kit.keyring, clock=kit.clock)
     return SmtpChannel(SmtpServer.read(url), name=_sender(kit.settings).domain)
+
+
+async def look_at_mail(settings: Settings) -> str:
+    """Say how mail goes; connect, encrypt and log in as for a mail, and send none.
+
+    Raises ``Misconfigured`` with what to do.
+    """
+    sender, url = _sender(settings), settings.smtp_url.get_secret_value()
+    if url == _CAPTURE:
+        return "kept on the mail page, never sent"
+    server = SmtpServer.read(url)
+    place = f"{server.host}:{server.port}"
+    outcome = await SmtpChannel(server, name=sender.domain, limits=_LOOKING).try_out()
+    if outcome.verdict is not Verdict.ACCEPTED:
+        code = f" ({outcome.code})" if outcome.code else ""
+        message = f"{place}{code}: {REASONS.get(outcome.reason, outcome.reason)}"
+        raise Misconfigured(message)
+    if server.scheme == "smtp":
+        return f"{place} takes mail, not encrypted on the way there"
+    return f"{place} takes mail, encrypted" + (", and knows us" if server.user else "")
 
 
 def _sender(settings: Settings) -> Sender:

@@ -48,7 +48,10 @@ REASONS: Final[Mapping[str, str]] = {
     "mail_server_said_later": marked("The mail server asked to try later."),
     "no_reply_after_the_mail": marked("The mail server took the mail and did not answer."),
     "reply_not_understood": marked("The mail server's answer could not be understood."),
-    "mail_server_unreachable": marked("The mail server could not be reached."),
+    "mail_server_unreachable": marked(
+        "The mail server could not be reached. Look at the host and port in"
+        " CLOSED_LOOP_SMTP_URL, and whether the server is up."
+    ),
     "mail_server_unavailable": marked("The mail server takes no mail at the moment."),
     "connect_refused": marked("The mail server takes no mail at the moment."),
     "hello_refused": marked("The mail server takes no mail at the moment."),
