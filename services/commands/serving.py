@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 _DRAIN = 10
-_HARD_END = 25.0
+_HARD_END = 24.0
+"""So many seconds after the signal nothing is waited for any more; the promise is 25."""
 
 
 class _Server(uvicorn.Server):
@@ -83,8 +85,11 @@ async def serve(
             os._exit(130)
         stopping.set()
         server.should_exit = True
-        # Whatever hangs, the process ends: a broker that is gone must not hold us.
-        loop.call_later(_HARD_END, end_process, 0)
+        # Whatever hangs, the process ends: neither a broker that is gone nor a loop that is
+        # blocked nor a library's thread at exit may hold us. So it takes a thread of its own.
+        watchdog = threading.Timer(_HARD_END, os._exit, args=(0,))
+        watchdog.daemon = True
+        watchdog.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
