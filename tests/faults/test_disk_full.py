@@ -1,0 +1,171 @@
+"""The disk is full: an honest 503, nothing half-written, and all is well when there is room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.faults.steady import OneProcess, ready
+from tests.infra.processes import data_folder, wait_until
+from tests.journeys.installation import Installation
+
+MEGABYTES = 24
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of a few megabytes; only root can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    with data_folder("disk") as folder:
+        options = ["-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", str(folder)]
+        done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class _OnSmallDisk(OneProcess):
+    """One process whose database has little room."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._file = folder / "closed-loop.db"
+        super().__init__(database_url=f"sqlite+aiosqlite:///{self._file}", **settings)
+
+    @property
+    def database(self) -> Path:
+        return self._file
+
+
+@contextlib.contextmanager
+def _filled(folder: Path, *, leaving: int) -> Iterator[None]:
+    """Take all room but so many bytes, and give it back afterwards."""
+    filler = folder / "filler"
+    disk = os.statvfs(folder)
+    take = disk.f_bavail * disk.f_frsize - leaving
+    with filler.open("wb") as out, contextlib.suppress(OSError):
+        out.write(bytes(max(0, take)))
+        out.flush()
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def _post(client: httpx.Client, name: str) -> httpx.Response:
+    body = {"external_id": name, "score": 3, "comment": "x" * 4_000, "customer": {"id": name}}
+    return client.post("/v1/responses", json=body)
+
+
+def _ids(installation: Installation) -> set[str]:
+    from tests.faults.load import everything
+
+    with installation.client() as client:
+        return {one["external_id"] for one in everything(client, "/v1/responses")}
+
+
+def _refused_for_room(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert answer.json()["type"].endswith("/storage-full")
+    assert answer.headers["retry-after"] == "30"
+
+
+def test_a_full_disk_is_refused_and_heals_without_a_restart(
+    small_disk: Path, unique: str
+) -> None:
+    with _OnSmallDisk(small_disk, disk_floor_mb="0") as installation:
+        with installation.client() as client:
+            accepted = {f"{unique}-{n}" for n in range(5)}
+            refused: dict[str, Any] = {}
+            for name in accepted:
+                assert _post(client, name).status_code == 202
+            with _filled(small_disk, leaving=300_000):
+                for n in range(200):
+                    name = f"{unique}-full-{n}"
+                    answer = _post(client, name)
+                    if answer.status_code == 202:
+                        accepted.add(name)
+                    else:
+                        refused[name] = answer
+                        if len(refused) == 5:
+                            break
+                assert len(refused) == 5, "the disk was never full"
+                for answer in refused.values():
+                    _refused_for_room(answer)
+                # Reading needs no room, and shows what was accepted and nothing else.
+                assert _ids(installation) == accepted
+            wait_until(
+                lambda: _post(client, f"{unique}-again").status_code == 202,
+                what="room to be used again",
+                seconds=30,
+                every=0.2,
+            )
+            accepted.add(f"{unique}-again")
+            wait_until(
+                lambda: (
+                    not client.get(
+                        "/v1/responses", params={"state": "received", "limit": "1"}
+                    ).json()["data"]
+                ),
+                what="everything to be handled",
+                seconds=90,
+            )
+        assert _ids(installation) == accepted
+        installation.terminate("all")
+        with contextlib.closing(sqlite3.connect(installation.database)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_floor_of_free_disk_is_kept(small_disk: Path, unique: str) -> None:
+    """With less than the floor nothing new is taken, while work on what is there goes on."""
+    with (
+        _OnSmallDisk(small_disk, disk_floor_mb="8") as installation,
+        installation.client() as client,
+    ):
+        assert _post(client, unique).status_code == 202
+        with _filled(small_disk, leaving=6_000_000):
+
+            def is_refused() -> bool:
+                return _post(client, unique).status_code == 503
+
+            # What is free is looked at once a second.
+            wait_until(is_refused, what="a refusal", seconds=10, every=0.2)
+            _refused_for_room(_post(client, f"{unique}-2"))
+            batch = [{"external_id": f"{unique}-3", "score": 9}]
+            _refused_for_room(client.post("/v1/responses/batch", json=batch))
+            assert ready(installation)[0] == 200
+            task = wait_for_task(client, unique)
+            closed = client.post(
+                f"/v1/tasks/{task}/close", json={"reason": "not_needed", "note": "A slip."}
+            )
+            assert closed.status_code == 200, closed.text
+        wait_until(
+            lambda: _post(client, f"{unique}-2").status_code == 202,
+            what="responses to be taken again",
+            seconds=10,
+            every=0.2,
+        )
+
+
+def wait_for_task(client: httpx.Client, name: str) -> str:
+    """Return the task of the response with that id, as soon as it has one."""
+    found: list[str] = []
+
+    def has_one() -> bool:
+        page = client.get("/v1/responses", params={"external_id": name}).json()["data"]
+        found.extend(one["task_id"] for one in page if one["task_id"])
+        return bool(found)
+
+    wait_until(has_one, what="a task", seconds=30)
+    return found[0]
