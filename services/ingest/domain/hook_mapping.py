@@ -268,8 +268,7 @@ class _Reader:
             )
             wrong = next((one for one in wrongs if one is not None), None)
             if wrong is not None:
-                each = f"{question.each.text}." if question.each is not None else ""
-                found.append(replace(wrong, path=f"{each}{wrong.path}"[:_LONGEST_PATH]))
+                found.append(replace(wrong, path=self._asked_at(question, wrong.path)))
             elif own.get("score") is not None:
                 key = own.pop(KEY, None)
                 own_paths.pop(f"/{KEY}", None)
@@ -317,6 +316,13 @@ class _Reader:
             ]
             return Ignored(reason=NO_ANSWER, path=self._paths(sought))
         return Document(members=members, paths=paths)
+
+    def _asked_at(self, question: Question, path: str) -> str:
+        """Return a path of a question as one of the payload."""
+        if question.each is None or path.startswith("_"):
+            return path
+        own = path.removeprefix(f"{self.place}." if self.place else "")
+        return f"{self._within(question.each.text)}.{own}"[:_LONGEST_PATH]
 
     def _paths(self, rules: Sequence[Rule]) -> str:
         """Return where these rules look, in the words of the mapping."""
