@@ -154,11 +154,11 @@ class KafkaPublisher:
     ) -> None:
         for batch in lane:
             try:
-                await (
-                    await producer.send_batch(
-                        batch.builder, batch.topic, partition=batch.partition
-                    )
+                written = await producer.send_batch(
+                    batch.builder, batch.topic, partition=batch.partition
                 )
+                written.add_done_callback(_seen)
+                await written
             except (MessageSizeTooLargeError, RecordListTooLargeError):
                 await self._send_apart(producer, batch, records, results)
             except TROUBLE as error:
@@ -204,6 +204,12 @@ class KafkaPublisher:
         self._abandon()
         if self._leaving is not None:
             await self._leaving
+
+
+def _seen(written: asyncio.Future[Any]) -> None:
+    """Look at what became of a batch also where nobody waits for it any more."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _batches(
