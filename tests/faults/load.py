@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -97,19 +98,26 @@ class Load:
         if what < 0.25:
             return self._batch(client, number, name, lot)
         body = said(name, lot)
-        if not self._post(client, number, body):
+        key = {"Idempotency-Key": name} if 0.25 <= what < 0.33 else {}
+        if not self._post(client, number, body, key):
             return False
         if what < 0.4:  # the same again
-            return self._post(client, number, body)
+            return self._post(client, number, body, key)
         if what < 0.5:  # and once more with another meaning
             return self._post(client, number, {**body, "score": lot.randrange(11)})
         return True
 
-    def _post(self, client: httpx.Client, number: int, body: dict[str, Any]) -> bool:
+    def _post(
+        self,
+        client: httpx.Client,
+        number: int,
+        body: dict[str, Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> bool:
         customer = body["customer"]["id"]
         operation = self.history.invoke(number, body["external_id"], customer=customer)
         try:
-            reply = client.post("/v1/responses", json=body)
+            reply = client.post("/v1/responses", json=body, headers=headers)
         except httpx.HTTPError:
             self.history.unknown(operation)
             return False

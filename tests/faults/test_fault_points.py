@@ -198,9 +198,9 @@ def _errand(point: str, installation: Embedded) -> Iterator[None]:
 def _take_a_payload_in_again(installation: Embedded) -> None:
     """Have a payload kept that nobody could map, and take it in once more."""
     with installation.client() as client:
-        client.post("/v1/hooks/crm", json={"nothing": "that means anything"})
-        for kept in client.get("/v1/sources/crm/payloads").json()["data"]:
-            client.post(f"/v1/sources/crm/payloads/{kept['id']}/receive")
+        client.post("/v1/hooks/bootstrap", json={"nothing": "that means anything"})
+        for kept in client.get("/v1/sources/bootstrap/payloads").json()["data"]:
+            client.post(f"/v1/sources/bootstrap/payloads/{kept['id']}/receive")
 
 
 def _ask_to_stop(installation: Embedded) -> None:
@@ -252,10 +252,10 @@ def test_dying_twice_at_what_comes_hours_later(
         assert reply.status_code == 200, reply.text
         _post(client, history, f"{unique}-alone", {})
         _post(client, history, f"{unique}-import", {"import_id": new_id("imp")}, count=3)
-    wait_until(lambda: _tasks(embedded) == 4, what="the tasks to be opened")
+    wait_until(lambda: _handled(embedded) == 4, what="the responses to be handled")
     embedded.kill("all")
-    # These are announced and not handled when the process dies.
-    embedded.start("all", {"CLOSED_LOOP_TEST_FAULT": "consumer.in_effect:1"})
+    # This one is announced and not handled when the process dies.
+    embedded.start("all", {"CLOSED_LOOP_TEST_FAULT": "loop.taken_in:1"})
     with embedded.client() as client, contextlib.suppress(httpx.HTTPError):
         _post(client, history, f"{unique}-unhandled", {})
     embedded.wait_dead("all")
@@ -272,15 +272,17 @@ def test_dying_twice_at_what_comes_hours_later(
     evidence = proven(embedded, history, None, mail=mail_server)
     rung = [one for one in evidence.announced if one.kind.startswith(("task.due", "task.over"))]
     assert {one.kind for one in rung} == {"task.due-soon.v1", "task.overdue.v1"}
+    assert len(evidence.tasks) == 5
     assert len({(one.kind, one.data["task_id"]) for one in rung}) == len(rung) == 10
     silent = [one for one in evidence.announced if one.kind == "source.silent.v1"]
     assert len(silent) == 1
     assert len({one.delivery_id for one in evidence.gathered}) >= 1
 
 
-def _tasks(installation: Installation) -> int:
+def _handled(installation: Installation) -> int:
     with installation.client() as client:
-        return len(client.get("/v1/tasks").json()["data"])
+        found = client.get("/v1/responses", params={"state": "task_open"})
+        return len(found.json()["data"])
 
 
 def _post(

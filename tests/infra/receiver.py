@@ -178,6 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Verify, write down, answer."""
         body = self._body()
+        if len(body) < int(self.headers.get("content-length") or 0):
+            self.close_connection = True  # the caller died in the middle: this was no call
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         server = self.server
         try:

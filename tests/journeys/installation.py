@@ -247,6 +247,11 @@ class ScaledOut(Installation):
         return any(text in str(mail.message["Subject"]) for mail in self._mail.mails)
 
     @property
+    def database(self) -> str:
+        """The name of the database."""
+        return self._database
+
+    @property
     @override
     def whole_database(self) -> str:
         """The database as its administrator sees it."""
