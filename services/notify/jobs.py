@@ -46,6 +46,7 @@ from shared.sealing import Keyring
 from shared.tasks import spawn
 
 _CANNOT_BUILD = (TemplateError, ValueError, TypeError, LookupError, AttributeError)
+_FRESH = 10.0  # seconds
 _INSISTENCE = (0.2, 1.0, 2.0, 4.0, 8.0)
 
 _log = get_logger(__name__)
@@ -245,13 +246,14 @@ class Dispatcher:
             return pace.mail_claimed
         return pace.endpoint_claimed if lane in self._quick else pace.endpoint_at_once
 
-    def _claimed_in_vain(self, lane: str) -> bool:
+    def _claimed_in_vain(self, lane: str, at: float) -> bool:
         """Tell whether what waits for a place of this lane is better let go.
 
-        It was claimed together with one that found the mail server away, or the endpoint slow.
+        It was claimed together with one that found the mail server away, or the endpoint slow;
+        or it is a mail that waited so long that its task may be done by now.
         """
         if lane == MAIL_LANE:
-            return self._mail_rests()
+            return self._mail_rests() or self._clock.monotonic() - at > _FRESH
         claimed = sum(one.lane == lane for one in self._sending.values())
         return lane not in self._quick and claimed > self._most(lane)
 
@@ -281,9 +283,9 @@ class Dispatcher:
     # ------------------------------------------------------------ sending
 
     async def _deliver(self, ready: Ready) -> None:
-        one = ready.delivery
+        one, claimed = ready.delivery, self._clock.monotonic()
         async with self._place(one.lane):
-            if self._claimed_in_vain(one.lane):
+            if self._claimed_in_vain(one.lane, claimed):
                 await self._give_back(one)
                 return
             webhook = await self._as_it_stands(ready.webhook)

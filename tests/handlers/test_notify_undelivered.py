@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from services.notify import store
+from services.notify.channels.message import Mail
 from services.notify.domain.deliveries import Channel, Outcome, State, Verdict
 from services.notify.handlers.resting import resume_mail
 from services.notify.jobs import Dispatcher
@@ -328,6 +330,35 @@ async def test_nobody_is_told_in_anybodys_place_of_a_task_that_is_done(house: Ma
 
     assert {(one.state, one.reason) for one in await house.mails()} == {
         (State.HELD, "task_done")
+    }
+    assert len(house.mail.mails) == 1
+
+
+async def test_a_mail_that_waits_for_its_turn_is_not_sent_once_its_task_is_done(
+    house: Manned,
+) -> None:
+    """Claimed with others, behind a server that takes its time."""
+    first_goes, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def send(self, mail: Mail) -> Outcome:
+            first_goes.set()
+            await go_on.wait()
+            return await house.mail.send(mail)
+
+    await house.hear(await house.event())
+    await house.hear(await house.event(TaskOverdue, task_id="tsk_2"))
+    dispatcher = house.dispatcher(mail=Slow(), mail_at_once=1)
+    await dispatcher.step()
+    await first_goes.wait()
+    await house.hear(await house.event(TaskClosed, task_id="tsk_2", version=2))
+    house.clock.advance(timedelta(seconds=11))
+    go_on.set()
+    await house.drive(dispatcher)
+
+    assert {(one.task_id, one.state) for one in await house.mails()} == {
+        ("tsk_1", State.DELIVERED),
+        ("tsk_2", State.HELD),
     }
     assert len(house.mail.mails) == 1
 
