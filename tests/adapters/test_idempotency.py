@@ -84,6 +84,9 @@ SAMPLES: dict[str, Sample] = {
     "/v1/webhooks/{webhook_id}/test": Sample(),
     "/v1/webhooks/{webhook_id}/rotate": Sample(),
     "/v1/webhooks/{webhook_id}/enable": Sample(),
+    "/v1/webhooks/{webhook_id}/recover": Sample(
+        {"since": "2026-03-01T00:00:00Z"}, {"since": "2026-03-02T00:00:00Z"}
+    ),
     "/v1/deliveries/{delivery_id}/resend": Sample(),
     "/v1/tasks/{task_id}/claim": Sample(),
     "/v1/tasks/{task_id}/assign": Sample(

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from services.notify import store
 from services.notify.api import router
 from services.notify.channels.capture import CaptureChannel
 from services.notify.handlers.endpoints import Notify
@@ -209,6 +211,109 @@ async def test_a_rotation_shows_a_new_secret_and_signs_with_both_for_a_day(api: 
     assert set(api.house.posts.calls[0].secrets) == {made["secret"], rotated.json()["secret"]}
 
 
+async def test_everything_can_be_asked_for(api: Api) -> None:
+    made = await api.made(events=["*"])
+    changed = await api.patch(f"/v1/webhooks/{made['id']}", {"events": ["*"]})
+
+    await api.house.hear(await api.house.event(TaskOverdue))
+    await api.house.dispatch()
+
+    assert (changed.status_code, changed.json()["events"]) == (200, ["*"])
+    assert [call.url for call in api.house.posts.calls] == [URL]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "signing"),
+    [
+        (None, 200, 24),
+        ({}, 200, 24),
+        ({"overlap_hours": 168}, 200, 168),
+        ({"overlap_hours": 0}, 200, 0),
+        ({"overlap_hours": 169}, 422, None),
+        ({"overlap_hours": -1}, 422, None),
+        ({"overlap_hours": "1"}, 422, None),
+        ({"overlap": 1}, 422, None),
+    ],
+)
+async def test_the_former_secret_signs_for_as_long_as_is_asked(
+    api: Api, body: Any, status: int, signing: int | None
+) -> None:
+    made = await api.made()
+
+    answer = await api.post(f"/v1/webhooks/{made['id']}/rotate", body)
+
+    assert answer.status_code == status
+    async with api.house.database.reading() as view:
+        webhook = await store.webhook_of(view, made["id"], api.house.keyring)
+    assert webhook is not None
+    former = [one for one in webhook.secrets if one.until is not None]
+    hours = [(one.until - api.house.clock.now()) / timedelta(hours=1) for one in former]  # type: ignore[operator] # just seen to be there
+    assert hours == ([signing] if signing else [])
+
+
+async def test_what_was_held_is_sent_after_all_when_it_is_asked_for(api: Api) -> None:
+    made = await api.made()
+    path = f"/v1/webhooks/{made['id']}"
+    await api.house.hear(await api.house.event())
+    await api.patch(path, {"state": "disabled"})
+    since = {"since": "2026-03-02T09:00:00Z"}
+
+    early = await api.post(f"{path}/recover", since)
+    enabled = await api.post(f"{path}/enable")
+    sent = [await api.post(f"{path}/recover", since) for _ in range(2)]
+    await api.house.dispatch()
+
+    assert (early.status_code, early.json()["allowed_by"]) == (409, "enable")
+    assert enabled.json()["disabled_at"] is None
+    assert [answer.status_code for answer in sent] == [202, 202]
+    assert [answer.json()["recovered"] for answer in sent] == [1, 0]
+    assert sent[0].json() == {
+        "since": "2026-03-02T09:00:00Z",
+        "recovered": 1,
+        "skipped": 0,
+        "deliveries_url": f"/v1/deliveries?webhook={made['id']}",
+    }
+    assert len(api.house.posts.calls) == 1
+
+
+async def test_what_was_held_can_be_skipped(api: Api) -> None:
+    made = await api.made()
+    path = f"/v1/webhooks/{made['id']}"
+    await api.house.hear(await api.house.event())
+    await api.patch(path, {"state": "disabled"})
+
+    answer = await api.post(
+        f"{path}/recover", {"since": "2026-03-02T10:00:00+01:00", "skip": True}
+    )
+
+    assert (answer.status_code, answer.json()["skipped"]) == (202, 1)
+    (one,) = (await api.get("/v1/deliveries", webhook=made["id"])).json()["data"]
+    assert (one["state"], one["reason"]) == ("failed", "skipped")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"since": None},
+        {"since": "yesterday"},
+        {"since": "2026-03-02"},
+        {"since": "2026-03-02T09:00:00"},
+        {"since": "2027-03-02T09:00:00Z"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"since": "9999-12-31T23:59:59-14:00"},
+        {"since": "2026-03-02T09:00:00Z", "skip": "yes"},
+        {"since": "2026-03-02T09:00:00Z", "until": "2026-03-02T09:00:00Z"},
+    ],
+)
+async def test_a_moment_that_cannot_be_is_refused(api: Api, body: Any) -> None:
+    made = await api.made()
+
+    answer = await api.post(f"/v1/webhooks/{made['id']}/recover", body)
+
+    assert answer.status_code == 422, answer.text
+
+
 async def test_a_deleted_webhook_is_gone(api: Api) -> None:
     made = await api.made()
 
@@ -222,6 +327,7 @@ async def test_a_deleted_webhook_is_gone(api: Api) -> None:
         await api.post(f"{path}/test"),
         await api.post(f"{path}/rotate"),
         await api.post(f"{path}/enable"),
+        await api.post(f"{path}/recover", {"since": "2026-01-01T00:00:00Z"}),
         await api.patch(path, {"detail": "thin"}),
     ):
         assert answer.status_code == 404
@@ -376,7 +482,8 @@ async def test_deliveries_are_listed_newest_first_and_filtered(api: Api) -> None
 
 async def test_deliveries_about_an_import_are_found_by_it(api: Api) -> None:
     await api.made()
-    house, taken_in = api.house, {"import_id": "imp_01jqzv8m3x7f5k2n9r4t6w8y0a"}
+    house = api.house
+    taken_in: dict[str, Any] = {"import_id": "imp_01jqzv8m3x7f5k2n9r4t6w8y0a"}
     await house.hear(
         *[await house.event(task_id=f"tsk_{n}", **taken_in) for n in range(3)],
         await house.event(task_id="tsk_9"),

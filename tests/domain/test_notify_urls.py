@@ -125,6 +125,33 @@ def test_public_addresses_may_be_dialled(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
+        "1.0.0.0",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.255.255",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.1",
+        "192.167.255.255",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "::ffff:8.8.8.8",
+        "2001:200::1",
+        "2003::1",
+    ],
+)
+def test_their_neighbours_outside_may_be(address: str) -> None:
+    assert address_problem(ip_address(address), 443, ORDINARY) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
         "0.0.0.0",  # noqa: S104 - to be refused
         "0.1.2.3",
         "10.0.0.1",

@@ -1,0 +1,122 @@
+"""A worker that is stopped beyond its lease and goes on: what it brings back counts no more.
+
+An SQLite file has one process, so that this is about PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from services.notify import store
+from services.notify.domain.deliveries import Channel, State
+from services.notify.tables import webhooks
+from shared.clock import SystemClock
+from shared.db.transaction import Database
+from shared.identity.person_keys import PersonKeys
+from shared.sealing import Keyring
+from tests.adapters.paused_worker import LEASE, worker
+from tests.adapters.test_webhook import peer
+from tests.fakes import ManualClock
+from tests.notices import House
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret for tests, long enough to be taken"
+
+
+@asynccontextmanager
+async def other_process(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a worker elsewhere; end it by its own id."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.adapters.paused_worker", url, SECRET),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await told_by(child, "ready")
+        yield child
+    finally:
+        if child.returncode is None:
+            os.kill(child.pid, signal.SIGCONT)
+            child.kill()
+        await child.wait()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_process_that_was_stopped_beyond_its_lease_marks_nothing(
+    database_url: str, database_of: Callable[[str], Database]
+) -> None:
+    keyring = Keyring(SECRET)
+    house = House(
+        database=database_of("notify"),
+        clock=ManualClock(SystemClock().now()),
+        keyring=keyring,
+        person_keys=PersonKeys(keyring),
+    )
+    await house.prepare()
+    first_came, released = asyncio.Event(), asyncio.Event()
+
+    async def hang_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not first_came.is_set():
+            first_came.set()
+            await released.wait()
+            writer.write(b"HTTP/1.1 500 Too late\r\nContent-Length: 0\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+
+    async with peer(hang_once) as receiver:
+        webhook, _ = await house.webhook()
+        async with house.database.transaction() as tx:
+            await tx.execute(webhooks.update().values(url=receiver.url))
+        await house.hear(await house.event())
+        async with other_process(database_url) as child:
+            await asyncio.wait_for(first_came.wait(), 30)
+            os.kill(child.pid, signal.SIGSTOP)
+            await asyncio.sleep(LEASE.total_seconds() + 0.5)
+
+            ours = worker(house.database, keyring)
+            while await ours.step():
+                pass
+            await ours.close()
+            taken_over = await delivery_to(house, webhook.id)
+            released.set()
+            os.kill(child.pid, signal.SIGCONT)
+            said = await told_by(child, "{")
+
+    after = await delivery_to(house, webhook.id)
+    tries = [(each.n, each.result) for each in await house.attempts(after.id)]
+    assert taken_over.state is State.DELIVERED
+    assert json.loads(said) == {"marked": [False]}
+    assert after == taken_over
+    assert after.in_doubt
+    assert tries == [(1, "interrupted"), (2, "accepted")]
+    assert len(receiver.heads) == 2
+
+
+async def told_by(child: asyncio.subprocess.Process, start: str) -> str:
+    """Return the next line that begins so; what it logs is passed over."""
+    assert child.stdout is not None
+    async with asyncio.timeout(60):
+        while True:
+            line = (await child.stdout.readline()).decode()
+            assert line, "the worker has ended"
+            if line.startswith(start):
+                return line
+
+
+async def delivery_to(house: House, webhook_id: str) -> store.Delivery:
+    """Return the one delivery to this endpoint."""
+    (one,) = [
+        each for each in await house.deliveries(Channel.WEBHOOK) if each.target == webhook_id
+    ]
+    return one
