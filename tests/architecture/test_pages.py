@@ -16,7 +16,7 @@ from jinja2 import Environment, meta, nodes
 from services.ingest.pages import keys, sources
 from services.loop.pages import queue, scores, settings, task, themes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
-from services.notify.pages import mail, webhooks
+from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
 from shared.web import dead_letters, error_page, sign_in
 
@@ -41,6 +41,7 @@ CONTEXTS: dict[str, Any] = {
     "keys.html": keys.KeysPage,
     "lists.html": codes.ListPage,
     "mail.html": mail.MailPage,
+    "mail_settings.html": mail_settings.MailSettingsPage,
     "mails.html": mail.MailList,
     "payload.html": sources.PayloadPage,
     "queue.html": queue.QueuePage,

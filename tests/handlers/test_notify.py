@@ -502,9 +502,15 @@ async def test_a_worker_paused_beyond_its_lease_changes_nothing(house: House) ->
     await house.hear(await house.event())
     url = "https://crm.example.com/hook"
     slow = house.dispatcher(lease=timedelta(seconds=-1), heartbeat=10**9)
-    released = asyncio.Event()
-    house.posts.by_url[url] = released.wait
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        begun.set()
+        await released.wait()
+
+    house.posts.by_url[url] = pause
     await slow.step()
+    await begun.wait()
     del house.posts.by_url[url]
 
     await house.dispatch()

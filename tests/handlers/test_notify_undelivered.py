@@ -227,7 +227,9 @@ async def test_a_mail_in_somebodys_place_is_about_the_same_and_has_its_own_id(
     first, second = house.mail.messages
     assert first["Subject"] == second["Subject"]
     assert first["Message-ID"] != second["Message-ID"]
-    assert "waited forty minutes" in second.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    words = second.get_body(("plain",))
+    assert words is not None
+    assert "waited forty minutes" in words.get_content()
 
 
 async def test_a_summary_is_passed_on_with_its_lines(house: Manned) -> None:
