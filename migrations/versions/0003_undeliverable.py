@@ -1,4 +1,4 @@
-"""What does not get through: addresses not written to, pauses of a channel, endpoints in trouble."""
+"""What does not get through: dead addresses, channels that pause, endpoints in trouble."""
 
 from __future__ import annotations
 
