@@ -12,6 +12,7 @@ from sqlalchemy import select
 from services.notify import store
 from services.notify.channels.message import Mail
 from services.notify.domain.deliveries import Channel, Outcome, State, Verdict
+from services.notify.handlers.endpoints import resend
 from services.notify.handlers.resting import resume_mail
 from services.notify.jobs import Dispatcher
 from services.notify.store import MAIL_LANE, Delivery, Suppression
@@ -19,7 +20,7 @@ from shared.bus.consumer import ConsumerState
 from shared.db.transaction import Database
 from shared.events.loop import OwnerRef, TaskClosed, TaskOpened, TaskOverdue
 from shared.identity.audit import SYSTEM
-from shared.identity.people import create_staff
+from shared.identity.people import create_staff, update_staff
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Role
 from shared.identity.tables import audit
@@ -147,6 +148,24 @@ async def test_once_it_is_taken_off_the_list_it_is_written_to_again(house: Manne
     await house.dispatch()
 
     assert house.mail.mails[-1].recipient == "care@example.org"
+
+
+async def test_sent_again_it_goes_to_the_address_that_was_corrected(house: Manned) -> None:
+    ana = await house.employ("ana")
+    house.mail.answers = [DEAD]
+    await house.hear(await house.event(owner=OwnerRef(id=ana, kind="person")))
+    await house.dispatch()
+    (one,) = await house.mails()
+    async with house.database.transaction() as tx:
+        await update_staff(tx, ana, email="ana.berg@example.org", now=house.clock.now())
+        await resend(tx, one.id, notify=house.notify, by=SYSTEM, now=house.clock.now())
+
+    await house.dispatch()
+
+    assert [mail.recipient for mail in house.mail.mails] == [
+        "ana@example.org",
+        "ana.berg@example.org",
+    ]
 
 
 async def test_the_colleagues_of_a_person_are_told(house: Manned) -> None:

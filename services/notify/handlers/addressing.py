@@ -56,6 +56,16 @@ async def _recipients(
     return found
 
 
+async def mailbox_now(view: Reading, target: str) -> Mailbox | None:
+    """Return where somebody is written to by now; None for who is nobody any more."""
+    kinds: tuple[OwnerKind, ...] = ("person", "team")
+    for kind in kinds:
+        for found in await addresses_of(view, target, kind):
+            if found.staff_id == target or (kind == "team" and found.staff_id is None):
+                return mailbox_of(found)
+    return None
+
+
 def mailbox_of(recipient: Recipient) -> Mailbox:
     """Return where a recipient is written to."""
     return Mailbox(

@@ -13,6 +13,7 @@ from services.notify.channels.webhook import Rules
 from services.notify.domain.alerts import ping_body
 from services.notify.domain.deliveries import Channel
 from services.notify.domain.endpoints import HELD, SWITCHED_OFF, Health
+from services.notify.handlers.addressing import mailbox_now
 from services.notify.store import Delivery, Detail, NewDelivery, Secret, Webhook
 from shared.clock import Clock
 from shared.db.transaction import Database, Reading, Transaction
@@ -254,7 +255,10 @@ async def recover(
 async def resend(
     tx: Transaction, delivery_id: str, *, notify: Notify, by: Principal, now: datetime
 ) -> Delivery:
-    """Send a settled delivery once more; while it is on its way that is a conflict."""
+    """Send a settled delivery once more; while it is on its way that is a conflict.
+
+    A mail goes to the address that its recipient has by now.
+    """
     found = await store.delivery_of(tx, delivery_id)
     if found is None:
         raise NotFound("There is no such delivery.")
@@ -273,7 +277,8 @@ async def resend(
             slug="nobody-to-tell",
             extra={"state": found.state.value, "allowed_by": "address"},
         )
-    if not await store.make_due_again(tx, delivery_id, now=now):
+    box = found.recipient and (await mailbox_now(tx, found.target) or found.recipient)
+    if not await store.make_due_again(tx, delivery_id, recipient=box, now=now):
         raise Conflict(
             "This delivery is on its way already.",
             slug="delivery-under-way",

@@ -8,7 +8,7 @@ the injected clock, a lease by the database's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ from services.notify.domain.deliveries import (
     State,
     Verdict,
 )
-from services.notify.store.deliveries import MAIL_LANE, Delivery, delivery_from
+from services.notify.store.deliveries import MAIL_LANE, Delivery, Mailbox, delivery_from
 from services.notify.tables import attempts, deliveries, tasks_done
 from shared.db.base import epoch_now
 from shared.db.transaction import Reading, Transaction
@@ -365,14 +365,26 @@ async def drop_lane(tx: Transaction, webhook_id: str, *, reason: str, now: datet
     return result.rowcount
 
 
-async def make_due_again(tx: Transaction, delivery_id: str, *, now: datetime) -> bool:
-    """Send a settled delivery once more, with all its tries; False while it is on its way."""
+async def make_due_again(
+    tx: Transaction, delivery_id: str, *, recipient: Mailbox | None, now: datetime
+) -> bool:
+    """Send a settled delivery once more, with all its tries; False while it is on its way.
+
+    A mail goes to ``recipient``.
+    """
     result = await tx.execute(
         update(deliveries)
         .where(
             deliveries.c.id == delivery_id,
             deliveries.c.state.in_([State.DELIVERED, State.FAILED, State.HELD]),
         )
-        .values(state=State.DUE, reason=None, settled_at=None, failures=0, next_attempt_at=now)
+        .values(
+            state=State.DUE,
+            reason=None,
+            settled_at=None,
+            failures=0,
+            next_attempt_at=now,
+            recipient=recipient and asdict(recipient),
+        )
     )
     return result.rowcount == 1
