@@ -119,6 +119,7 @@ class House:
         *,
         mail: MailChannel | None = None,
         webhooks: Poster | None = None,
+        composer: Composer | None = None,
         mail_settings: str = "",
         **pace: Any,
     ) -> Dispatcher:
@@ -129,7 +130,8 @@ class House:
             person_keys=self.person_keys,
             mail=mail or self.mail,
             webhooks=webhooks or self.posts,
-            composer=Composer(
+            composer=composer
+            or Composer(
                 sender=Sender(name="Closed Loop", address="loop@example.org"),
                 public_url=PUBLIC_URL,
                 keyring=self.keyring,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest_asyncio
@@ -12,6 +13,8 @@ from sqlalchemy import select
 from services.notify import store
 from services.notify.channels.message import Mail
 from services.notify.domain.deliveries import Channel, Outcome, State, Verdict
+from services.notify.domain.mail import Sender
+from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import resend
 from services.notify.handlers.resting import resume_mail
 from services.notify.jobs import Dispatcher
@@ -26,7 +29,7 @@ from shared.identity.principal import Role
 from shared.identity.tables import audit
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
-from tests.notices import ACCEPTED, AWAY, House
+from tests.notices import ACCEPTED, AWAY, PUBLIC_URL, House
 
 MAIL = Channel.EMAIL
 CARE = "team_customer_care"
@@ -460,3 +463,20 @@ async def test_webhooks_go_on_while_mail_is_paused(house: Manned) -> None:
 
     calls = await house.deliveries(Channel.WEBHOOK)
     assert [one.state for one in calls] == [State.DELIVERED] * 2
+
+
+async def test_each_mail_has_a_return_path_of_its_own_where_that_arrives(house: Manned) -> None:
+    plain = Sender(name="Loop", address="loop@example.org")
+    for sender in (plain, replace(plain, bounces_to="bounces@example.org")):
+        await house.hear(await house.event(task_id=f"tsk_{sender.bounces_to is None}"))
+        composer = Composer(sender=sender, public_url=PUBLIC_URL, keyring=house.keyring)
+        await house.drive(house.dispatcher(composer=composer))
+
+    usual, own = house.mail.mails
+    assert usual.return_path == "loop@example.org"
+    mac = house.keyring.mac("return-path", own.delivery_id.lower())[:16]
+    assert own.return_path == f"bounces+{own.delivery_id.lower()}.{mac}@example.org"
+    assert len(own.return_path.partition("@")[0]) <= 64
+    assert [message["From"] for message in house.mail.messages] == [
+        "Loop <loop@example.org>"
+    ] * 2
