@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra import kafka
 from tests.infra.kafka import KafkaBroker
 from tests.infra.processes import LOOPBACK, accepts, wait_until
 from tests.journeys.installation import PROGRAM, ROOT, Embedded
@@ -103,17 +104,24 @@ def test_it_ends_soon_when_nothing_hangs() -> None:
         assert installation.exit_code("all") == 0
 
 
+@pytest.fixture
+def broker() -> Iterator[KafkaBroker]:
+    """One of its own, whose topics are the product's."""
+    made = kafka.new_broker()
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.mark.kafka
-def test_it_ends_in_time_while_the_broker_is_frozen(
-    kafka_broker: KafkaBroker, unique: str
-) -> None:
+def test_it_ends_in_time_while_the_broker_is_frozen(broker: KafkaBroker, unique: str) -> None:
     installation = Embedded()
-    kafka = {"CLOSED_LOOP_BUS": f"kafka://{kafka_broker.bootstrap}"}
+    on_kafka = {"CLOSED_LOOP_BUS": f"kafka://{broker.bootstrap}"}
     with contextlib.ExitStack() as stack:
         stack.callback(installation.stop)
         migrated = subprocess.run(
             [*PROGRAM, "migrate"],
-            env={**os.environ, **installation.environment(), **kafka},
+            env={**os.environ, **installation.environment(), **on_kafka},
             cwd=installation.database.parent,
             capture_output=True,
             text=True,
@@ -121,9 +129,9 @@ def test_it_ends_in_time_while_the_broker_is_frozen(
             check=False,
         )
         assert migrated.returncode == 0, migrated.stderr
-        installation.start("all", kafka)
-        stack.callback(kafka_broker.resume)
-        kafka_broker.pause()
+        installation.start("all", on_kafka)
+        stack.callback(broker.resume)
+        broker.pause()
         with installation.client() as client:
             assert client.post("/v1/responses", json=a_response(unique)).status_code == 202
 
