@@ -10,7 +10,6 @@ from services.notify.handlers.addressing import tell_unaddressed
 from services.notify.handlers.health import endpoints_in_trouble, look_after_endpoint
 from shared.clock import Clock
 from shared.db.transaction import Database
-from shared.faults import fault_point
 from shared.logs import get_logger
 from shared.sealing import Keyring
 from shared.tasks import Pause
@@ -52,7 +51,6 @@ class Upkeep:
             async with self._database.transaction() as tx:
                 await look_after_endpoint(tx, webhook_id, keyring=self._keyring, now=now)
                 tx.after_commit(self._wake)
-            fault_point("notify.endpoint_looked_after")
         if in_trouble:
             _log.warning("webhooks.in_trouble", webhook_ids=list(in_trouble))
         return bool(in_trouble)

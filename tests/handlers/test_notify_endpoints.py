@@ -28,7 +28,9 @@ from services.notify.domain.deliveries import (
 from services.notify.handlers import endpoints as handlers
 from services.notify.handlers.endpoints import ChangeWebhook
 from services.notify.store import Delivery, Webhook
+from services.notify.tables import deliveries
 from services.notify.upkeep import Upkeep
+from shared.clock import SystemClock
 from shared.db.transaction import Database
 from shared.errors import Conflict, Invalid, NotFound
 from shared.identity.audit import SYSTEM
@@ -179,8 +181,6 @@ def verifies(call: Call, secret: str) -> bool:
 @pytest.fixture
 def clock() -> ManualClock:
     """The library that verifies lives now; so does everybody here."""
-    from shared.clock import SystemClock  # noqa: PLC0415 - only this look at the real one
-
     return ManualClock(SystemClock().now())
 
 
@@ -576,6 +576,44 @@ async def test_an_endpoint_that_turns_slow_lets_go_of_what_was_claimed_ahead(
         (State.DELIVERED, 1)
     }
     assert house.posts.most_at_once <= 4
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_leases_are_prolonged_past_what_is_being_settled(house: House) -> None:
+    """Waiting for it, while it waits for another of ours, would be a deadlock."""
+    webhook, _ = await house.webhook()
+    for n in range(2):
+        await house.hear(await house.event(task_id=f"tsk_{n}"))
+    async with house.database.transaction() as tx:
+        claimed = await store.claim(
+            tx,
+            token="mine",
+            now=house.clock.now(),
+            lasting=timedelta(seconds=30),
+            per_lane=4,
+            mail_lane=0,
+            in_flight={},
+            limit=10,
+        )
+    calls = [one for one in claimed if one.target == webhook.id]
+    assert len(calls) == 2
+
+    async with house.database.transaction() as settling:
+        assert await store.give_back(settling, calls[0])
+        async with asyncio.timeout(5), house.database.transaction() as tx:
+            await store.prolong(
+                tx,
+                token="mine",
+                ids=[one.id for one in calls],
+                lasting=timedelta(seconds=90),
+            )
+
+    async with house.database.reading() as view:
+        rows = await view.all(select(deliveries).where(deliveries.c.target == webhook.id))
+    left = {row.id: row.lease_until for row in rows}
+    assert left[calls[0].id] is None
+    assert left[calls[1].id] > SystemClock().now().timestamp() + 60
 
 
 def test_secrets_are_made_of_32_random_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

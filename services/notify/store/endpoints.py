@@ -142,25 +142,26 @@ async def listeners(view: Reading, *, now: datetime) -> Sequence[Listener]:
 async def note_health(
     tx: Transaction, *, well: Sequence[str], failed: Mapping[str, int], now: datetime
 ) -> None:
-    """Note which endpoints took something and how often others failed; those that are on."""
-    if well:
-        await tx.execute(
-            update(webhooks)
-            .where(
-                webhooks.c.id.in_(well),
-                webhooks.c.failing_since.is_not(None),
-                webhooks.c.state == "enabled",
-            )
-            .values(failing_since=None, failures=0, warned_at=None)
-        )
-    for webhook_id, count in sorted(failed.items()):
+    """Note which endpoints took something and how often others failed; those that are on.
+
+    One by one in the order of their ids, so that two who do so at once cannot lock each other
+    out. An endpoint that did well before is not touched.
+    """
+    recovered = select(webhooks.c.id).where(
+        webhooks.c.id.in_(well), webhooks.c.failing_since.is_not(None)
+    )
+    fine = {row.id for row in await tx.all(recovered)} if well else set()
+    for webhook_id in sorted({*fine, *failed}):
+        values: dict[str, Any] = {"failing_since": None, "failures": 0, "warned_at": None}
+        if webhook_id in failed:
+            values = {
+                "failing_since": func.coalesce(webhooks.c.failing_since, now),
+                "failures": webhooks.c.failures + failed[webhook_id],
+            }
         await tx.execute(
             update(webhooks)
             .where(webhooks.c.id == webhook_id, webhooks.c.state == "enabled")
-            .values(
-                failing_since=func.coalesce(webhooks.c.failing_since, now),
-                failures=webhooks.c.failures + count,
-            )
+            .values(**values)
         )
 
 

@@ -158,14 +158,23 @@ async def claim(
 async def prolong(
     tx: Transaction, *, token: str, ids: Sequence[str], lasting: timedelta
 ) -> None:
-    """Keep hold of claims whose sending still goes on."""
-    await tx.execute(
-        update(deliveries)
+    """Keep hold of claims whose sending still goes on.
+
+    What is being settled at the moment is passed over: it needs no lease any more, and waiting
+    for it while it waits for another of ours would end in a deadlock.
+    """
+    ours = (
+        select(deliveries.c.id)
         .where(
             deliveries.c.id.in_(ids),
             deliveries.c.token == token,
             deliveries.c.state == State.SENDING,
         )
+        .with_for_update(skip_locked=True)
+    )
+    await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_([row.id for row in await tx.all(ours)]))
         .values(lease_until=epoch_now() + lasting.total_seconds())
     )
 
