@@ -527,6 +527,37 @@ async def test_a_worker_paused_beyond_its_lease_changes_nothing(house: House) ->
     assert results == ["interrupted", "accepted"]
 
 
+async def test_a_late_success_leaves_the_claim_to_whoever_holds_it_now(house: House) -> None:
+    """The receiver took it from the paused worker too: the other one's claim still stands."""
+    await house.webhook()
+    await house.hear(await house.event())
+    gates = [(asyncio.Event(), asyncio.Event()), (asyncio.Event(), asyncio.Event())]
+    calls = iter(gates)
+
+    async def pause() -> None:
+        begun, released = next(calls)
+        begun.set()
+        await released.wait()
+
+    house.posts.by_url["https://crm.example.com/hook"] = pause
+    paused = house.dispatcher(lease=timedelta(seconds=-1), heartbeat=10**9)
+    await paused.step()
+    await gates[0][0].wait()
+    holder = house.dispatcher()
+    await holder.step()
+    await gates[1][0].wait()
+
+    gates[0][1].set()
+    while paused._sending:
+        await paused.step()
+
+    assert (await only(house, WEBHOOK)).state is State.SENDING
+    gates[1][1].set()
+    while holder._sending:
+        await holder.step()
+    assert (await only(house, WEBHOOK)).state is State.DELIVERED
+
+
 async def test_a_lease_is_prolonged_while_the_receiver_takes_its_time(house: House) -> None:
     await house.webhook()
     await house.hear(await house.event())
