@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -164,10 +165,13 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_server(
     server, name = near
     engines = Engines.open(server.url(name))
     database = Database(engines)
-    with pytest.raises(TryLater):
+    with pytest.raises(TryLater) as raised:
         async with database.transaction() as tx:
             await tx.execute(text("INSERT INTO kept VALUES (1)"))
             await tx.execute(text("SELECT pg_sleep(30)"))
+    cause = raised.value.__cause__
+    assert isinstance(cause, DBAPIError)
+    assert getattr(cause.orig, "sqlstate", None) == "57014", "not by the server"
     async with database.transaction() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM kept")) == 0
     await engines.close()
