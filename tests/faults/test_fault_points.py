@@ -11,7 +11,8 @@ import contextlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -316,6 +317,10 @@ def test_dying_twice_in_the_first_migration_leaves_a_database_that_starts(
     prove_nothing_lost_nothing_doubled(embedded, load.history, receiver, mail=mail_server)
 
 
+def _has_died(deaths: Sequence[int], times: int) -> bool:
+    return len(deaths) >= times
+
+
 def _at_the_address(mail: MailServer, then: Callable[[], None]) -> None:
     mail.on_recipient = then
 
@@ -347,7 +352,7 @@ def test_dying_in_a_talk_with_the_mail_server_sends_again_and_says_so(
     load.wait_for_more(5)
     moment(mail_server, kill)
     for death in (1, 2):
-        wait_until(lambda death=death: len(deaths) >= death, what="a mail")  # type: ignore[misc]
+        wait_until(partial(_has_died, deaths, death), what="a mail")
         embedded.wait_dead("all")
         embedded.start()
     load.stop()
