@@ -30,6 +30,7 @@ from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Role
 from shared.identity.tables import audit
+from shared.ids import new_id
 from shared.letters import Fate, LetterDesk, reason_of
 from shared.sealing import Keyring
 from shared.service import Service
@@ -55,7 +56,9 @@ class Room:
     async def __call__(self, tx: Transaction, fresh: Sequence[Arrived], now: datetime) -> None:
         for one in fresh:
             await timers.set_all(
-                tx, [timers.Timer(kind="effect", subject=one.envelope.id, due_at=now)]
+                tx,
+                # One that may stand there twice: a second effect must be seen.
+                [timers.Timer(kind=new_id("x"), subject=one.envelope.id, due_at=now)],
             )
             if self.broken:
                 raise KeyError(SECRET)
