@@ -171,7 +171,8 @@ async def _storm(group: Group, lot: random.Random, *, events: int, seconds: floa
         assert CLOCK.monotonic() < deadline, "\n".join(m.tail(5) for m in group.members)
         alive = [m for m in group.members if m.running and m not in frozen]
         one = lot.choice(alive) if len(alive) > 1 else None
-        if one is not None and lot.random() < 0.5:
+        # The first dies and the second freezes, whatever the lot says afterwards.
+        if one is not None and (not kills or (freezes and lot.random() < 0.5)):
             one.kill()
             kills += 1
             group.join()
