@@ -23,7 +23,11 @@ LIST = ROOT / "tests" / "mutants" / "list.yaml"
 def copy_to(folder: Path) -> None:
     """Copy what git tracks, and lend the environment and the servers' files."""
     tracked = subprocess.run(
-        ["git", "ls-files", "-z"],  # noqa: S607 - git as everywhere cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-z"],  # noqa: S607 - git as everywhere
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
