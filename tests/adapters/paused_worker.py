@@ -24,11 +24,11 @@ from tests.adapters.test_webhook import channel
 from tests.fakes import ManualClock
 from tests.notices import House
 
-LEASE = timedelta(seconds=1)
+LEASE = timedelta(seconds=4)
 
 
-def worker(database: Database, keyring: Keyring) -> Dispatcher:
-    """Return a dispatcher whose claims end soon unless it prolongs them."""
+def worker(database: Database, keyring: Keyring, *, lease: timedelta) -> Dispatcher:
+    """Return a dispatcher whose claims end soon; it does not prolong them."""
     house = House(
         database=database,
         clock=ManualClock(),
@@ -43,14 +43,16 @@ def worker(database: Database, keyring: Keyring) -> Dispatcher:
         mail=house.mail,
         webhooks=channel(limits=Limits(whole=30)),
         composer=house.dispatcher()._composer,
-        pace=Pace(patience=0.05, lease=LEASE, heartbeat=0.2),
+        pace=Pace(patience=0.05, lease=lease, heartbeat=60),
     )
 
 
 async def main(url: str, secret: str) -> None:
     """Send what is due, until one attempt has ended."""
     engines = Engines.open(url)
-    dispatcher = worker(Database(engines, PLUMBING), Keyring(secret))
+    dispatcher = worker(Database(engines, PLUMBING), Keyring(secret), lease=LEASE)
+    # Stopped while it prolongs, it would keep the row locked, which is another matter.
+    dispatcher._prolonged_at = SystemClock().monotonic()
     settled: list[bool] = []
     submit = dispatcher._settling.submit
 

@@ -206,7 +206,7 @@ async def test_a_receiver_that_means_harm_costs_little_and_ends_at_the_deadline(
 ) -> None:
     behaviour, expected = HARM[harm]
     async with peer(cancellable(behaviour)) as receiver:
-        sender = outside(Limits(whole=1, body_time=0.3))
+        sender = outside(Limits(whole=3, body_time=2))
         await sender.send(a_call(receiver.url))  # so that what is made once is made
         before = resident()
         began = asyncio.get_running_loop().time()
@@ -214,7 +214,9 @@ async def test_a_receiver_that_means_harm_costs_little_and_ends_at_the_deadline(
         took = asyncio.get_running_loop().time() - began
 
     assert {(one.verdict, one.reason) for one in outcomes} <= expected
-    assert took < 5
+    assert took < 8
+    if harm == "endless body":
+        assert took < 1.8  # 64 kB are there at once: nobody reads on until the time is up
     assert resident() - before < 20_000_000
     assert all(len(one.reply) <= 2_000 for one in outcomes)
 
