@@ -54,6 +54,7 @@ def upgrade() -> None:
     )
     op.add_column("notify_webhooks", sa.Column("warned_at", UtcDateTime(), nullable=True))
     op.add_column("notify_webhooks", sa.Column("disabled_at", UtcDateTime(), nullable=True))
+    op.execute("UPDATE notify_webhooks SET disabled_at = changed_at WHERE state = 'disabled'")
 
 
 def downgrade() -> None:
