@@ -94,17 +94,7 @@ def require_room(settings: Settings) -> int | None:
 
 
 def require_whole_mail(settings: Settings) -> None:
-    """Raise ``Misconfigured`` when mail would be sent without a sender of ours."""
-    if settings.smtp_url.get_secret_value() == "capture:":
-        return
-    given = "mail_from" in settings.model_fields_set
-    if not given:
-        message = (
-            "CLOSED_LOOP_SMTP_URL is set and CLOSED_LOOP_MAIL_FROM is not: mail would come from"
-            " an address that does not exist. Set CLOSED_LOOP_MAIL_FROM to one of yours, such"
-            " as: Closed Loop <closed-loop@example.org>."
-        )
-        raise Misconfigured(message)
+    """Raise ``Misconfigured`` when a mail server is named with a user and no password."""
     user, colon, _ = (
         settings.smtp_url.get_secret_value()
         .partition("://")[2]
@@ -128,6 +118,14 @@ def warnings(settings: Settings, version: tuple[int, ...] = sys.version_info[:3]
             f"Python {'.'.join(map(str, version))} has an e-mail module that can be made to"
             f" write headers of somebody else's choice (CVE-2024-6923). Closed Loop keeps such"
             f" texts out itself; update to {'.'.join(map(str, fixed))} or later."
+        )
+    if settings.smtp_url.get_secret_value() != "capture:" and (
+        "mail_from" not in settings.model_fields_set
+    ):
+        found.append(
+            "CLOSED_LOOP_SMTP_URL is set and CLOSED_LOOP_MAIL_FROM is not: mail comes from an"
+            " address that does not exist, and many servers refuse it. Set"
+            " CLOSED_LOOP_MAIL_FROM to one of yours, such as: Closed Loop <closed-loop@example.org>."
         )
     if settings.is_sqlite and (unwise := sqlite_warning()) is not None:
         found.append(unwise)

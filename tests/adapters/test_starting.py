@@ -37,7 +37,6 @@ SMTP = "smtp://mail.example.org:25"
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"smtp_url": SecretStr(SMTP)}, "CLOSED_LOOP_MAIL_FROM"),
         (
             {
                 "smtp_url": SecretStr("smtps://me@mail.example.org"),
@@ -65,6 +64,14 @@ def test_half_a_mail_setting_is_refused(given: dict[str, Any], named: str) -> No
 )
 def test_a_whole_one_is_taken(given: dict[str, Any]) -> None:
     require_whole_mail(Settings(**given))
+
+
+def test_mail_without_a_sender_of_ones_own_is_a_warning() -> None:
+    settings = Settings(smtp_url=SecretStr(SMTP))
+
+    require_whole_mail(settings)
+
+    assert any("CLOSED_LOOP_MAIL_FROM" in sentence for sentence in warnings(settings))
 
 
 def test_a_clock_from_before_the_program_is_refused(tmp_path: Path) -> None:
