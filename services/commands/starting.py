@@ -125,7 +125,8 @@ def warnings(settings: Settings, version: tuple[int, ...] = sys.version_info[:3]
         found.append(
             "CLOSED_LOOP_SMTP_URL is set and CLOSED_LOOP_MAIL_FROM is not: mail comes from an"
             " address that does not exist, and many servers refuse it. Set"
-            " CLOSED_LOOP_MAIL_FROM to one of yours, such as: Closed Loop <closed-loop@example.org>."
+            " CLOSED_LOOP_MAIL_FROM to one of yours, such as: Closed Loop"
+            " <closed-loop@example.org>."
         )
     if settings.is_sqlite and (unwise := sqlite_warning()) is not None:
         found.append(unwise)
