@@ -25,9 +25,8 @@ from services.ingest.domain.mappings import (
     Rejected,
 )
 from services.ingest.domain.own_format import is_own, read_own
-from services.ingest.domain.part import identifier_of
 from services.ingest.domain.payloads import read_payload
-from services.ingest.domain.reading import Warned, tidy
+from services.ingest.domain.reading import Warned, identifier_in
 from services.ingest.domain.sources import TEST, Source
 from services.ingest.domain.sources import Outcome as Became
 from services.ingest.handlers import (
@@ -344,14 +343,7 @@ def _understood(
 
 def _refs(ingest: Ingest, customer: object, namespace: str) -> Sequence[str]:
     """Return whose words are in an answer, as far as it says so."""
-    if not isinstance(customer, Mapping):
-        return ()
-    named = {
-        name: tidy(str(given))
-        for name in ("id", "email")
-        if isinstance(given := customer.get(name), str | int) and not isinstance(given, bool)
-    }
-    identifier = identifier_of(named)
+    identifier = identifier_in(customer)
     return () if identifier is None else (ingest.person_keys.ref(namespace, identifier),)
 
 

@@ -256,6 +256,20 @@ async def test_a_sample_is_sealed_and_names_whose_words_it_holds(
     assert "authorization" not in opened[1].headers
 
 
+async def test_a_refused_customer_of_the_wrong_types_is_no_crash(
+    door: Door, person_keys: PersonKeys
+) -> None:
+    for customer in ({"email": 5}, {"id": True, "email": ["a@example.org"]}, {"id": "  "}, 7):
+        answer = await door.post(DETRACTOR | {"score": "2", "customer": customer})
+        assert answer.status_code == 422
+    await door.post(DETRACTOR | {"score": "2", "customer": {"id": 4711, "email": 5}})
+
+    async with door.database.reading() as view:
+        rows = await view.all(select(payloads.c.person_refs).order_by(payloads.c.id))
+    refs = [row.person_refs for row in rows]
+    assert refs == [[], [], [], [], [person_keys.ref("crm", "4711")]]
+
+
 async def test_a_person_of_a_shared_namespace_is_one_person(
     door: Door, person_keys: PersonKeys
 ) -> None:

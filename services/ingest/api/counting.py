@@ -18,8 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import override
 
-from services.ingest.domain.part import identifier_of
-from services.ingest.domain.reading import tidy
+from services.ingest.domain.reading import identifier_in
 from services.ingest.handlers import Ingest, count, refusal_reason
 from services.ingest.store import Sample
 from shared.errors import Refused, Unauthenticated
@@ -126,15 +125,7 @@ async def _refs(ingest: Ingest, source: str, body: bytes) -> Sequence[str]:
         value, _ = parse_leniently(body)
     except Refused:
         return ()
-    customer = value.get("customer") if isinstance(value, dict) else None
-    if not isinstance(customer, dict):
-        return ()
-    named = {
-        name: tidy(given) if isinstance(given, str) else given
-        for name in ("id", "email")
-        if type(given := customer.get(name)) in {str, int}
-    }
-    identifier = identifier_of(named)
+    identifier = identifier_in(value.get("customer") if isinstance(value, dict) else None)
     if identifier is None:
         return ()
     namespace = await ingest.namespaces.of(source)

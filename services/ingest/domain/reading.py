@@ -16,7 +16,7 @@ from unicodedata import is_normalized, normalize
 
 from services.ingest.domain.merging import score_out_of_range
 from services.ingest.domain.moments import read_moment
-from services.ingest.domain.part import TEXTS, Part, unusable_in
+from services.ingest.domain.part import TEXTS, Part, identifier_of, unusable_in
 from shared.errors import Finding, Invalid
 from shared.stats.categories import RANGES
 
@@ -104,6 +104,24 @@ def tidy(text: str) -> str:
     """Return ``text`` composed (NFC) and without blanks around it."""
     text = text.strip()
     return text if is_normalized("NFC", text) else normalize("NFC", text)
+
+
+def identifier_in(block: object) -> str | None:
+    """Return what identifies the customer in a block that may break every rule, or None.
+
+    It is what ``identifier_of`` says once the block has been read, so that what is kept of a
+    refused answer is found under the same person.
+    """
+    if not isinstance(block, Mapping):
+        return None
+    texts = {
+        name: str(given)
+        for name in ("id", "email")
+        if isinstance(given := block.get(name), str | int) and not isinstance(given, bool)
+    }
+    if "id" in texts:
+        texts["id"] = tidy(texts["id"])
+    return identifier_of({name: text for name, text in texts.items() if text})
 
 
 def _external_id(value: object, findings: list[Finding]) -> str:

@@ -52,7 +52,6 @@ from services.ingest.store.sources import (
 )
 from services.ingest.store.tallies import (
     Count,
-    add_tallies,
     add_tallies_of,
     tallied_sources,
     tallies_of,
@@ -86,7 +85,6 @@ __all__ = [
     "accepted_since",
     "add_parts",
     "add_responses",
-    "add_tallies",
     "add_tallies_of",
     "configured_sources",
     "ensure_source",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,6 @@ LONGEST_REASON = 80
 
 Count = tuple[Outcome, str, int]
 """An outcome, a stable reason code (or nothing) and how often."""
-
-
-async def add_tallies(tx: Transaction, source: str, counts: Sequence[Count], day: date) -> None:
-    """Add to what became of what one source sent; the last statement of its transaction."""
-    await add_tallies_of(tx, [(source, *count) for count in counts], day)
 
 
 async def add_tallies_of(

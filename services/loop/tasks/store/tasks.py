@@ -116,11 +116,6 @@ async def find_for_change(tx: Transaction, task_id: str) -> FollowUpTask | None:
     return None if row is None else task_of(row)
 
 
-async def find_many(view: Reading, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
-    """Return those of these tasks that exist, by id."""
-    return {row.id: task_of(row) for row in await _rows(view, select(tasks), tasks.c.id, ids)}
-
-
 async def lock_many(tx: Transaction, ids: Sequence[str]) -> Mapping[str, FollowUpTask]:
     """Return those of these tasks that exist, kept from change until the transaction ends."""
     statement = select(tasks).order_by(tasks.c.id).with_for_update()
