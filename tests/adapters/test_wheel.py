@@ -18,7 +18,9 @@ from shared.settings import PREFIX
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("services", "shared", "migrations")
-BESIDE_CODE = {".po", ".html", ".css", ".js", ".svg", ".json", ".mjml", ".txt", ".mo", ".typed"}
+BESIDE_CODE = {
+    *(".po", ".mo", ".html", ".css", ".js", ".svg", ".json", ".yaml", ".mjml", ".txt", ".typed")
+}
 COMMENT = '{"id": "1", "text": "Waited forty minutes and nobody called back", "lang": "en"}\n'
 
 READ_FILES = """
@@ -131,6 +133,8 @@ def test_the_installed_program_starts_without_the_checkout(
     read = run([installed, "-c", READ_FILES], cwd=tmp_path)
 
     assert "tables: none -> " in migrated.stderr
-    assert {one["state"] for one in json.loads(checked.stdout)} == {"ok"}
+    # Old interpreters and SQLites are noted about the machine; that is none of the wheel's.
+    findings = [one for one in json.loads(checked.stdout) if one["what"] != "machine"]
+    assert {one["state"] for one in findings} == {"ok"}
     assert json.loads(found.stdout)["themes"][0]["id"] == "waiting"
     assert read.stdout.strip() == "Meine Aufgaben"

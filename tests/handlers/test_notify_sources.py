@@ -94,7 +94,7 @@ async def test_administrators_and_developers_get_one_mail_each(house: House) -> 
     text = ada.get_body(("plain",))
     assert text is not None
     assert "https://loop.example.org/settings/sources/Web%20shop" in text.get_content()
-    assert "nichts geschickt" in told["dev@example.org"]["Subject"]
+    assert "nichts gesendet" in told["dev@example.org"]["Subject"]
     # What came of the mails is announced as of any other, about no task.
     assert [one["data"]["event_type"] for one in await house.announced()] == [
         "source.silent"
