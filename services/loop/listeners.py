@@ -1,4 +1,4 @@
-"""What loop hears on the bus, and who answers: responses as ingest accepted them."""
+"""What loop hears on the bus, and who answers: responses, and mails that reached nobody."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Final
 
 from services.loop.intake import take_in
 from services.loop.resources import Loop
+from services.loop.tasks.handlers import note_undelivered
 from services.loop.themes.handlers import Classifiers
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Transaction
 from shared.events import topics
 from shared.events.envelope import Event
 from shared.events.ingest import ResponseReceived, ResponseRevised
+from shared.events.notify import AlertUndeliverable
 
-TOPICS: Final = (topics.RESPONSES,)
-KINDS: Final[tuple[type[Event], ...]] = (ResponseReceived, ResponseRevised)
+TOPICS: Final = (topics.RESPONSES, topics.ALERTS)
+KINDS: Final[tuple[type[Event], ...]] = (ResponseReceived, ResponseRevised, AlertUndeliverable)
 
 
-class Responses:
-    """Takes a poll of responses in, with the rooms' resources at hand."""
+class Hearing:
+    """Takes a poll in, with the rooms' resources at hand."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -30,4 +32,11 @@ class Responses:
         self, tx: Transaction, arrived: Sequence[Arrived], now: datetime
     ) -> None:
         """Handle one poll; the consumer commits."""
-        await take_in(tx, arrived, loop=self._loop, classifiers=self._classifiers, now=now)
+        alerts = [one.event for one in arrived if isinstance(one.event, AlertUndeliverable)]
+        if len(alerts) < len(arrived):
+            responses = [o for o in arrived if not isinstance(o.event, AlertUndeliverable)]
+            await take_in(
+                tx, responses, loop=self._loop, classifiers=self._classifiers, now=now
+            )
+        if alerts:
+            await note_undelivered(tx, alerts)

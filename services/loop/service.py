@@ -41,7 +41,7 @@ def build(kit: Kit) -> Service:
                 name="loop",
                 topics=listeners.TOPICS,
                 kinds=listeners.KINDS,
-                handler=listeners.Responses(loop),
+                handler=listeners.Hearing(loop),
                 database=kit.database,
                 bus=kit.bus,
                 clock=kit.clock,

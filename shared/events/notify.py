@@ -48,6 +48,13 @@ class AlertUndeliverable(_Alert):
     TYPE: ClassVar[str] = "alert.undeliverable.v1"
 
     reason: str
+    target: str | None = Field(
+        default=None,
+        description="who was not reached: a member of staff, a team or a webhook",
+    )
     passed_on: bool = Field(
         default=False, description="somebody else is told by mail in the recipient's place"
+    )
+    passed_on_to: list[str] = Field(
+        default_factory=list, description="the members of staff who are told instead"
     )

@@ -40,7 +40,6 @@ LARGER: Mapping[str, str] = {
 # An event that no consumer of ours hears, and for whom it is published.
 FOR_OTHERS: Mapping[str, str] = {
     "alert.delivered.v1": "whoever watches from outside that people are told",
-    "alert.undeliverable.v1": "whoever watches from outside that people are told",
 }
 # A topic without an event yet, and why it exists from the first installation on.
 WITHOUT_EVENTS: Mapping[str, str] = {

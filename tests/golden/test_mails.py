@@ -80,7 +80,7 @@ def rendered(event_type: str, language: str, **changes: Any) -> Rendered:
     )
 
 
-def summed_up(event_type: str, language: str, number: int) -> Rendered:
+def summed_up(event_type: str, language: str, number: int, **changes: Any) -> Rendered:
     """Return the mail about so many tasks of an import."""
     moment = MOMENTS[event_type]
     tasks = [
@@ -103,6 +103,7 @@ def summed_up(event_type: str, language: str, number: int) -> Rendered:
         time_zone="Europe/Berlin",
         public_url=PUBLIC_URL,
         now=moment,
+        **changes,
     )
 
 
@@ -118,6 +119,24 @@ def test_the_summary_says_what_was_agreed_on(event_type: str, language: str) -> 
     kind = SUMMARY_KINDS[event_type]
     compare(summed_up(event_type, language, 12), f"{kind}.{language}.txt")
     compare(summed_up(event_type, language, 1), f"{kind}.one.{language}.txt")
+
+
+def test_a_mail_in_somebodys_place_says_in_whose() -> None:
+    name = "Ole <b>Lund"
+    compare(rendered("task.opened", "en", in_place_of=name), "task_opened.in_place.en.txt")
+    summary = summed_up("task.overdue", "en", 12, in_place_of=name)
+    compare(summary, "tasks_overdue.in_place.en.txt")
+    for event_type in MAIL_KINDS:
+        mail = rendered(event_type, "en", in_place_of=name)
+        assert "meant for Ole <b>Lund" in mail.text
+        assert "meant for Ole &lt;b&gt;Lund" in mail.html
+        assert "you, or a team you belong to, are responsible" not in mail.text + mail.html
+
+
+def test_whoever_has_no_name_any_more_is_a_colleague() -> None:
+    mail = rendered("task.opened", "en", in_place_of="")
+    assert "This mail was meant for a colleague" in mail.text
+    assert "This mail was meant for a colleague" in mail.html
 
 
 def of_source(language: str, **changes: Any) -> Rendered:

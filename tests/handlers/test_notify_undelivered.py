@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from email.message import EmailMessage
 
 import pytest_asyncio
 from sqlalchemy import select
@@ -13,9 +14,11 @@ from sqlalchemy import select
 from services.notify import store
 from services.notify.channels.message import Mail
 from services.notify.domain.deliveries import Channel, Outcome, State, Verdict
+from services.notify.domain.endpoints import RECEIVER_GONE
 from services.notify.domain.mail import Sender
 from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import resend
+from services.notify.handlers.health import disable
 from services.notify.handlers.resting import resume_mail
 from services.notify.jobs import Dispatcher
 from services.notify.store import MAIL_LANE, Delivery, Suppression
@@ -80,6 +83,13 @@ class Manned(House):
     async def drive(self, dispatcher: Dispatcher) -> None:
         while await dispatcher.step():
             pass
+
+
+def plain_of(message: EmailMessage) -> str:
+    """Return the words of a mail."""
+    words = message.get_body(("plain",))
+    assert words is not None
+    return str(words.get_content())
 
 
 @pytest_asyncio.fixture
@@ -249,9 +259,42 @@ async def test_a_mail_in_somebodys_place_is_about_the_same_and_has_its_own_id(
     first, second = house.mail.messages
     assert first["Subject"] == second["Subject"]
     assert first["Message-ID"] != second["Message-ID"]
-    words = second.get_body(("plain",))
-    assert words is not None
-    assert "waited forty minutes" in words.get_content()
+    assert "waited forty minutes" in plain_of(second)
+    assert "meant for" not in plain_of(first)
+    assert "This mail was meant for Customer care and could not be" in plain_of(second)
+
+
+async def test_the_third_in_line_is_told_in_the_owners_place(house: Manned) -> None:
+    """Whoever stands in needs to know whose task it is, not who else was not reached."""
+    await house.employ("boss", Role.ADMIN)
+    ana = await house.employ("ana", in_team=True)
+    await house.employ("ben", in_team=True)
+    house.mail.answers = [DEAD, DEAD]
+    await house.hear(await house.event(owner=OwnerRef(id=ana, kind="person")))
+
+    await house.dispatch()
+
+    *_, third = house.mail.messages
+    assert third["To"] == "boss@example.org"
+    assert "This mail was meant for ana" in plain_of(third)
+
+
+async def test_a_mail_about_a_webhook_says_whose_it_was(house: Manned) -> None:
+    """It has no owner: it was meant for the administrator whose mailbox is dead."""
+    await house.employ("boss", Role.ADMIN)
+    webhook, _ = await house.webhook()
+    async with house.database.transaction() as tx:
+        await disable(
+            tx, webhook.id, reason=RECEIVER_GONE, keyring=house.keyring, now=house.clock.now()
+        )
+    await house.employ("deputy", Role.ADMIN)
+    house.mail.answers = [DEAD]
+
+    await house.dispatch()
+
+    first, second = house.mail.messages
+    assert (first["To"], second["To"]) == ("boss@example.org", "deputy@example.org")
+    assert "This mail was meant for boss" in plain_of(second)
 
 
 async def test_a_summary_is_passed_on_with_its_lines(house: Manned) -> None:

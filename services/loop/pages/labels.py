@@ -115,8 +115,9 @@ ACTS: Final[Mapping[str, str]] = {
     "close": marked("Closed"),
     "reopen": marked("Reopened"),
     "revise": marked("The customer answered again"),
-    "remind": marked("Reminder sent"),
+    "due-soon": marked("Reminder sent"),
     "overdue": marked("Overdue"),
+    "undeliverable": marked("Mail not delivered"),
 }
 
 SHIPPED: Final = (marked("Unhappy customer"), marked("24 hours"))

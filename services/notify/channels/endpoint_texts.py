@@ -46,6 +46,7 @@ def render_endpoint(
     time_zone: str,
     public_url: str,
     now: datetime,
+    in_place_of: str | None = None,
 ) -> Rendered:
     """Return a mail about an endpoint."""
     reader = Reader(language=supported(language) or SOURCE, time_zone=time_zone)
@@ -61,4 +62,4 @@ def render_endpoint(
         days=HELD_FOR.days,
         link=endpoint_link(facts.webhook_id, public_url=public_url),
     )
-    return rendered(kind, asdict(values), language=reader.catalogue)
+    return rendered(kind, asdict(values), language=reader.catalogue, in_place_of=in_place_of)

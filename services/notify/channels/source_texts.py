@@ -38,6 +38,7 @@ def render_source(
     time_zone: str,
     public_url: str,
     now: datetime,
+    in_place_of: str | None = None,
 ) -> Rendered:
     """Return a mail about a source."""
     reader = Reader(language=supported(language) or SOURCE, time_zone=time_zone)
@@ -50,4 +51,4 @@ def render_source(
         has_delivered=facts.last_response_at is not None,
         link=source_link(facts.source, public_url=public_url),
     )
-    return rendered(kind, asdict(values), language=reader.catalogue)
+    return rendered(kind, asdict(values), language=reader.catalogue, in_place_of=in_place_of)

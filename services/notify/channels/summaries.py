@@ -50,6 +50,7 @@ def render_summary(
     time_zone: str,
     public_url: str,
     now: datetime,
+    in_place_of: str | None = None,
 ) -> Rendered:
     """Return a mail about many tasks; there is at least one."""
     reader = Reader(language=supported(language) or SOURCE, time_zone=time_zone)
@@ -71,7 +72,7 @@ def render_summary(
         more=number - len(summary.worst),
         link=f"{public_url}/",
     )
-    return rendered(kind, asdict(values), language=reader.catalogue)
+    return rendered(kind, asdict(values), language=reader.catalogue, in_place_of=in_place_of)
 
 
 def _due(reader: Reader, deadline: datetime, now: datetime) -> str:

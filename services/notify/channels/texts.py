@@ -119,6 +119,7 @@ def render_mail(
     time_zone: str,
     public_url: str,
     now: datetime,
+    in_place_of: str | None = None,
 ) -> Rendered:
     """Return a mail about a task; ``person`` is the opened sealed document, None if erased."""
     # Dates follow the words: one language a mail, whatever the region in the tag.
@@ -161,12 +162,19 @@ def render_mail(
         do_not_contact=do_not_contact,
         link=f"{public_url}/tasks/{facts.task_id}",
     )
-    return rendered(kind, asdict(values), language=reader.catalogue)
+    return rendered(kind, asdict(values), language=reader.catalogue, in_place_of=in_place_of)
 
 
-def rendered(kind: str, filled: Mapping[str, Any], *, language: str) -> Rendered:
-    """Return the three parts of a mail, made of what its templates name."""
+def rendered(
+    kind: str, values: Mapping[str, Any], *, language: str, in_place_of: str | None = None
+) -> Rendered:
+    """Return the three parts of a mail, made of what its templates name.
+
+    ``in_place_of`` names whom the mail was meant for, when it goes to somebody else.
+    """
     templates = templates_in(language)
+    meant_for = None if in_place_of is None else header_safe(in_place_of, longest=LONGEST_NAME)
+    filled = {**values, "meant_for": meant_for}
     subject = header_safe(templates.get_template(f"{kind}/subject.txt").render(filled))
     layout = templates.get_template(f"{kind}/body.mjml").render(filled, subject=subject)
     text = templates.get_template(f"{kind}/body.txt").render(filled)

@@ -69,6 +69,7 @@ class Composer:
                 time_zone=box.time_zone,
                 public_url=self.public_url,
                 now=at,
+                in_place_of=ready.in_place_of,
             )
         if one.purpose in SOURCE_MAIL_KINDS.values():
             return render_source(
@@ -78,6 +79,7 @@ class Composer:
                 time_zone=box.time_zone,
                 public_url=self.public_url,
                 now=at,
+                in_place_of=ready.in_place_of,
             )
         if one.purpose in ENDPOINT_MAIL_KINDS.values():
             return render_endpoint(
@@ -87,6 +89,7 @@ class Composer:
                 time_zone=box.time_zone,
                 public_url=self.public_url,
                 now=at,
+                in_place_of=ready.in_place_of,
             )
         is_erased = one.sealed_person is not None and ready.person_key is None
         return render_mail(
@@ -97,6 +100,7 @@ class Composer:
             time_zone=box.time_zone,
             public_url=self.public_url,
             now=at,
+            in_place_of=ready.in_place_of,
         )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.notify import store
-from services.notify.domain.alerts import SUMMARY_KINDS, facts_from
+from services.notify.domain.alerts import SUMMARY_KINDS, facts_from, owner_of
 from services.notify.domain.deliveries import TASK_DONE, Channel
 from services.notify.domain.endpoints import HELD
 from services.notify.domain.gathering import Summary
 from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
-from shared.db.transaction import Transaction
+from shared.db.transaction import Reading, Transaction
+from shared.identity.owners import owners
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 
@@ -26,6 +27,8 @@ class Ready:
     webhook: Webhook | None = None
     person_key: bytes | None = field(default=None, repr=False)
     summary: Summary | None = None
+    in_place_of: str | None = None
+    """The name of whom a mail was meant for that goes to somebody else; it may be empty."""
 
 
 async def made_ready(
@@ -54,6 +57,7 @@ async def made_ready(
     dead = await store.suppressed_among(
         tx, [one.recipient.email for one in claimed if one.recipient is not None]
     )
+    meant_for = await _meant_for(tx, claimed)
     ready: list[Ready] = []
     for one in claimed:
         if one.recipient is not None and one.recipient.email.lower() in dead:
@@ -74,6 +78,20 @@ async def made_ready(
                 webhook=webhook,
                 person_key=keys.get(one.person_ref) if one.person_ref else None,
                 summary=Summary(tasks=tuple(map(facts_from, lines))) if lines else None,
+                in_place_of=meant_for.get(one.id),
             )
         )
     return ready
+
+
+async def _meant_for(view: Reading, claimed: Sequence[Delivery]) -> Mapping[str, str]:
+    """Return in whose place mails are: the owner's, else the former recipient's."""
+    ids: dict[str, str] = {}
+    for one in claimed:
+        if one.instead_of is None:
+            continue
+        owner = owner_of(one.payload)
+        former = None if owner else await store.delivery_of(view, one.instead_of)
+        ids[one.id] = owner[0] if owner else former.target if former else ""
+    known = await owners(view, ids.values())
+    return {key: known[who].name if who in known else "" for key, who in ids.items()}

@@ -38,8 +38,8 @@ async def settle(
             continue
         # The announcement belongs to the request that the alert goes back to.
         before = correlation_id.set(done.delivery.correlation_id)
-        passed_on = await follow_up(tx, done, mail_settings=mail_settings, now=now)
-        _announce(tx, done, passed_on=passed_on, now=now)
+        instead = await follow_up(tx, done, mail_settings=mail_settings, now=now)
+        _announce(tx, done, instead=instead, now=now)
         correlation_id.reset(before)
         if done.outcome.verdict is Verdict.GONE:
             await disable(
@@ -66,7 +66,7 @@ async def _note_health(
 
 
 def _announce(
-    tx: Transaction, done: store.Settlement, *, passed_on: bool, now: datetime
+    tx: Transaction, done: store.Settlement, *, instead: Sequence[str], now: datetime
 ) -> None:
     one = done.delivery
     match done.step:
@@ -88,7 +88,7 @@ def _announce(
             )
         case GiveUp(reason):
             announce_undeliverable(
-                tx, one, reason=reason, attempts=one.attempts, passed_on=passed_on, now=now
+                tx, one, reason=reason, attempts=one.attempts, instead=instead, now=now
             )
         case RetryAt():
             pass

@@ -29,11 +29,11 @@ _DEAD = "address_dead"
 
 async def follow_up(
     tx: Transaction, done: Settlement, *, mail_settings: str, now: datetime
-) -> bool:
-    """Do what a failed try of a mail calls for; return whether somebody else is told."""
+) -> Sequence[str]:
+    """Do what a failed try of a mail calls for; return who is told instead."""
     one, outcome = done.delivery, done.outcome
     if one.channel is not Channel.EMAIL:
-        return False
+        return []
     if outcome.verdict is Verdict.CONFIGURATION:
         await _pause(tx, done, settings=mail_settings, now=now)
     if outcome.reason == _DEAD and one.recipient is not None:
@@ -48,16 +48,16 @@ async def follow_up(
         deadline=_deadline_of(one),
         now=now,
     )
-    return passes and await _pass_on(tx, one, now=now)
+    return await _pass_on(tx, one, now=now) if passes else []
 
 
 async def pass_over(tx: Transaction, one: Delivery, *, now: datetime) -> None:
     """Give up a claimed mail to a dead mailbox before it is sent, and tell somebody else."""
     if not await store.fail_claimed(tx, one, reason=PASSED_OVER, now=now):
         return
-    passed_on = await _pass_on(tx, one, now=now)
+    instead = await _pass_on(tx, one, now=now)
     announce_undeliverable(
-        tx, one, reason=PASSED_OVER, attempts=one.attempts - 1, passed_on=passed_on, now=now
+        tx, one, reason=PASSED_OVER, attempts=one.attempts - 1, instead=instead, now=now
     )
 
 
@@ -77,7 +77,7 @@ def announce_undeliverable(
     *,
     reason: str,
     attempts: int,
-    passed_on: bool,
+    instead: Sequence[str],
     now: datetime,
 ) -> None:
     """Say that no attempt of this delivery will succeed any more."""
@@ -92,7 +92,9 @@ def announce_undeliverable(
             attempts=attempts,
             at=now,
             reason=reason,
-            passed_on=passed_on,
+            target=one.target,
+            passed_on=bool(instead),
+            passed_on_to=list(instead),
         ),
         key=one.person_ref or one.id,
         at=now,
@@ -130,19 +132,24 @@ def _deadline_of(one: Delivery) -> datetime | None:
     return facts_from(one.payload).deadline if is_of_a_task else None
 
 
-async def _pass_on(tx: Transaction, one: Delivery, *, now: datetime) -> bool:
-    """Tell the next in line, unless somebody in line is told already; say whether one is."""
+async def _pass_on(tx: Transaction, one: Delivery, *, now: datetime) -> Sequence[str]:
+    """Tell the next in line, unless somebody in line is told already; return who is told."""
     told = await store.told_of(tx, one.event_id)
     for line, enough in await _lines(tx, one):
         usable = await _usable(tx, [each for each in line if each.staff_id != one.target])
-        if any(told.get(_target(each), State.FAILED) is not State.FAILED for each in usable):
-            return True
+        already = [
+            _target(each)
+            for each in usable
+            if told.get(_target(each), State.FAILED) is not State.FAILED
+        ]
+        if already:
+            return already
         fresh = [each for each in usable if _target(each) not in told][:enough]
         if fresh:
             await _tell(tx, one, fresh, now=now)
-            return True
+            return [_target(each) for each in fresh]
     _log.error("alerts.nobody_left_to_tell", delivery_id=one.id, task_id=one.task_id)
-    return False
+    return []
 
 
 async def _lines(

@@ -290,11 +290,25 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return [reader.gettext(seen.task.rule_name)]
     if entry.act == "revise":
         return change_in_short(entry, seen.task, reader)
+    if entry.act == "undeliverable":
+        return _undelivered(detail, seen, reader)
     if entry.act in {"claim", "assign"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []
     return [
         said(_SHOWN[name], value, reader) for name, value in detail.items() if name in _SHOWN
+    ]
+
+
+def _undelivered(detail: Mapping[str, Any], seen: TaskView, reader: Reader) -> Sequence[str]:
+    """Return whom a mail did not reach, and who was told instead."""
+    target = seen.names.get(str(detail.get("target")))
+    told = [seen.names[who] for who in detail.get("told") or () if who in seen.names]
+    return [
+        *([reader.gettext("to %(name)s", name=target)] if target else []),
+        reader.gettext("told instead: %(names)s", names=", ".join(told))
+        if told
+        else reader.gettext("nobody could be told instead"),
     ]
 
 

@@ -6,7 +6,7 @@ sealed, and the records here point to their entry by its version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +24,7 @@ HowItEnded = Literal["solved", "partly", "not_solved"]
 CauseArea = Literal["people", "process", "customer", "finance"]
 Verdict = Literal["yes", "no", "unknown"]
 CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
+WhyNotAsked = Literal["no_consent", "do_not_contact", "no_address", "erased", "automatic"]
 
 
 class TaskState(StrEnum):
@@ -63,14 +64,15 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who did something: staff, a machine under its key's name, or the program itself."""
+    """Who did something: staff, a machine under its key's name, the program, the customer."""
 
     id: str
     name: str
-    kind: Literal["staff", "key", "system"]
+    kind: Literal["staff", "key", "system", "customer"]
 
 
 SYSTEM = Actor(id="system", name="Closed Loop", kind="system")
+CUSTOMER = Actor(id="customer", name="Customer", kind="customer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,21 @@ class AgreedAction(Done):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The customer is asked at this time whether it is settled, by a link good until then."""
+
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotAsked:
+    """Nobody may, or can, ask the customer whether it is settled."""
+
+    why: WhyNotAsked
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resolution(Done):
     """How it ended, as staff see it."""
 
@@ -127,6 +144,9 @@ class Resolution(Done):
     content: Verdict
     avoidable: Verdict
     within_deadline: bool
+    asking: Asked | NotAsked | None = None
+    saved_until: datetime | None = None
+    """Until when a later answer decides whether the customer was saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +166,11 @@ class Record:
     agreement: Agreement | None = None
     actions: tuple[AgreedAction, ...] = ()
     resolution: Resolution | None = None
+    confirmation: Done | None = None
+    """That it is settled was said, by the customer or for the customer."""
     closure: Closure | None = None
+    denials: tuple[Done, ...] = ()
+    """Every time the customer said that it is not settled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +252,18 @@ class FollowUpTask:
             and closure.by == SYSTEM
         )
 
+    @property
+    def is_confirmed_by_customer(self) -> bool:
+        """Tell whether the customer's own yes is on record: staff's word is not enough."""
+        confirmation = self.record.confirmation
+        return confirmation is not None and confirmation.by.kind != "staff"
+
+    @property
+    def reached_at(self) -> datetime | None:
+        """Return when the customer was reached for the first time."""
+        reached = (each.at for each in self.record.attempts if each.result == "reached")
+        return min(reached, default=None)
+
     def has_step(self, step: Step) -> bool:
         """Tell whether a step of RESOLVED was taken."""
         return any(done.step is step for done in self.record.steps)
@@ -275,6 +311,14 @@ class Entry:
     detail: Mapping[str, object] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def named(self) -> Sequence[str]:
+        """Return the ids of the persons and teams that this line is about."""
+        told = self.detail.get("told")
+        ids = [self.detail.get("to"), self.detail.get("target")]
+        ids += told if isinstance(told, list) else []
+        return [each for each in ids if isinstance(each, str)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assigned:
@@ -299,6 +343,13 @@ class Resolved:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """It is settled, the customer says."""
+
+    confirmation: Done
+
+
+@dataclass(frozen=True, kw_only=True)
 class Closed:
     """The task ended without a resolution."""
 
@@ -310,9 +361,10 @@ class Reopened:
     """A task that had ended is open again."""
 
     former_state: TaskState
+    by: Actor
 
 
-Fact = Assigned | Contacted | Resolved | Closed | Reopened
+Fact = Assigned | Contacted | Resolved | Confirmed | Closed | Reopened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from services.loop.tasks.handlers.reading import (
     read_task,
 )
 from services.loop.tasks.handlers.ringing import ring
+from services.loop.tasks.handlers.undelivered import note_undelivered
 
 __all__ = [
     "Opened",
@@ -20,6 +21,7 @@ __all__ = [
     "TaskView",
     "act_on",
     "list_tasks",
+    "note_undelivered",
     "open_tasks",
     "queue",
     "queue_counts",

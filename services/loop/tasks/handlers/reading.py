@@ -42,7 +42,7 @@ class TaskView:
     themes: Sequence[MentionRow]
     history: Sequence[Entry] = field(default=(), repr=False)
     names: Mapping[str, str] = field(default_factory=dict)
-    """The names of everybody who owns the task or an agreed action, by id."""
+    """The names of everybody who owns the task or an action, or whom its history names."""
 
     def words_of(self, entry: int) -> Mapping[str, str]:
         """Return what was said in one entry of the history."""
@@ -188,6 +188,7 @@ async def _views(
     owning = {task.owner.id for task in tasks} | {
         action.owner.id for task in tasks for action in task.record.actions
     }
+    owning |= {who for lines in histories.values() for line in lines for who in line.named}
     people = await owners(view, owning)
     people = {**people, **await _machines(view, owning, people)}
     names = {person.id: person.name for person in people.values()}
