@@ -52,7 +52,8 @@ async def task_of(house: WholeHouse, client: httpx.AsyncClient) -> Mapping[str, 
     await house.settle()
     listed = await client.get("/v1/tasks", params={"response_id": taken.json()["id"]})
     (task,) = listed.json()["data"]
-    return (await client.get(f"/v1/tasks/{task['id']}")).json()
+    shown: Mapping[str, Any] = (await client.get(f"/v1/tasks/{task['id']}")).json()
+    return shown
 
 
 async def history_on_the_page(house: WholeHouse, who: str, task_id: str) -> str:
