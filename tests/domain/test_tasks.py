@@ -123,7 +123,7 @@ def test_a_task_has_an_owner_and_two_deadlines_from_its_first_second() -> None:
     assert task.owner == CARE
     assert task.first_contact_due_at == NOW + 8 * HOUR
     assert task.due_at == NOW + 24 * HOUR
-    assert SCHEME.deadlines(NOW).remind_at == NOW + 18 * HOUR
+    assert SCHEME.deadlines(NOW).reminders == (NOW + 18 * HOUR,)
     assert (task.state, task.version) == (TaskState.ASSIGNED, 1)
     assert (task.scheme.id, task.scheme.version) == ("standard", 1)
 

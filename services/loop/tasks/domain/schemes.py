@@ -1,15 +1,25 @@
-"""Recovery schemes: how soon a customer hears from us, and how often we try.
+"""Recovery schemes: the promise behind a follow-up, answered as ten questions.
 
-A task keeps the version of the scheme that it was opened with; its deadlines are set once and
-later changes of a scheme do not move them.
+Who answers and in what time, by which mode, what is said, what staff may grant, what they need
+to know, what it is meant to lead to, whether it is shared, and how one learns that the customer
+was content and stayed. A task keeps the version of the scheme that it was opened with; its
+deadlines are set once, and later changes of a scheme do not move them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from services.loop.journey.domain.calendars import AROUND_THE_CLOCK, BusinessCalendar
+
+Clock = Literal["team", "customer"]
+"""Whose time a promise is measured in: the team's opening hours or the customer's wall time."""
+Level = Literal["lead", "head"]
+MODES = ("phone", "email", "in_person", "message")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,27 +33,109 @@ class SchemeRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """Who else learns of a task after this part of its time."""
+
+    at: float
+    to: Level
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deadlines:
-    """The promises of one task, by wall clock."""
+    """The promises of one task, and when somebody is told how they stand."""
 
     first_contact_due_at: datetime
-    remind_at: datetime
     due_at: datetime
+    reminders: tuple[datetime, ...]
+    escalations: tuple[tuple[datetime, Level], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietHours:
+    """When nobody calls, by the customer's clock; it may span midnight."""
+
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptPolicy:
+    """What has to be tried before a customer counts as unreachable."""
+
+    number: int
+    days: int = 1
+    """On how many different days."""
+    channels: int = 1
+    """By how many different modes."""
+    quiet_hours: QuietHours | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """An amount in one currency."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """What may be offered: alone up to ``limit``, beyond it with approval.
+
+    A remedy in kind without a limit may be granted alone; one in money without a limit always
+    needs approval.
+    """
+
+    id: str
+    name: str
+    kind: Literal["money", "kind"]
+    limit: Money | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskCustomer:
+    """When the customer is asked whether it is settled, and how long an answer is awaited."""
+
+    after: timedelta = timedelta()
+    silent_for: timedelta = timedelta(days=14)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryScheme:
-    """How soon and how often; the times are this product's choice, for you to change."""
+    """The answers to the ten questions; the times are our choice, for you to change."""
 
     id: str
     name: str
     version: int
     first_contact_within: timedelta
     resolve_within: timedelta
-    remind_at: float
-    """The part of the time to the deadline after which the owner is reminded."""
-    attempts: int
-    """Tries without an answer before a customer counts as unreachable."""
+    attempt_policy: AttemptPolicy
+    clock: Clock = "customer"
+    """Which of the two clocks breaches; both are shown."""
+    calendar: str | None = None
+    hours: BusinessCalendar | None = field(default=None, repr=False)
+    """The calendar itself, as it stands when the scheme is read."""
+    reminders: tuple[float, ...] = (0.75,)
+    """The parts of the time to the deadline after which the owner is reminded."""
+    escalations: tuple[Escalation, ...] = ()
+    pauses_in: frozenset[str] = frozenset()
+    """The states in which the clock of the resolution stands still."""
+    night: bool = False
+    """Whether alerts may come when nobody is at work."""
+    mode: str | None = None
+    intended: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """What one has to know before calling."""
+    talk_guide: Mapping[str, str] = field(default_factory=dict)
+    remedies: tuple[Remedy, ...] = ()
+    ask_customer: AskCustomer = AskCustomer()
+    saved_within: timedelta = timedelta(days=90)
+    share_practice: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """Return how many tries without an answer it takes at least."""
+        return self.attempt_policy.number
 
     @property
     def ref(self) -> SchemeRef:
@@ -52,12 +144,36 @@ class RecoveryScheme:
             id=self.id, name=self.name, version=self.version, attempts=self.attempts
         )
 
-    def deadlines(self, opened_at: datetime) -> Deadlines:
-        """Return the promises of a task that opens now."""
+    @property
+    def breaching(self) -> BusinessCalendar:
+        """Return the clock that its promises are measured by."""
+        return self.clock_of(self.hours)
+
+    def clock_of(self, calendar: BusinessCalendar | None) -> BusinessCalendar:
+        """Return the clock that counts if ``calendar`` holds the opening hours."""
+        if self.clock == "customer" or calendar is None:
+            return AROUND_THE_CLOCK
+        return calendar
+
+    def deadlines(
+        self, opened_at: datetime, calendar: BusinessCalendar | None = None
+    ) -> Deadlines:
+        """Return the promises of a task that opens now.
+
+        ``calendar`` is tried instead of the scheme's own. First contact and resolution are
+        counted apart: neither deadline moves the other.
+        """
+        clock = self.clock_of(calendar or self.hours)
         return Deadlines(
-            first_contact_due_at=opened_at + self.first_contact_within,
-            remind_at=opened_at + self.resolve_within * self.remind_at,
-            due_at=opened_at + self.resolve_within,
+            first_contact_due_at=clock.add(opened_at, self.first_contact_within),
+            due_at=clock.add(opened_at, self.resolve_within),
+            reminders=tuple(
+                clock.add(opened_at, self.resolve_within * share) for share in self.reminders
+            ),
+            escalations=tuple(
+                (clock.add(opened_at, self.resolve_within * one.at), one.to)
+                for one in self.escalations
+            ),
         )
 
 
@@ -73,14 +189,77 @@ DEFAULT_SCHEME: Mapping[str, Any] = {
 """The scheme that applies until somebody publishes another version of it."""
 
 
-def scheme_from(document: Mapping[str, Any]) -> RecoveryScheme:
-    """Read a scheme from its JSON form."""
+def scheme_from(
+    document: Mapping[str, Any], *, hours: BusinessCalendar | None = None
+) -> RecoveryScheme:
+    """Read a scheme from its JSON form, the earlier and shorter one included.
+
+    ``hours`` is the calendar that the document names.
+    """
+    ask = document.get("ask_customer") or {}
     return RecoveryScheme(
         id=document["id"],
         name=document["name"],
         version=document["version"],
         first_contact_within=timedelta(hours=document["first_contact_within_hours"]),
         resolve_within=timedelta(hours=document["resolve_within_hours"]),
-        remind_at=document["remind_at"],
-        attempts=document["attempts"],
+        attempt_policy=_attempt_policy(document["attempts"]),
+        clock=document.get("clock", "customer"),
+        calendar=document.get("calendar"),
+        hours=hours,
+        reminders=_reminders(document),
+        escalations=tuple(
+            Escalation(at=one["at"], to=one["to"]) for one in document.get("escalations", ())
+        ),
+        pauses_in=frozenset(document.get("pauses_in", ())),
+        night=document.get("night", False),
+        mode=document.get("mode"),
+        intended=tuple(document.get("intended", ())),
+        needs=tuple(document.get("needs", ())),
+        talk_guide=document.get("talk_guide") or {},
+        remedies=tuple(_remedy(one) for one in document.get("remedies", ())),
+        ask_customer=AskCustomer(
+            after=timedelta(hours=ask.get("after_hours", 0)),
+            silent_for=timedelta(days=ask.get("silent_days", 14)),
+        ),
+        saved_within=timedelta(days=document.get("saved_within_days", 90)),
+        share_practice=document.get("share_practice", False),
+    )
+
+
+def _reminders(document: Mapping[str, Any]) -> tuple[float, ...]:
+    if "reminders" in document:
+        return tuple(sorted(document["reminders"]))
+    return (document["remind_at"],) if "remind_at" in document else ()
+
+
+def _attempt_policy(attempts: int | Mapping[str, Any]) -> AttemptPolicy:
+    if isinstance(attempts, int):
+        return AttemptPolicy(number=attempts)
+    quiet = attempts.get("quiet_hours")
+    return AttemptPolicy(
+        number=attempts["number"],
+        days=attempts.get("days", 1),
+        channels=attempts.get("channels", 1),
+        quiet_hours=(
+            QuietHours(
+                start=time.fromisoformat(quiet["from"]), end=time.fromisoformat(quiet["to"])
+            )
+            if quiet
+            else None
+        ),
+    )
+
+
+def _remedy(document: Mapping[str, Any]) -> Remedy:
+    limit = document.get("limit")
+    return Remedy(
+        id=document["id"],
+        name=document["name"],
+        kind=document["kind"],
+        limit=(
+            Money(amount=Decimal(str(limit["amount"])), currency=limit["currency"])
+            if limit
+            else None
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from services.loop.journey.domain import OwnerRef
@@ -9,12 +10,22 @@ from services.loop.journey.handlers import count_emotion
 from services.loop.journey.store import named
 from services.loop.responses.store import find
 from services.loop.tasks import store
-from services.loop.tasks.domain.acts import Act
+from services.loop.tasks.domain.acts import Act, Resolve
+from services.loop.tasks.domain.confirming import asking_of
 from services.loop.tasks.domain.playbook import carry_out
-from services.loop.tasks.domain.task import Actor, Contacted, FollowUpTask
+from services.loop.tasks.domain.schemes import RecoveryScheme
+from services.loop.tasks.domain.task import (
+    Acted,
+    Actor,
+    Asked,
+    Contacted,
+    FollowUpTask,
+    NotAsked,
+)
 from services.loop.tasks.handlers.announcing import event_of
+from services.loop.tasks.handlers.reading import personal_of
 from services.loop.tasks.handlers.sight import sight_of
-from shared.db import timers
+from services.loop.tasks.handlers.watching import silence, wake
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Forbidden, Invalid, NotFound
 from shared.identity.owners import owners
@@ -44,21 +55,57 @@ async def act_on(
     if expected is not None and expected != task.version:
         raise store.stale(task.version)
 
-    acted = carry_out(task, act, by=Actor(id=by.id, name=by.name, kind=by.kind), now=now)
+    scheme = await store.scheme_of(tx, task.scheme.id, task.scheme.version)
+    if isinstance(act, Resolve):
+        asking = await _asking(tx, task, scheme, person_keys=person_keys, now=now)
+        act = replace(act, asking=asking)
+    actor = Actor(id=by.id, name=by.name, kind=by.kind)
+    acted = carry_out(task, act, by=actor, now=now, scheme=scheme)
     # After the decision: who comes second to a claim learns that, and not that it is foreign.
     if not (await sight_of(tx, by, [task])).covers(task):
         raise Forbidden(
             "This task belongs to another team. Ask its owner or a lead to assign it to you."
         )
+    await keep(tx, task, acted, person_keys=person_keys, now=now)
+    return acted.task
 
+
+async def _asking(
+    tx: Transaction,
+    task: FollowUpTask,
+    scheme: RecoveryScheme,
+    *,
+    person_keys: PersonKeys,
+    now: datetime,
+) -> Asked | NotAsked:
+    """Return whether the customer of a task that is being resolved is asked."""
+    keys = await person_keys.for_reading(tx, [task.person_ref])
+    answer = await find(tx, task.response_id)
+    return asking_of(
+        personal_of(task, keys.get(task.person_ref)),
+        scheme.ask_customer,
+        language=answer.language if answer else None,
+        now=now,
+    )
+
+
+async def keep(
+    tx: Transaction,
+    task: FollowUpTask,
+    acted: Acted,
+    *,
+    person_keys: PersonKeys,
+    now: datetime,
+) -> None:
+    """Write down what an act led to, let its timers follow, count it and announce it."""
     # A customer of whom nothing personal is known yet gets a key with the first word here.
     ref = acted.task.person_ref
     keys = await person_keys.for_sealing(tx, [ref] if acted.entry.words else [], now=now)
     await store.save(tx, acted, key=keys.get(ref))
     if task.is_open and not acted.task.is_open:
-        await timers.cancel(tx, [task.id], now=now)
+        await silence(tx, [task.id], now=now)
     elif acted.task.is_open and not task.is_open:
-        await timers.wake(tx, [task.id])
+        await wake(tx, [task.id])
 
     if isinstance(acted.fact, Contacted) and acted.fact.attempt.emotion_before is not None:
         answer = await find(tx, task.response_id)
@@ -71,7 +118,6 @@ async def act_on(
     if acted.fact is not None:
         event = event_of(acted.task, acted.fact, await named(tx), now=now)
         tx.announce(event, key=task.person_ref, at=now)
-    return acted.task
 
 
 async def resolve_owner(view: Reading, owner_id: str, *, by: Principal) -> OwnerRef:

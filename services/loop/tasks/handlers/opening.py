@@ -21,11 +21,10 @@ from services.loop.tasks.domain.rules import (
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme
 from services.loop.tasks.domain.task import Acted, Closed, FollowUpTask, Reopened, opened
 from services.loop.tasks.handlers.announcing import event_of, members_of
-from shared.db import timers
-from shared.db.timers import Timer
+from services.loop.tasks.handlers.watching import silence, tighten, wake, watch
 from shared.db.transaction import Transaction
 from shared.events.envelope import Envelope
-from shared.events.loop import TaskDueSoon, TaskOpened, TaskOverdue
+from shared.events.loop import TaskOpened
 from shared.identity.groups import DEFAULT_TEAM
 from shared.ids import new_id
 
@@ -93,7 +92,7 @@ async def open_tasks(
     await _watch(tx, followed, schemes, now=now)
 
     ours = [one.task for one in fresh if one.task.id in added]
-    await timers.set_all(tx, [timer for task in ours for timer in _timers(task, schemes)])
+    await watch(tx, ours, schemes)
     names = await named(tx) if ours or any(acted.fact for acted in followed) else {}
     for acted in followed:
         if acted.fact is not None:
@@ -178,19 +177,6 @@ async def _watch(
     latest = {acted.task.id: acted.task for acted in changes}
     reopened = {a.task.id for a in changes if isinstance(a.fact, Reopened)}
     closed = {a.task.id for a in changes if isinstance(a.fact, Closed)}
-    await timers.cancel(tx, sorted(closed), now=now)
-    await timers.wake(tx, sorted(reopened))
-    await timers.bring_forward(
-        tx,
-        [timer for task in latest.values() if task.is_open for timer in _timers(task, schemes)],
-    )
-
-
-def _timers(task: FollowUpTask, schemes: Mapping[str, RecoveryScheme]) -> Sequence[Timer]:
-    # Of a scheme that is gone nothing is known but the deadlines that the task keeps.
-    scheme = schemes.get(task.scheme.id)
-    remind_at = task.due_at if scheme is None else scheme.deadlines(task.opened_at).remind_at
-    return (
-        Timer(kind=TaskDueSoon.TYPE, subject=task.id, due_at=remind_at),
-        Timer(kind=TaskOverdue.TYPE, subject=task.id, due_at=task.due_at),
-    )
+    await silence(tx, sorted(closed), now=now)
+    await wake(tx, sorted(reopened))
+    await tighten(tx, [task for task in latest.values() if task.is_open], schemes)

@@ -9,6 +9,7 @@ from services.loop.journey.store import named
 from services.loop.tasks import store
 from services.loop.tasks.domain.task import SYSTEM, Entry, FollowUpTask
 from services.loop.tasks.handlers.announcing import members_of
+from services.loop.tasks.handlers.watching import task_id_of
 from shared.db.timers import DueTimer, settle
 from shared.db.transaction import Transaction
 from shared.events.loop import TaskDueSoon, TaskOverdue
@@ -22,11 +23,11 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
     Silent are those of a task that is done, a reminder that comes after the deadline itself
     (the program was down), and one that another worker has taken over meanwhile.
     """
-    tasks = await store.lock_many(tx, sorted({timer.subject for timer in timers}))
+    tasks = await store.lock_many(tx, sorted({task_id_of(timer) for timer in timers}))
     names = await named(tx) if tasks else {}
     entries: list[tuple[FollowUpTask, Entry]] = []
     for timer in timers:
-        task = tasks.get(timer.subject)
+        task = tasks.get(task_id_of(timer))
         outcome = _outcome(timer, task, now)
         if not await settle(tx, timer, now=now, outcome=outcome):
             continue

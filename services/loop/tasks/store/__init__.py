@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from services.loop.tasks.store.lists import (
-    Counts,
+    MOST_COUNTED,
     Order,
     TaskFilter,
-    counts_for,
+    counts_of,
+    note_escalated,
     page_of,
     place_of,
 )
-from services.loop.tasks.store.policies import current_rules, current_schemes
+from services.loop.tasks.store.policies import current_rules, current_schemes, scheme_of
+from services.loop.tasks.store.search import Indexed, index, terms_of
 from services.loop.tasks.store.tasks import (
     add,
     add_entries,
@@ -24,21 +26,26 @@ from services.loop.tasks.store.tasks import (
 )
 
 __all__ = [
-    "Counts",
+    "MOST_COUNTED",
+    "Indexed",
     "Order",
     "TaskFilter",
     "add",
     "add_entries",
-    "counts_for",
+    "counts_of",
     "current_rules",
     "current_schemes",
     "find",
     "find_for_change",
     "histories_of",
+    "index",
     "lock_many",
+    "note_escalated",
     "of_responses",
     "page_of",
     "place_of",
     "save",
+    "scheme_of",
     "stale",
+    "terms_of",
 ]

@@ -27,3 +27,13 @@ async def current_schemes(view: Reading) -> Mapping[str, RecoveryScheme]:
         scheme = scheme_from(row.document)
         found[scheme.id] = scheme
     return found
+
+
+async def scheme_of(view: Reading, scheme_id: str, version: int) -> RecoveryScheme:
+    """Return a scheme as it stood at one version; the shipped one for one that nobody knows."""
+    document = await view.scalar(
+        select(schemes.c.document).where(
+            schemes.c.id == scheme_id, schemes.c.version == version
+        )
+    )
+    return scheme_from(document or DEFAULT_SCHEME)
