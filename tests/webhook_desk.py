@@ -16,21 +16,27 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.notify.api import router
+from services.notify.listeners import TASK_EVENTS, hear_events
 from services.notify.pages import ROUTERS
 from services.notify.tables import PLUMBING
+from shared.bus.consumer import Consumer
+from shared.bus.embedded import EmbeddedBus
 from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
+from shared.events import topics
 from shared.identity import sessions
 from shared.identity.people import create_staff
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Role
+from shared.letters import LetterDesk
 from shared.sealing import Keyring
 from shared.service import Service
 from shared.settings import Settings
 from shared.web.access import Web
 from shared.web.app import create_app
 from shared.web.auth import session_cookie
+from shared.web.dead_letters import letter_pages
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
 from tests.notices import House
@@ -70,6 +76,28 @@ class WebhookDesk:
                 self.staff[nick] = made.id
 
     @property
+    def letters(self) -> LetterDesk:
+        """What could not be handled, and whoever handles it now."""
+        house = self.house
+        consumer = Consumer(
+            name="notify",
+            topics=[topics.TASKS],
+            kinds=TASK_EVENTS,
+            handler=hear_events(public_url=self.settings.public_url, wake=lambda: None),
+            database=house.database,
+            bus=EmbeddedBus(self.shared, house.clock),
+            clock=house.clock,
+            keyring=house.keyring,
+        )
+        return LetterDesk(
+            "notify",
+            database=house.database,
+            workers=[consumer],
+            clock=house.clock,
+            keyring=house.keyring,
+        )
+
+    @property
     def app(self) -> FastAPI:
         """The application, made under the address that is set by then."""
         if self._app is None:
@@ -84,7 +112,7 @@ class WebhookDesk:
                 services=[
                     Service(
                         name="notify",
-                        routers=[router, *ROUTERS],
+                        routers=[router, *ROUTERS, letter_pages(self.letters)],
                         workers=[],
                         resources=self.house.notify,
                     )
