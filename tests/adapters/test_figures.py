@@ -9,15 +9,21 @@ from typing import Any
 
 from sqlalchemy import event
 
+from shared.bus.consumer import UNREADABLE_LIMIT, Consumer
 from shared.bus.embedded import EmbeddedBus
+from shared.bus.ports import Record
 from shared.bus.relay import Relay
-from shared.db import timers
+from shared.db import dead_letter, timers
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import TryLater
+from shared.events import topics
 from shared.figures import ABOUT, KEPT, Board, Figure, Gauges
+from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.principal import Scope
+from shared.identity.teams import update_team
 from shared.sealing import Keyring
+from shared.service import Service
 from tests.fakes import ManualClock
 from tests.whole_house import WholeHouse, open_house
 
@@ -72,6 +78,83 @@ async def test_every_promise_is_a_number(
     assert handled['closed_loop_consumer_up{consumer="loop"}'] == 1
     assert sent["closed_loop_deliveries_due"] == 0
     assert sent['closed_loop_figures_complete{service="loop"}'] == 1
+
+
+async def test_what_is_due_to_be_sent_and_how_it_went_are_numbers(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    """A mail waits, grows overdue, and is counted by what came of the attempt."""
+    accepted = 'closed_loop_deliveries_total{channel="email",verdict="accepted"}'
+    async with open_house(engines, clock, keyring) as house:
+        async with house.database.transaction() as tx:
+            await update_team(tx, DEFAULT_TEAM, email="care@example.org", now=clock.now())
+        async with house.client() as client:
+            headers = await house.key(*Scope, source="crm")
+            await client.post("/v1/responses", json=DETRACTOR, headers=headers)
+        before = await numbers(house)
+        await house.settle(sending=False)
+        clock.advance(timedelta(seconds=60))
+        waiting = await numbers(house)
+        clock.advance(timedelta(seconds=60))
+        later = await numbers(house)
+        await house.settle()
+        clock.advance(timedelta(seconds=60))
+        sent = await numbers(house)
+
+    due, overdue = "closed_loop_deliveries_due", "closed_loop_deliveries_overdue_seconds"
+    assert [each[due] for each in (before, waiting, later, sent)] == [0, 1, 1, 0]
+    assert [each[overdue] for each in (before, waiting, later, sent)] == [0, 60, 120, 0]
+    assert sent[accepted] == before.get(accepted, 0) + 1
+
+
+async def test_what_was_set_aside_is_a_number_until_it_is_settled(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    """How many, how old the oldest is, which share of the last minutes, and who stopped."""
+    count = 'closed_loop_dead_letters{service="loop"}'
+    age = 'closed_loop_dead_letters_oldest_seconds{service="loop"}'
+    share = 'closed_loop_consumer_parked_share{consumer="loop"}'
+    up = 'closed_loop_consumer_up{consumer="loop"}'
+    lag = 'closed_loop_consumer_lag{consumer="loop"}'
+    async with open_house(engines, clock, keyring) as house:
+        publisher = await EmbeddedBus(house.database, clock).publisher()
+        rubbish = Record(topic=topics.RESPONSES, key="k", value=b"rubbish")
+        (loop,) = [service for service in house.services if service.name == "loop"]
+        consumer = next(worker for worker in loop.workers if isinstance(worker, Consumer))
+
+        assert await publisher.publish([rubbish]) == [None]
+        behind = await numbers(house)
+        await house.settle()
+        clock.advance(timedelta(seconds=30))
+        aside = await numbers(house)
+        clock.advance(timedelta(seconds=30))
+        older = await numbers(house)
+        await discard_all(loop, clock)
+        clock.advance(timedelta(seconds=300))
+        settled = await numbers(house)
+        assert (
+            await publisher.publish([rubbish] * UNREADABLE_LIMIT) == [None] * UNREADABLE_LIMIT
+        )
+        await consumer.step()
+        clock.advance(timedelta(seconds=KEPT))
+        stopped = await numbers(house)
+
+    found = (behind, aside, older, settled, stopped)
+    assert [each[lag] for each in found] == [1, 0, 0, 0, 0]
+    assert [each[count] for each in found] == [0, 1, 1, 0, UNREADABLE_LIMIT]
+    assert [each[age] for each in found[:4]] == [0, 30, 60, 0]
+    assert [each[share] for each in found] == [0, 1, 1, 0, 1]
+    assert [each[up] for each in found] == [1, 1, 1, 1, 0]
+
+
+async def discard_all(service: Service, clock: ManualClock) -> None:
+    """Give up what a service has set aside."""
+    (database,) = [each.database for each in service.workers if isinstance(each, Relay)]
+    async with database.reading() as view:
+        letters = await dead_letter.list_letters(view, database.plumbing.dead_letters)
+    async with database.transaction() as tx:
+        for letter in letters:
+            await dead_letter.discard(tx, letter.id, now=clock.now())
 
 
 async def test_they_are_looked_up_once_in_a_few_seconds_and_cheaply(
