@@ -97,6 +97,19 @@ class Installation:
         """End one role as a power cut would."""
         self._children[role].kill()
 
+    def pause(self, role: str) -> None:
+        """Freeze one role: connections stay open, nobody answers."""
+        self._children[role].pause()
+
+    def resume(self, role: str) -> None:
+        """Let a role go on after ``pause``."""
+        self._children[role].resume()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of all roles."""
+        return [child.pid for child in self._children.values()]
+
     def wait_dead(self, role: str, *, seconds: float = 30) -> None:
         """Wait until a role has ended by itself."""
         wait_until(
