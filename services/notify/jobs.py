@@ -186,6 +186,7 @@ class Dispatcher:
             return []
         now = self._clock.now()
         in_flight = Counter(one.lane for one in self._sending.values())
+        under_way = [one.id for one in self._sending.values()]
         # A lane that still has work is left alone until half of it is done: claims cost.
         without = [lane for lane, count in in_flight.items() if count * 2 > self._most(lane)]
         async with self._database.reading() as view:
@@ -197,7 +198,9 @@ class Dispatcher:
         if self._mail_rests():
             without.append(MAIL_LANE)
         async with self._database.reading() as view:
-            if not await store.anything_claimable(view, now=now, without=without):
+            if not await store.anything_claimable(
+                view, now=now, without=without, under_way=under_way
+            ):
                 return []
         async with self._database.transaction() as tx:
             claimed = await store.claim(
@@ -217,6 +220,7 @@ class Dispatcher:
                 },
                 limit=room,
                 without=without,
+                under_way=under_way,
             )
             ready = await made_ready(
                 tx,

@@ -1,6 +1,7 @@
-"""A worker that is stopped beyond its lease and goes on: what it brings back counts no more.
+"""A worker that is stopped beyond its lease and goes on.
 
-An SQLite file has one process, so that this is about PostgreSQL.
+On PostgreSQL another one has taken over meanwhile: what the first brings back counts no more.
+An SQLite file has one process: nobody took over, and nothing is sent a second time.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.notify import store
 from services.notify.domain.deliveries import Channel, State
-from services.notify.tables import webhooks
+from services.notify.tables import PLUMBING, webhooks
 from shared.clock import SystemClock
+from shared.db.base import metadata
+from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
@@ -28,6 +32,7 @@ from tests.adapters.paused_worker import LEASE, worker
 from tests.adapters.test_webhook import peer
 from tests.fakes import ManualClock
 from tests.notices import House
+from tests.plumbing import load_tables
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret for tests, long enough to be taken"
@@ -105,6 +110,65 @@ async def test_a_process_that_was_stopped_beyond_its_lease_marks_nothing(
     assert after.in_doubt
     assert tries == [(1, "interrupted"), (2, "accepted")]
     assert len(receiver.heads) == 2
+
+
+async def test_the_only_process_goes_on_beyond_its_lease_and_sends_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    load_tables()
+    url = f"sqlite+aiosqlite:///{tmp_path / 'closed-loop.db'}"
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+    first_came, released = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first_came.set()
+        async with asyncio.timeout(60):
+            await released.wait()
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+
+    async with peer(answer_late) as receiver:
+        async with house_on(url) as house:
+            await house.prepare()
+            webhook, _ = await house.webhook()
+            async with house.database.transaction() as tx:
+                await tx.execute(webhooks.update().values(url=receiver.url))
+            await house.hear(await house.event())
+        async with other_process(url) as child:
+            await asyncio.wait_for(first_came.wait(), 30)
+            os.kill(child.pid, signal.SIGSTOP)
+            await asyncio.sleep(LEASE.total_seconds() + 0.5)
+            os.kill(child.pid, signal.SIGCONT)
+            await asyncio.sleep(1)  # it looks for work, and finds its own claim over
+            released.set()
+            said = await told_by(child, "{")
+            await asyncio.wait_for(child.wait(), 30)
+
+    async with house_on(url) as house:
+        after = await delivery_to(house, webhook.id)
+        tries = [(each.n, each.result) for each in await house.attempts(after.id)]
+    assert json.loads(said) == {"marked": [True]}
+    assert (after.state, after.in_doubt) == (State.DELIVERED, False)
+    assert tries == [(1, "accepted")]
+    assert len(receiver.heads) == 1
+
+
+@asynccontextmanager
+async def house_on(url: str) -> AsyncIterator[House]:
+    """Open notify over a database for a while."""
+    engines, keyring = Engines.open(url), Keyring(SECRET)
+    try:
+        yield House(
+            database=Database(engines, PLUMBING),
+            clock=ManualClock(SystemClock().now()),
+            keyring=keyring,
+            person_keys=PersonKeys(keyring),
+        )
+    finally:
+        await engines.close()
 
 
 async def told_by(child: asyncio.subprocess.Process, start: str) -> str:

@@ -527,6 +527,31 @@ async def test_a_worker_paused_beyond_its_lease_changes_nothing(house: House) ->
     assert results == ["interrupted", "accepted"]
 
 
+async def test_nobody_takes_over_from_itself_what_it_is_still_sending(house: House) -> None:
+    """Stopped beyond its lease, or the clock put forward: the one process goes on as before."""
+    await house.webhook()
+    await house.hear(await house.event())
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        begun.set()
+        await released.wait()
+
+    house.posts.by_url["https://crm.example.com/hook"] = pause
+    alone = house.dispatcher(lease=timedelta(seconds=-1), heartbeat=10**9)
+    await alone.step()
+    await begun.wait()
+
+    await alone.step()
+    released.set()
+    while alone._sending:
+        await alone.step()
+
+    one = await only(house, WEBHOOK)
+    assert (one.state, one.attempts, one.in_doubt) == (State.DELIVERED, 1, False)
+    assert len(house.posts.calls) == 1
+
+
 async def test_a_late_success_leaves_the_claim_to_whoever_holds_it_now(house: House) -> None:
     """The receiver took it from the paused worker too: the other one's claim still stands."""
     await house.webhook()

@@ -31,17 +31,23 @@ from shared.db.base import epoch_now
 from shared.db.transaction import Reading, Transaction
 
 
-def _claimable(now: datetime) -> ColumnElement[bool]:
+def _claimable(now: datetime, under_way: Sequence[str]) -> ColumnElement[bool]:
     return or_(
         and_(deliveries.c.state == State.DUE, deliveries.c.next_attempt_at <= now),
-        and_(deliveries.c.state == State.SENDING, deliveries.c.lease_until < epoch_now()),
+        and_(
+            deliveries.c.state == State.SENDING,
+            deliveries.c.lease_until < epoch_now(),
+            deliveries.c.id.not_in(under_way) if under_way else true(),
+        ),
     )
 
 
-async def anything_claimable(view: Reading, *, now: datetime, without: Sequence[str]) -> bool:
+async def anything_claimable(
+    view: Reading, *, now: datetime, without: Sequence[str], under_way: Sequence[str] = ()
+) -> bool:
     """Tell whether any delivery waits to be sent, leaving out these lanes."""
     query = select(deliveries.c.id).where(
-        _claimable(now), deliveries.c.lane.not_in(without) if without else true()
+        _claimable(now, under_way), deliveries.c.lane.not_in(without) if without else true()
     )
     return await view.first(query.limit(1)) is not None
 
@@ -73,12 +79,14 @@ async def claim(
     in_flight: Mapping[str, int],
     limit: int,
     without: Sequence[str] = (),
+    under_way: Sequence[str] = (),
 ) -> Sequence[Delivery]:
     """Claim what is due, the longest waiting first within a lane, fair between lanes.
 
     No lane gets more than ``per_lane`` (mail: ``mail_lane``) including what is in flight.
     A claim whose lease ran out is taken over; its attempt is written down as interrupted, and
-    the delivery is in doubt, because its worker may have sent it.
+    the delivery is in doubt, because its worker may have sent it. What is ``under_way`` in this
+    process is never taken over by it, however long it or the clock was stopped.
     """
     await hold_settled_tasks(tx, now=now)
     room = case(
@@ -100,7 +108,9 @@ async def claim(
             .label("place"),
             room.label("room"),
         )
-        .where(_claimable(now), deliveries.c.lane.not_in(without) if without else true())
+        .where(
+            _claimable(now, under_way), deliveries.c.lane.not_in(without) if without else true()
+        )
         .subquery()
     )
     chosen = await tx.all(
@@ -112,7 +122,7 @@ async def claim(
                 .order_by(waiting.c.place, waiting.c.id)
                 .limit(limit)
             ),
-            _claimable(now),
+            _claimable(now, under_way),
         )
         .with_for_update(skip_locked=True)
     )
