@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -14,19 +15,25 @@ import httpx
 import pytest
 
 from tests.faults.steady import OneProcess, ready
+from tests.infra.postgres import LocalPostgres, PostgresServer, unprivileged_user
 from tests.infra.processes import data_folder, wait_until
 from tests.journeys.installation import Installation
-
-MEGABYTES = 24
 
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
+    """A disk with room for a small SQLite database."""
+    with _disk(megabytes=24) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _disk(*, megabytes: int) -> Iterator[Path]:
     """A file system of a few megabytes; only root can make one."""
     if os.geteuid() != 0:
         pytest.skip("a small file system can be mounted by root only")
     with data_folder("disk") as folder:
-        options = ["-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", str(folder)]
+        options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
         done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
@@ -34,6 +41,46 @@ def small_disk() -> Iterator[Path]:
             yield folder
         finally:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def cramped(own_postgres_server: PostgresServer) -> Iterator[tuple[str, Path]]:
+    """A PostgreSQL database whose tables lie on a small disk, and that disk.
+
+    The server's own files have room: without room for its log it would end, and a database that
+    is away is another matter.
+    """
+    server = own_postgres_server
+    if not isinstance(server, LocalPostgres):
+        pytest.skip("a tablespace on a small disk needs a PostgreSQL of local binaries")
+    with _disk(megabytes=48) as folder:
+        place = folder / "tables"
+        place.mkdir()
+        if (user := unprivileged_user()) is not None:
+            shutil.chown(place, user)
+        server.run(
+            [
+                f"CREATE TABLESPACE cramped LOCATION '{place}'",
+                "CREATE DATABASE cramped TABLESPACE cramped",
+            ]
+        )
+        try:
+            yield server.url("cramped"), folder
+        finally:
+            server.drop_database("cramped")
+            server.run(["DROP TABLESPACE cramped"])
+
+
+class _OnPostgres(OneProcess):
+    """One process whose database is elsewhere, and can be looked at."""
+
+    def __init__(self, url: str, **settings: str) -> None:
+        super().__init__(database_url=url, **settings)
+        self._url = url
+
+    @property
+    def whole_database(self) -> str:
+        return self._url
 
 
 class _OnSmallDisk(OneProcess):
@@ -85,46 +132,67 @@ def test_a_full_disk_is_refused_and_heals_without_a_restart(
     small_disk: Path, unique: str
 ) -> None:
     with _OnSmallDisk(small_disk, disk_floor_mb="0") as installation:
-        with installation.client() as client:
-            accepted = {f"{unique}-{n}" for n in range(5)}
-            refused: dict[str, Any] = {}
-            for name in accepted:
-                assert _post(client, name).status_code == 202
-            with _filled(small_disk, leaving=300_000):
-                for n in range(200):
-                    name = f"{unique}-full-{n}"
-                    answer = _post(client, name)
-                    if answer.status_code == 202:
-                        accepted.add(name)
-                    else:
-                        refused[name] = answer
-                        if len(refused) == 5:
-                            break
-                assert len(refused) == 5, "the disk was never full"
-                for answer in refused.values():
-                    _refused_for_room(answer)
-                # Reading needs no room, and shows what was accepted and nothing else.
-                assert _ids(installation) == accepted
-            wait_until(
-                lambda: _post(client, f"{unique}-again").status_code == 202,
-                what="room to be used again",
-                seconds=30,
-                every=0.2,
-            )
-            accepted.add(f"{unique}-again")
-            wait_until(
-                lambda: (
-                    not client.get(
-                        "/v1/responses", params={"state": "received", "limit": "1"}
-                    ).json()["data"]
-                ),
-                what="everything to be handled",
-                seconds=90,
-            )
-        assert _ids(installation) == accepted
+        _fill_and_make_room(installation, small_disk, leaving=300_000, unique=unique)
         installation.terminate("all")
         with contextlib.closing(sqlite3.connect(installation.database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.postgres
+def test_a_full_disk_of_postgres_is_refused_and_heals_without_a_restart(
+    cramped: tuple[str, Path], own_postgres_server: PostgresServer, unique: str
+) -> None:
+    """The server says 53100, stays up, and so do we; nothing of what was refused is there."""
+    url, disk = cramped
+    with _OnPostgres(url) as installation:
+        _fill_and_make_room(installation, disk, leaving=600_000, unique=unique)
+        rows = own_postgres_server.run(
+            ["SELECT external_id FROM ingest_responses"], database="cramped"
+        )[0]
+        assert {row["external_id"] for row in rows} == _ids(installation)
+
+
+def _fill_and_make_room(
+    installation: Installation, disk: Path, *, leaving: int, unique: str
+) -> None:
+    """Post until the disk is full, make room, post on: what was answered is what is there."""
+    with installation.client() as client:
+        accepted = {f"{unique}-{n}" for n in range(5)}
+        refused: dict[str, Any] = {}
+        for name in accepted:
+            assert _post(client, name).status_code == 202
+        with _filled(disk, leaving=leaving):
+            for n in range(400):
+                name = f"{unique}-full-{n}"
+                answer = _post(client, name)
+                if answer.status_code == 202:
+                    accepted.add(name)
+                else:
+                    refused[name] = answer
+                    if len(refused) == 5:
+                        break
+            assert len(refused) == 5, "the disk was never full"
+            for answer in refused.values():
+                _refused_for_room(answer)
+            # Reading needs no room, and shows what was accepted and nothing else.
+            assert _ids(installation) == accepted
+        wait_until(
+            lambda: _post(client, f"{unique}-again").status_code == 202,
+            what="room to be used again",
+            seconds=30,
+            every=0.2,
+        )
+        accepted.add(f"{unique}-again")
+        wait_until(
+            lambda: (
+                not client.get(
+                    "/v1/responses", params={"state": "received", "limit": "1"}
+                ).json()["data"]
+            ),
+            what="everything to be handled",
+            seconds=90,
+        )
+    assert _ids(installation) == accepted
 
 
 def test_a_floor_of_free_disk_is_kept(small_disk: Path, unique: str) -> None:
