@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.ingest import store
 from services.ingest.domain.fitting import fit
-from services.ingest.domain.hook_mapping import MOST_ANSWERS, within_limit
 from services.ingest.domain.mappings import (
     Document,
     HookMapping,
@@ -154,12 +153,7 @@ def interpret(source: Source, call: Call) -> Interpreted:
         if by == OWN:
             return Interpreted(by=OWN, items=read_own(call.payload))
         mapping = ready_mapping(by)
-    payloads = [call.payload]
-    if by == GENERIC and isinstance(call.payload, list) and call.payload:
-        # Names that are common are looked for in each as if it had come alone.
-        payloads = call.payload[: MOST_ANSWERS + 1]
-    items = [one for each in payloads for one in mapping.read(each, headers, call.query)]
-    within_limit(len(items))
+    items = mapping.read(call.payload, headers, call.query)
     return Interpreted(by=by, items=items)
 
 

@@ -133,6 +133,55 @@ def test_a_list_without_a_place_for_answers_holds_payloads() -> None:
     assert found[2].reason == "not_an_object"
 
 
+def test_each_item_of_a_list_is_read_as_if_it_had_come_alone() -> None:
+    survey = mapping(SURVEY)
+    items: list[Any] = [
+        {"result": ANSWER}, {"event": "ping"}, {}, 5, None, [{"result": ANSWER}],
+        {"result": [ANSWER, "x"]},
+    ]  # fmt: skip
+
+    found = read(survey, items)
+
+    alone = read(survey, items[0])
+    assert found[:2] == [*alone, Ignored(reason="ping")]
+    reasons = [one.reason for one in found[2:6] if isinstance(one, Rejected)]
+    assert reasons == ["missing", "not_an_object", "not_an_object", "not_an_object"]
+    assert found[6:7] == list(alone)
+    assert isinstance(found[7], Rejected)
+
+
+def test_a_mapping_may_look_into_a_list_itself() -> None:
+    inner = mapping("{version: 1, answers: '[].d', fields: {external_id: id, score: s}}")
+
+    assert len(read(inner, [{"d": {"id": 1, "s": 2}}, {"d": {"id": 2, "s": 3}}])) == 2
+
+
+def test_a_scale_may_end_where_the_call_says() -> None:
+    found = mapping(
+        "{version: 1, fields: {external_id: id,"
+        " score: {path: s, scale: {from: [1, max], to: [1, 5]}}}}"
+    )
+
+    assert members(found, {"id": 1, "s": 10, "max": "10"})["score"] == 5
+    assert members(found, {"id": 1, "s": 2, "max": 3})["score"] == 3
+    for end, reason in ((None, "not_number"), (1, "not_number"), (9, "out_of_range")):
+        (one,) = read(found, {"id": 1, "s": 10, "max": end})
+        assert isinstance(one, Rejected)
+        assert (one.reason, one.path) == (reason, "s")
+
+
+def test_what_says_something_that_nobody_reads_is_no_missing_answer() -> None:
+    found = mapping("{version: 1, answered: q, fields: {external_id: id, score: s}}")
+
+    (unread,) = read(found, {"id": 1, "q": [9]})
+    (silent,) = read(found, {"id": 1, "q": []})
+
+    assert isinstance(unread, Rejected)
+    assert (unread.reason, unread.pointer, unread.path) == ("missing", "/score", "s")
+    assert isinstance(silent, Ignored)
+    assert members(found, {"id": 1, "q": [9], "s": 9})["score"] == 9
+
+
 @pytest.mark.parametrize(
     ("payload", "reason", "pointer", "path"),
     [
@@ -315,6 +364,25 @@ VALID = {"version": 1, "fields": {"external_id": "id"}}
             "wrong_type",
         ),
         (
+            {
+                "fields": {
+                    "external_id": {"path": "a", "scale": {"from": [1, "["], "to": [1, 5]}}
+                }
+            },
+            "/fields/external_id/scale/from/1",
+            "bad_expression",
+        ),
+        (
+            {
+                "fields": {
+                    "external_id": {"path": "a", "scale": {"from": [1, 5], "to": [1, ""]}}
+                }
+            },
+            "/fields/external_id/scale",
+            "wrong_type",
+        ),
+        ({"answered": "a["}, "/answered", "bad_expression"),
+        (
             {"fields": {"external_id": {"path": "a", "scale": {"from": [1, 1], "to": [1, 5]}}}},
             "/fields/external_id/scale",
             "out_of_range",
@@ -458,6 +526,17 @@ def test_no_expression_keeps_a_process_busy(text: str) -> None:
         call.find(compile_expression(text), value)
 
     assert time.process_time() - began < 5
+
+
+def test_the_items_of_a_list_share_one_budget() -> None:
+    thorough = compile_mapping(
+        {"version": 1, "fields": {"external_id": "id", "comment": "to_string([a, a, a, a])"}}
+    )
+    item = {"id": 1, "a": [[[n]] for n in range(400)]}
+
+    assert len(read(thorough, [item] * 20)) == 20
+    with pytest.raises(TooLarge):
+        read(thorough, [item] * 200)
 
 
 def test_one_call_brings_two_hundred_answers_at_most() -> None:

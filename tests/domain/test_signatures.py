@@ -132,6 +132,16 @@ def test_a_time_that_is_none_is_old(stamp: str) -> None:
     assert judged(scheme, headers) in {Verdict.OLD_TIMESTAMP, Verdict.NO_SIGNATURE}
 
 
+def test_several_signatures_may_stand_in_one_header() -> None:
+    scheme = {"scheme": "hmac", "header": "X-Sig", "prefix": "sha256="}
+    right, wrong = mac("secret", BODY).hex(), "0" * 64
+
+    for header in (f"sha256={wrong},sha256={right}", f"sha256={right.upper()} sha256={wrong}"):
+        assert judged(scheme, {"x-sig": header}) is Verdict.VALID
+    for header in (f"sha256={wrong}, {right}", f"sha256={wrong},sha256={wrong}"):
+        assert judged(scheme, {"x-sig": header}) is Verdict.BAD_SIGNATURE
+
+
 def test_time_and_signatures_may_stand_in_one_header() -> None:
     scheme = {
         "scheme": "hmac",

@@ -129,6 +129,21 @@ def test_no_payload_of_another_shape_breaks_a_mapping(sender: str) -> None:
 
 
 @every_sender
+def test_what_is_wrong_with_one_of_a_list_costs_no_other(sender: str) -> None:
+    for post in folders()[sender].cases["valid"]:
+        payload = json.loads(post.body)
+        headers = {name.lower(): value for name, value in post.headers.items()}
+        one = payload if isinstance(payload, list) else [payload]
+        read = ready_mapping(sender).read([*one, "x", None, {"x": 1}, *one], headers, {})
+
+        assert [_shown(each) for each in read[: len(post.gives)]] == list(post.gives)
+        assert [_shown(each) for each in read[-len(post.gives) :]] == list(post.gives)
+        others = read[len(post.gives) : -len(post.gives)]
+        assert len(others) == 3
+        assert all(isinstance(each, Rejected) and each.path for each in others)
+
+
+@every_sender
 def test_whatever_one_value_is_the_answer_is_read_or_refused(sender: str) -> None:
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     for post in folders()[sender].cases["valid"]:

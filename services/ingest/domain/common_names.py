@@ -23,16 +23,26 @@ _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 # The words of a question, and the answer to it, in a list of both.
 _ASKED: Final = (
     "question", "question_text", "question_title", "title", "label", "heading", "name", "key",
-    "question_id", "id", "question_type", "block_type", "metric", "type", "ref", "field",
-    "text", "body", "prompt",
+    "field_name", "question_id", "id", "question_type", "block_type", "metric", "type", "ref",
+    "field", "text", "body", "prompt",
 )  # fmt: skip
 _SAID: Final = (
     "score", "value", "answer", "answers", "text_answers", "number", "response", "responses",
-    "rating", "choice", "content", "message", "email",
+    "rating", "choice", "field_value", "content", "message", "email",
 )  # fmt: skip
 # Where no other name is there, these are what was said; else they are the question's words.
 _LESS: Final = ("text", "body")
 _LABELS: Final = ("label", "name")
+# A list whose items each have one of both is one of questions, whatever it is called.
+_ASKING: Final = frozenset(
+    {"question", "question_text", "question_title", "question_id", "field_name", "title",
+     "label", "heading", "prompt"}
+)  # fmt: skip
+_ANSWERING: Final = frozenset(
+    {"answer", "answers", "response", "value", "choice", "field_value", "text_answers"}
+)
+# By which an answer that is one to a single question names it.
+_ONE_QUESTION: Final = ("question", "question_text", "question_title", "prompt")
 _REMARKS: Final = ("comment", "remark", "follow_up_answer")
 
 
@@ -69,6 +79,9 @@ def _unpacked(part: Any) -> Any:  # noqa: ANN401 - any JSON value
         return part
 
 
+_IN_ORDER: Final = frozenset({"within", "questions", "people", "best"})
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """By which names an answer is known in a payload whose names are spelt alike."""
@@ -92,9 +105,14 @@ class Names:
     event: frozenset[str]
     """Names that tell an event: its id is not the id of what it holds."""
     skip: frozenset[str]
-    """Names under which no answers lie, such as those of people."""
+    """Names under which no answers lie; those of ``people`` are among them."""
     around: frozenset[str]
-    """Names that hold for the answers within an object too, such as its customer."""
+    """Names that hold for the answers within an object too; those of ``people`` are among
+    them."""
+    people: Sequence[str]
+    """Names of whoever answered, the surest first."""
+    best: Sequence[str]
+    """Names of the upper end of the scale that a score is on."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Names:
@@ -107,7 +125,9 @@ class Names:
                 if isinstance(listed, list)
                 else []
             )
-            found[name] = words if name in {"within", "questions"} else frozenset(words)
+            found[name] = words if name in _IN_ORDER else frozenset(words)
+        for name in ("skip", "around"):
+            found[name] |= {*found["people"]}
         return cls(**found)
 
 
@@ -124,9 +144,38 @@ def answers_in(payload: Any, names: Names) -> list[Any]:  # noqa: ANN401 - any J
     found = found or list(_answers(spelt, less, {}, {}, listed=False))
     found = found or [_innermost(spelt, names)]
     return [
-        {**one, "pairs": pairs_in(one, names.questions)} if isinstance(one, dict) else one
+        {**one, **_made_of(one, names)} if isinstance(one, dict) else one
         for one in ([] if found == [[]] else found)
     ]
+
+
+def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Return what is made of an answer: its questions, who answered, and the scale's end."""
+    asked = asked_in(one, names)
+    members = [
+        {"key": _words(name), "value": part}
+        for name, part in one.items()
+        if isinstance(part, str | int | float)
+    ]
+    people = (one.get(name) for name in names.people)
+    return {
+        "asked": asked,
+        "pairs": asked + members,
+        # Of one person only: the name of one and the address of another are nobody's.
+        "who": next((person for person in people if isinstance(person, dict) and person), None),
+        "best_score": next((end for end in _ends(one, names.best)), None),
+    }
+
+
+def _ends(one: Mapping[str, Any], best: Sequence[str]) -> Iterator[int]:
+    """Yield the upper ends of scales that an answer, its question or its survey names."""
+    for holder in (one, one.get("question"), one.get("survey")):
+        if not isinstance(holder, dict):
+            continue
+        for name in best:
+            text = str(holder.get(name)).rpartition("-")[2].strip()
+            if text.isdecimal() and len(text) <= 3 and int(text) > 1:
+                yield int(text)
 
 
 def _innermost(value: Any, names: Names) -> Any:  # noqa: ANN401 - any JSON value
@@ -192,26 +241,53 @@ def _is_id(value: object) -> bool:
 
 
 def _says(value: Mapping[str, Any], names: Names) -> bool:
-    return any(
+    return _one_pair(value) is not None or any(
         part not in _EMPTY
-        and (name in names.holds or (name in names.says and not isinstance(part, dict | list)))
+        and (
+            name in names.holds
+            or (name in names.says and not isinstance(part, dict | list))
+            or (name not in names.skip and _are_questions(part))
+        )
         for name, part in value.items()
     )
 
 
-def pairs_in(answer: Any, places: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ANN401
-    """Return the questions of an answer with what was said, wherever ``places`` has them.
+def _are_questions(part: object) -> bool:
+    return (
+        isinstance(part, list)
+        and bool(part)
+        and all(
+            isinstance(one, dict)
+            and not _ASKING.isdisjoint(one)
+            and not _ANSWERING.isdisjoint(one)
+            for one in part
+        )
+    )
 
-    Each is ``{"key": words of the question, "value": …}``; the members of the answer itself
-    come last.
+
+def asked_in(answer: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+    """Return the questions of an answer with what was said, wherever they lie.
+
+    Each is ``{"key": words of the question, "value": …}``.
     """
-    if not isinstance(answer, dict):
-        return []
-    found = [pair for place in places for pair in _pairs(answer.get(place))]
-    return found + [
-        {"key": _words(name), "value": part}
-        for name, part in answer.items()
-        if isinstance(part, str | int | float)
+    found = [pair for place in names.questions for pair in _pairs(answer.get(place))]
+    for name, part in answer.items():
+        if name not in names.questions and name not in names.skip and _are_questions(part):
+            found += _pairs(part)
+    return found if (own := _one_pair(answer)) is None else [*found, *own]
+
+
+def _one_pair(answer: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the question that a whole answer is one to, with what was said and remarked."""
+    named = {name: answer[name] for name in _ONE_QUESTION if answer.get(name) not in _EMPTY}
+    said = _said_in(answer, _SAID)
+    if not named or said in _EMPTY:
+        return None
+    choice = answer.get("choice")
+    remarks = [choice.get(name) for name in _REMARKS] if isinstance(choice, dict) else []
+    return [
+        {"key": " ".join(_asked(named)), "value": said},
+        *({"key": "comment", "value": one} for one in remarks if isinstance(one, str)),
     ]
 
 

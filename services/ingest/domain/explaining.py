@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.ingest.domain.expressions import Call
-from services.ingest.domain.hook_mapping import HookMapping, Rule
+from services.ingest.domain.hook_mapping import HookMapping, conversion_of
+from services.ingest.domain.hook_parts import Rule
 from services.ingest.domain.questions import asked
 from services.ingest.domain.values import CannotConvert
 
@@ -39,13 +40,14 @@ def explain(
     query: Mapping[str, Any],
 ) -> Sequence[Sequence[Seen]]:
     """Return what every field finds, for each of the first answers in a payload."""
-    call = Call(payload, headers, query)
-    _, found = mapping.answers_in(call)
-    answers = found if isinstance(found, list) else [found]
-    return [
-        _fields(call, mapping, answer) if isinstance(answer, dict) else []
-        for answer in answers[:MOST_EXPLAINED]
-    ]
+    seen: list[Sequence[Seen]] = []
+    for call in mapping.payloads(Call(payload, headers, query)):
+        _, found = mapping.answers_in(call)
+        for answer in found if isinstance(found, list) else [found]:
+            seen.append(_fields(call, mapping, answer) if isinstance(answer, dict) else [])
+            if len(seen) == MOST_EXPLAINED:
+                return seen
+    return seen
 
 
 def _fields(call: Call, mapping: HookMapping, answer: Mapping[str, Any]) -> Sequence[Seen]:
@@ -66,7 +68,8 @@ def _seen(call: Call, member: str, rules: Sequence[Rule], answer: Mapping[str, A
             continue
         raw = rule.value if rule.path is None else call.find(rule.path, answer)
         try:
-            value = raw if rule.path is None else rule.conversion.convert(raw)
+            conversion = conversion_of(call, rule, answer)
+            value = raw if rule.path is None else conversion.convert(raw)
         except CannotConvert as error:
             return Seen(member=member, path=_path(rule), wrong=error.code)
         if value is not None and not (isinstance(value, str) and not value.strip()):

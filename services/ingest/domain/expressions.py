@@ -7,8 +7,8 @@ not work out on a payload of another shape has no value; it is never an error.
 
 ``_payload``, ``_headers`` (by lower-case name) and ``_query`` mean the whole call wherever they
 stand, ``_answer`` the answer that is being read. Beside the functions of JMESPath there are
-``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``before``, ``whole_number``,
-``plain``, ``first`` and ``answers_in``.
+``parse_json``, ``lower``, ``entries``, ``find``, ``mentions``, ``has_word``, ``before``,
+``whole_number``, ``plain``, ``first`` and ``answers_in``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,13 +28,13 @@ from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 from typing_extensions import override
 
-from services.ingest.domain.common_names import Names, answers_in
+from services.ingest.domain.common_names import Names, answers_in, spelt_alike
 from shared.errors import Refused, TooLarge
 from shared.strict_json import parse_json
 
 LONGEST: Final = 2_000
 DEEPEST: Final = 60
-BUDGET: Final = 500_000
+BUDGET: Final = 1_000_000
 """Steps that all expressions together may take on one call."""
 
 _CHARACTERS_A_STEP: Final = 64
@@ -46,6 +47,7 @@ _TYPES: Final = {
     "object": (dict,),
 }  # fmt: skip
 _DIGITS: Final = re.compile(r"(?<![0-9.,])[0-9]{1,9}(?![0-9]|[.,][0-9])", re.ASCII)
+_WORD: Final = re.compile(r"[^\W\d_]+")
 _TAG: Final = re.compile(r"/?([a-z][a-z0-9]*)", re.ASCII | re.IGNORECASE)
 _OWN_LINE: Final = frozenset({"br", "p", "div", "li", "tr"})
 
@@ -107,6 +109,18 @@ class _Functions(functions.Functions):
         texts = text if isinstance(text, list) else [text]
         lowered = [one.lower() for one in texts if isinstance(one, str)]
         return any(word in one for word in words for one in lowered)
+
+    @functions.signature({"types": []}, {"types": ["array-string"]})
+    def _func_has_word(self, text: Any, words: list[str]) -> bool:  # noqa: ANN401
+        """Tell whether one of these is a whole word of a name, however that is spelt."""
+        texts = text if isinstance(text, list) else [text]
+        there = {
+            word
+            for one in texts
+            if isinstance(one, str)
+            for word in _WORD.findall(spelt_alike(one))
+        }
+        return not there.isdisjoint(words)
 
     @functions.signature({"types": []}, {"types": ["string"]})
     def _func_before(self, text: Any, mark: str) -> str | None:  # noqa: ANN401
@@ -239,6 +253,13 @@ class Call:
         self._interpreter = _Interpreter(
             {"_payload": payload, "_headers": dict(headers), "_query": dict(query)}
         )
+
+    def turned_to(self, payload: Any) -> Call:  # noqa: ANN401 - any JSON value
+        """Return the same call with another payload, which is paid from the same budget."""
+        other = copy(self)
+        other.payload = payload
+        self._interpreter.whole_call["_payload"] = payload
+        return other
 
     def look_at(self, answer: Any) -> None:  # noqa: ANN401 - any JSON value
         """Let ``_answer`` mean this one from now on."""

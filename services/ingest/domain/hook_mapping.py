@@ -8,109 +8,35 @@ system would post it, so that a hook passes the same checks as every other way i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.expressions import Call, Expression
+from services.ingest.domain.hook_parts import (
+    NO_ANSWER,
+    Check,
+    Document,
+    Ignored,
+    IgnoreRule,
+    Read,
+    Rejected,
+    Rule,
+    pointer_of,
+    split,
+    within_limit,
+)
 from services.ingest.domain.questions import KEY, Question, asked
-from services.ingest.domain.values import CannotConvert, Conversion, Scalar
-from shared.errors import TooLarge
+from services.ingest.domain.values import CannotConvert, Conversion
 
 if TYPE_CHECKING:
     from services.ingest.domain.signatures import Scheme
 
-MOST_ANSWERS: Final = 200
 _LONGEST_PATH: Final = 400
 # A place that can stand before a path, and a path that can stand behind one.
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_.\[\]*]+", re.ASCII)
 _STEPS: Final = re.compile(r"[A-Za-z0-9_.\[\]*@]+", re.ASCII)
-
-NO_ANSWER: Final = "no_answer"
-"""Why a part without score and comment is ignored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """An answer as our own format has it; ``paths`` says where each member was found."""
-
-    members: Mapping[str, Any] = field(repr=False)
-    paths: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
-    """Nothing to record, and nothing wrong: a ping, a dismissal, another kind of event."""
-
-    reason: str
-    path: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """An answer that cannot be used: which member, and where in the payload."""
-
-    reason: str
-    pointer: str
-    path: str
-    detail: str
-
-
-Read = Document | Ignored | Rejected
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One way to a member's value."""
-
-    path: Expression | None = None
-    value: Scalar = None
-    when: Expression | None = None
-    conversion: Conversion = field(default_factory=Conversion)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IgnoreRule:
-    """What is nothing to us, and why; ``each`` looks at every answer by itself."""
-
-    when: Expression
-    reason: str
-    each: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A sender's question whether the address is ours, and what it wants to hear."""
-
-    method: str
-    query: str | None = None
-    header: str | None = None
-    when: Expression | None = None
-    status: int = 200
-    text: str | None = None
-    echo: bool = False
-    path: Expression | None = None
-    as_json: bool = False
-
-    def answer(self, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """Return what is to be answered: text, a JSON value if ``as_json``, or nothing."""
-        if self.path is not None:
-            return call.find(self.path, call.payload)
-        if not self.echo:
-            return self.text
-        return query.get(self.query) if self.query else headers.get(self.header or "")
-
-    def applies(
-        self, method: str, call: Call, headers: Mapping[str, str], query: Mapping[str, Any]
-    ) -> bool:
-        """Tell whether this call is that question."""
-        return (
-            method == self.method
-            and (self.query is None or self.query in query)
-            and (self.header is None or self.header in headers)
-            and (self.when is None or call.holds(self.when, call.payload))
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +53,8 @@ class HookMapping:
     answers: Sequence[Expression] = ()
     """Where the answers may lie; without any, the payload is the answer or a list of them."""
     requires: Sequence[Expression] = ()
+    answered: Expression | None = None
+    """What finds something in an answer that says anything, understood or not."""
     fields: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
     questions: Sequence[Question] = ()
 
@@ -167,10 +95,33 @@ class HookMapping:
         work, than one call may bring.
         """
         call = Call(payload, headers, query)
-        where, found = self.answers_in(call)
-        whole = found is payload and isinstance(found, list)
-        if not whole and (rule := self.ignored(call, payload, each=False)):
+        read: list[Read] = []
+        for one in self.payloads(call):
+            alone = one is call or isinstance(one.payload, dict)
+            read.extend(self._read(one) if alone else [_no_object("@")])
+            within_limit(len(read))
+        return read
+
+    def payloads(self, call: Call) -> Iterator[Call]:
+        """Yield the payloads of a call: of a list each item, unless a place says otherwise.
+
+        They share one budget, so that each has to be read before the next.
+        """
+        payload = call.payload
+        _, found = self.answers_in(call)
+        if not (isinstance(payload, list) and payload) or (
+            found is not payload and _has_object(found)
+        ):
+            yield call
+            return
+        within_limit(len(payload))
+        for item in payload:
+            yield call.turned_to(item)
+
+    def _read(self, call: Call) -> Sequence[Read]:
+        if rule := self.ignored(call, call.payload, each=False):
             return [Ignored(reason=rule.reason)]
+        where, found = self.answers_in(call)
         if found is None:
             return [_missing("", ", ".join(one.text for one in self.answers) or "@")]
         answers = found if isinstance(found, list) else [found]
@@ -178,9 +129,7 @@ class HookMapping:
             return [Ignored(reason=NO_ANSWER, path=where or "@")]
         within_limit(len(answers))
         reader = _Reader(mapping=self, call=call, place=where)
-        read = [one for answer in answers for one in reader.read(answer, whole=whole)]
-        within_limit(len(read))
-        return read
+        return [one for answer in answers for one in reader.read(answer)]
 
     def answers_in(self, call: Call) -> tuple[str, Any]:
         """Return where in a payload its answers lie, and what lies there.
@@ -191,7 +140,7 @@ class HookMapping:
             return "", call.payload
         for place in self.answers:
             found = call.find(place, call.payload)
-            if len(self.answers) == 1 or _has_object(found):
+            if _has_object(found) or (len(self.answers) == 1 and found is not None):
                 plain = _PLAIN_PATH.fullmatch(place.text)
                 return place.text if plain else "", found
         return "", None
@@ -208,6 +157,14 @@ class HookMapping:
         )
 
 
+@dataclass(slots=True)
+class _Found:
+    """The members of a response as far as they are found, and where each was."""
+
+    members: dict[str, Any] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """Reads the answers of one call that lie at one place of its payload."""
@@ -216,41 +173,32 @@ class _Reader:
     call: Call
     place: str
 
-    def read(self, answer: Any, *, whole: bool) -> Sequence[Read]:  # noqa: ANN401
-        """Read one answer; ``whole`` where it would be a payload by itself."""
+    def read(self, answer: Any) -> Sequence[Read]:  # noqa: ANN401
+        """Read one answer."""
         if not isinstance(answer, dict):
-            return [
-                Rejected(
-                    reason="not_an_object",
-                    pointer="",
-                    path=self._within("@"),
-                    detail="An answer is an object with members.",
-                )
-            ]
+            return [_no_object(self._within("@"))]
         call = self.call
         call.look_at(answer)
-        ignored = self.mapping.ignored(call, answer, each=False) if whole else None
-        if ignored := ignored or self.mapping.ignored(call, answer, each=True):
+        if ignored := self.mapping.ignored(call, answer, each=True):
             return [Ignored(reason=ignored.reason)]
         for required in self.mapping.requires:
             if call.find(required, answer) is None:
                 return [_missing("", self._within(required.text))]
-        members: dict[str, Any] = {}
-        paths: dict[str, str] = {}
+        found = _Found()
         for name, rules in self.mapping.fields.items():
-            wrong = self._fill(name, rules, answer, members, paths)
+            wrong = self._fill(name, rules, answer, found)
             if wrong is not None:
                 return [wrong]
-        if "external_id" not in members:
-            return [_missing("/external_id", self._paths(self.mapping.fields["external_id"]))]
-        return self._scored(answer, members, paths) or [self._judged(members, paths)]
+        if "external_id" not in found.members:
+            rules = self.mapping.fields["external_id"]
+            # Those that are meant for another kind of answer come last.
+            rules = sorted(
+                rules, key=lambda one: one.when is not None and not call.holds(one.when, answer)
+            )
+            return [_missing("/external_id", self._paths(rules))]
+        return self._scored(answer, found) or [self._judged(answer, found)]
 
-    def _scored(
-        self,
-        answer: Mapping[str, Any],
-        members: Mapping[str, Any],
-        paths: Mapping[str, str],
-    ) -> Sequence[Read]:
+    def _scored(self, answer: Mapping[str, Any], shared: _Found) -> Sequence[Read]:
         """Return a response for each question with a score.
 
         The first has the answer's own id, whichever question it is, and the comment: a part
@@ -260,20 +208,21 @@ class _Reader:
         used = {""}
         for question, item in asked(self.call, self.mapping.questions, answer):
             first = not any(isinstance(one, Document) for one in found)
-            shared = {n: v for n, v in members.items() if n != "comment" or first}
-            own, own_paths = deepcopy(shared), dict(paths)
+            own = deepcopy(shared)
+            if not first:
+                own.members.pop("comment", None)
             rules = {KEY: question.key, **question.fields}
             wrongs = (
-                self._fill(name, some, item, own, own_paths) for name, some in rules.items()
+                self._fill(name, some, item, own, question) for name, some in rules.items()
             )
             wrong = next((one for one in wrongs if one is not None), None)
             if wrong is not None:
-                found.append(replace(wrong, path=self._asked_at(question, wrong.path)))
-            elif own.get("score") is not None:
-                key = own.pop(KEY, None)
-                own_paths.pop(f"/{KEY}", None)
-                own["external_id"] += "" if first else _suffix(key, used)
-                found.append(Document(members=own, paths=own_paths))
+                found.append(wrong)
+            elif own.members.get("score") is not None:
+                key = own.members.pop(KEY, None)
+                own.paths.pop(f"/{KEY}", None)
+                own.members["external_id"] += "" if first else _suffix(key, used)
+                found.append(Document(members=own.members, paths=own.paths))
         return found
 
     def _fill(
@@ -281,53 +230,61 @@ class _Reader:
         name: str,
         rules: Sequence[Rule],
         answer: Mapping[str, Any],
-        members: dict[str, Any],
-        paths: dict[str, str],
+        found: _Found,
+        question: Question | None = None,
     ) -> Rejected | None:
         """Put a member in from the first rule that has something to say."""
         for rule in rules:
             try:
                 value = _value(self.call, rule, answer)
                 if value is not None:
-                    _put(members, name, value)
-                    paths[_pointer(name)] = self._paths([rule])
+                    _put(found.members, name, value)
+                    found.paths[pointer_of(name)] = self._paths([rule], question)
                     break
             except CannotConvert as error:
                 return Rejected(
                     reason=error.code,
-                    pointer=_pointer(name),
-                    path=self._paths([rule]),
+                    pointer=pointer_of(name),
+                    path=self._paths([rule], question),
                     detail=f"{error.detail[:1].upper()}{error.detail[1:]}.",
                 )
         return None
 
-    def _judged(self, members: dict[str, Any], paths: dict[str, str]) -> Read:
+    def _judged(self, answer: Mapping[str, Any], found: _Found) -> Read:
         """Return an answer without scored questions, if it says anything at all."""
-        if "score" not in members and "comment" not in members:
-            wanted = [
-                self.mapping.fields,
-                *(question.fields for question in self.mapping.questions),
+        if "score" not in found.members and "comment" not in found.members:
+            wanted: list[tuple[Question | None, Mapping[str, Sequence[Rule]]]] = [
+                (None, self.mapping.fields),
+                *((question, question.fields) for question in self.mapping.questions),
             ]
             sought = [
-                rule
+                path
                 for name in ("score", "comment")
-                for one in wanted
+                for question, one in wanted
                 for rule in one.get(name, ())
+                if (path := self._paths([rule], question))
             ]
-            return Ignored(reason=NO_ANSWER, path=self._paths(sought))
-        return Document(members=members, paths=paths)
+            path = ", ".join(dict.fromkeys(sought))[:_LONGEST_PATH]
+            if (says := self.mapping.answered) and self.call.holds(says, answer):
+                return _missing("/score", path)
+            return Ignored(reason=NO_ANSWER, path=path)
+        return Document(members=found.members, paths=found.paths)
+
+    def _paths(self, rules: Sequence[Rule], question: Question | None = None) -> str:
+        """Return where these rules look, in the words of the mapping."""
+        texts = [rule.path.text for rule in rules if rule.path is not None]
+        if question is None:
+            found = [self._within(text) for text in texts]
+        else:
+            found = [self._asked_at(question, text) for text in texts]
+        return ", ".join(dict.fromkeys(found))[:_LONGEST_PATH]
 
     def _asked_at(self, question: Question, path: str) -> str:
         """Return a path of a question as one of the payload."""
+        path = question.names[path].text if path in question.names else path
         if question.each is None or path.startswith("_"):
-            return path
-        own = path.removeprefix(f"{self.place}." if self.place else "")
-        return f"{self._within(question.each.text)}.{own}"[:_LONGEST_PATH]
-
-    def _paths(self, rules: Sequence[Rule]) -> str:
-        """Return where these rules look, in the words of the mapping."""
-        found = [self._within(rule.path.text) for rule in rules if rule.path is not None]
-        return ", ".join(dict.fromkeys(found))[:_LONGEST_PATH]
+            return self._within(path)
+        return f"{self._within(question.each.text)}.{path}"
 
     def _within(self, path: str) -> str:
         """Return a path of an answer as one of the payload."""
@@ -340,15 +297,6 @@ def _has_object(found: object) -> bool:
     return isinstance(found, dict) or (
         isinstance(found, list) and any(isinstance(one, dict) for one in found)
     )
-
-
-def within_limit(number: int) -> None:
-    """Raise ``TooLarge`` for more answers than one call may bring."""
-    if number > MOST_ANSWERS:
-        raise TooLarge(
-            f"One call may bring {MOST_ANSWERS} answers. Send fewer at once.",
-            extra={"code": "too_many_answers", "limit": MOST_ANSWERS},
-        )
 
 
 def _suffix(key: object, used: set[str]) -> str:
@@ -368,8 +316,17 @@ def _value(call: Call, rule: Rule, answer: Mapping[str, Any]) -> Any:  # noqa: A
         return None
     if rule.path is None:
         return rule.value
-    value = rule.conversion.convert(call.find(rule.path, answer))
+    value = conversion_of(call, rule, answer).convert(call.find(rule.path, answer))
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def conversion_of(call: Call, rule: Rule, answer: Mapping[str, Any]) -> Conversion:
+    """Return how a value is read, on the scale that the answer itself names."""
+    scale = rule.conversion.scale
+    if rule.ends is None or scale is None:
+        return rule.conversion
+    ends = [call.find(end, answer) for end in rule.ends]
+    return replace(rule.conversion, scale=scale.between(*ends))
 
 
 def _put(members: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
@@ -385,15 +342,13 @@ def _put(members: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN40
     holder[last] = value
 
 
-def split(name: str) -> list[str]:
-    """Return the parts of a member's name; the name of an attribute may have dots itself."""
-    if name.startswith("attributes."):
-        return ["attributes", name.removeprefix("attributes.")]
-    return name.split(".")
-
-
-def _pointer(name: str) -> str:
-    return "".join(f"/{part}" for part in split(name))
+def _no_object(path: str) -> Rejected:
+    return Rejected(
+        reason="not_an_object",
+        pointer="",
+        path=path,
+        detail="An answer is an object with members.",
+    )
 
 
 def _missing(pointer: str, path: str) -> Rejected:

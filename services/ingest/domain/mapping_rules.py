@@ -7,7 +7,7 @@ from datetime import time
 from typing import Any, Final
 
 from services.ingest.domain.expressions import BadExpression, Expression, compile_expression
-from services.ingest.domain.hook_mapping import Rule
+from services.ingest.domain.hook_parts import Rule
 from services.ingest.domain.part import TEXTS
 from services.ingest.domain.values import KINDS, Conversion, Kind, Scale
 from shared.errors import Finding
@@ -175,7 +175,10 @@ class RuleReader:
         if "path" in value:
             path = self.expression(value["path"], f"{pointer}/path", needed=True)
             conversion = self.conversion(member, value, pointer)
-            return path if path is None else Rule(path=path, when=when, conversion=conversion)
+            if path is None:
+                return None
+            ends = self.ends(value.get("scale"), f"{pointer}/scale/from")
+            return Rule(path=path, when=when, conversion=conversion, ends=ends)
         if not _is_scalar(value["value"]):
             self.wrong(f"{pointer}/value", "wrong_type", "is a text, number or boolean")
             return None
@@ -242,16 +245,20 @@ class RuleReader:
         """Return a scale."""
         if value is None:
             return None
+        sides: list[Any] = []
+        if isinstance(value, Mapping) and not value.keys() - {"from", "to"}:
+            sides = [value.get(name) for name in ("from", "to")]
+            if _names_an_end(sides[0]):
+                sides[0] = [0, 1]  # until a call says what they are
         ends = [
             tuple(side)
-            for name in ("from", "to")
-            if isinstance(value, Mapping)
-            and isinstance(side := value.get(name), list)
+            for side in sides
+            if isinstance(side, list)
             and len(side) == 2
             and all(isinstance(end, int | float) for end in side)
             and not any(isinstance(end, bool) for end in side)
         ]
-        if len(ends) != 2 or not isinstance(value, Mapping) or value.keys() - {"from", "to"}:
+        if len(ends) != 2:
             self.wrong(pointer, "wrong_type", "is written as {from: [1, 5], to: [0, 10]}")
             return None
         try:
@@ -259,6 +266,19 @@ class RuleReader:
         except ValueError as error:
             self.wrong(pointer, "out_of_range", str(error))
             return None
+
+    def ends(self, scale: object, pointer: str) -> tuple[Expression, Expression] | None:
+        """Return where a call names the ends of its scale; None where the mapping does."""
+        given = scale.get("from") if isinstance(scale, Mapping) else None
+        if not _names_an_end(given):
+            return None
+        first, last = (
+            self.expression(
+                end if isinstance(end, str) else f"`{end}`", f"{pointer}/{n}", needed=True
+            )
+            for n, end in self.items(given, pointer)
+        )
+        return None if first is None or last is None else (first, last)
 
     def formats(self, value: object, pointer: str) -> tuple[str, ...]:
         """Return the formats of a date."""
@@ -281,6 +301,17 @@ class RuleReader:
         except ValueError:
             self.wrong(pointer, "wrong_type", 'is a time of day such as "12:00"')
             return noon
+
+
+def _names_an_end(side: object) -> bool:
+    """Tell whether one end of a scale, or both, is where a call says what it is."""
+    return (
+        isinstance(side, list)
+        and len(side) == 2
+        and any(isinstance(end, str) for end in side)
+        and all(isinstance(end, str | int | float) for end in side)
+        and not any(isinstance(end, bool) for end in side)
+    )
 
 
 def escaped(name: object) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.ingest.domain.expressions import Expression
-from services.ingest.domain.hook_mapping import (
+from services.ingest.domain.hook_mapping import HookMapping
+from services.ingest.domain.hook_parts import (
     Check,
     Document,
-    HookMapping,
     Ignored,
     IgnoreRule,
     Read,
@@ -39,7 +39,7 @@ __all__ = [
 
 _PARTS: Final = (
     "version", "sender", "name", "extends", "documentation", "recognise", "signature",
-    "verification", "ignore", "answers", "requires", "fields", "questions",
+    "verification", "ignore", "answers", "requires", "answered", "fields", "questions",
 )  # fmt: skip
 _CHECK: Final = ("method", "query", "header", "when", "status", "answer")
 _IGNORE: Final = ("when", "reason", "each")
@@ -142,6 +142,7 @@ class _Reading(RuleReader):
                 for n, one in self.items(whole.get("requires"), "/requires")
                 if (path := self.expression(one, f"/requires/{n}", needed=True)) is not None
             ],
+            answered=self.expression(whole.get("answered"), "/answered"),
             fields=self.fields(whole.get("fields")),
             questions=[
                 self.question(one, f"/questions/{n}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.ingest.domain.hook_mapping import (
+from services.ingest.domain.hook_parts import (
     NO_ANSWER,
     Document,
     Ignored,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.ingest.domain.expressions import Call, Expression
 
 if TYPE_CHECKING:
-    from services.ingest.domain.hook_mapping import Rule
+    from services.ingest.domain.hook_parts import Rule
 
 KEY: Final = "key"
 VALUE: Final = "value"

@@ -30,6 +30,7 @@ SECRETS: Final = ("text", "base64", "hex")
 SIGNED: Final = frozenset({"body", "timestamp", "method", "uri"})
 """What may stand in braces in ``signed``."""
 
+_BETWEEN_SIGNATURES: Final = re.compile(r"[\s,]+")
 _BRACES: Final = re.compile(r"(\{[^{}]*\})")
 
 
@@ -116,7 +117,8 @@ def verify(
 
 def _hmac(scheme: Scheme, secrets: Sequence[str], call: SignedCall, now: datetime) -> Verdict:
     header = call.headers[scheme.header]
-    stamp, signatures = "", [header]
+    # While a secret is being replaced some sign with both.
+    stamp, signatures = "", [header, *_BETWEEN_SIGNATURES.split(header)]
     if scheme.parts:
         pairs = [part.strip().partition("=") for part in header.split(",")]
         stamp = next((v for n, _, v in pairs if n == scheme.parts.get("timestamp")), "")

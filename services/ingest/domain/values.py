@@ -70,6 +70,14 @@ class Scale:
             message = "a scale has two different ends, both of them numbers"
             raise ValueError(message)
 
+    def between(self, first: Any, last: Any) -> Scale:  # noqa: ANN401 - any JSON value
+        """Return the scale whose ends a call itself names; raise ``CannotConvert``."""
+        ends = [_read_number(end, None) for end in (first, last)]
+        if None in ends or ends[0] == ends[1]:
+            raise CannotConvert("not_number", "the ends of the scale are no two numbers")
+        low, high = (float(end) for end in ends if end is not None)
+        return Scale(from_=(low, high), to=self.to)
+
     def converted(self, value: Fraction) -> Fraction:
         """Return where the value lies on our scale."""
         first, last = (_exact(end) for end in self.from_)
