@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,22 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 
 def say(sentence: str) -> None:
     """Talk to the person; never part of the data."""
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(f"{_visible(sentence)}\n")
 
 
 def data(text: str) -> None:
     """Print a line of data."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(f"{_visible(text)}\n")
+
+
+def _visible(text: str) -> str:
+    """Show what would command the terminal: names come from other people's files."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def data_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
@@ -38,5 +46,5 @@ def rows(columns: Sequence[str], lines: Sequence[Sequence[object]], *, as_json: 
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for line in lines:
-        table.add_row(*("" if cell is None else str(cell) for cell in line))
+        table.add_row(*("" if cell is None else _visible(str(cell)) for cell in line))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200).print(table)

@@ -38,7 +38,8 @@ from services.ingest.domain.files import (
     refuse_other_formats,
     restored,
 )
-from services.ingest.domain.guessing import Guess, Guesses, guess
+from services.ingest.domain.guesses import Guess, Guesses
+from services.ingest.domain.guessing import guess
 from services.ingest.domain.headings import OURS
 from shared.errors import Invalid, Unreadable
 
@@ -83,8 +84,9 @@ class Sheet:
         sure = "" if self.encoding.certainty == "certain" else f" ({self.encoding.certainty})"
         parts = [f"{self.encoding.name}{sure}"]
         if self.kind == "csv":
+            count = len(self.names)
             parts += [f"separated by {SEPARATOR_NAMES[self.dialect.separator]}s"]
-            parts += [f"{len(self.names)} columns", *self.layout.notes]
+            parts += ["1 column" if count == 1 else f"{count} columns", *self.layout.notes]
         else:
             parts.append("one JSON object a line")
         if self.encoding.damaged:
@@ -125,6 +127,11 @@ def open_sheet(path: Path, *, encoding: str | None = None) -> Sheet:
     found = evidence.decide()
     if encoding is not None:
         found = _told(encoding, start)
+    elif found.certainty == "doubtful" and b"\0" in start:
+        raise Unreadable(
+            f"{path.name} is no text. Export the answers as CSV in UTF-8; if it is text, name"
+            " its encoding with --encoding."
+        )
     sample = _beginning(path, found)
     if not sample.strip():
         raise Unreadable(f"{path.name} is empty.")
@@ -150,6 +157,11 @@ def guess_columns(sheet: Sheet) -> Guesses:
     if sheet.kind == "ndjson":
         raise Invalid("NDJSON needs no mapping: its members are those of POST /v1/responses.")
     rows = [r.cells for r in islice(sheet.records(), _SAMPLE) if r.flaw is None]
+    if not rows:
+        raise Unreadable(
+            f"{sheet.path.name} has column names and no answers below them: there is nothing to"
+            " import."
+        )
     columns = look_at(sheet.layout, rows)
     if has_no_heading(columns):
         message = (
@@ -164,7 +176,9 @@ def guess_columns(sheet: Sheet) -> Guesses:
         if record.flaw is None:
             for index, column in at:
                 column.add(" ".join(record.cells[index].split()))
-    return guess(columns, {name: column.decide() for name, column in dates.items()})
+    shapes = {name: column.decide() for name, column in dates.items()}
+    distinct = {tuple(" ".join(cell.split()) for cell in cells) for cells in rows}
+    return guess(columns, shapes, repeated=len(rows) - len(distinct))
 
 
 def parse_member_line(text: str) -> Mapping[str, Any] | None:

@@ -238,11 +238,60 @@ def test_two_rows_of_headings_make_one(tmp_path: Path) -> None:
     assert [record.line for record in sheet.records()] == [3, 4]
 
 
+MISPLACED: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "a comma in a name": (
+        "id,How likely is it, all in all,Why\n1,9,fine\n2,3,slow\n",
+        ("id", "How likely is it", "all in all", "Why"),
+        "no row has more than 3 cells",
+    ),
+    "commas in an only column": (
+        "Comment\nWaited, and waited, and left\nFine, quick, friendly\n",
+        ("Waited", "and waited", "and left"),
+        "the name of an only column",
+    ),
+    "a title above the names": ("Survey\n\nId,NPS,Why\n1,9,fine\n", ("Id", "NPS", "Why"), ""),
+    "empty cells behind the names": (
+        "Id,NPS,,\n1,9\n2,3\n",
+        ("Id", "NPS", "column 3", "column 4"),
+        "",
+    ),
+    "a last column that some leave out": (
+        "Id,NPS,Why\n1,9\n2,3,slow\n",
+        ("Id", "NPS", "Why"),
+        "",
+    ),
+    "commas in every comment": (
+        "id,nps,comment\n1,9,fine, quick\n2,3,slow, rude\n",
+        ("id", "nps", "comment"),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_names_that_stand_over_the_wrong_cells_are_doubted(tmp_path: Path, name: str) -> None:
+    """A separator that nobody put into quotation marks shifts no column silently."""
+    text, names, doubt = MISPLACED[name]
+    sheet = sheet_of(tmp_path, text)
+    assert sheet.names == names
+    assert (doubt in sheet.layout.doubt) if doubt else sheet.layout.doubt == ""
+
+
+def test_values_with_a_bare_separator_are_refused_row_by_row(tmp_path: Path) -> None:
+    """The row of names stays one: the first answer does not take its place."""
+    sheet = sheet_of(tmp_path, MISPLACED["commas in every comment"][0])
+    assert [record.flaw for record in sheet.records()] == ["too_many_cells"] * 2
+
+
 OTHERS: dict[str, tuple[bytes, str]] = {
     "a workbook": (b"PK\x03\x04rest", "Save as, then CSV UTF-8"),
     "an old workbook": (b"\xd0\xcf\x11\xe0rest", "Save as, then CSV UTF-8"),
     "compressed": (b"\x1f\x8brest", "Unpack"),
     "a JSON array": (b'[{"a": 1}]', "one object a line"),
+    "a page": (b"\xef\xbb\xbf\n<!DOCTYPE html><html>", "if it asks somebody to sign in"),
+    "a table of the web": (b"<table><tr><td>id</td></tr></table>", "choose Save as"),
+    "a spreadsheet in XML": (b'<?xml version="1.0"?><Workbook/>', "choose Save as"),
+    "any bytes": (bytes(range(256)) * 4, "is no text"),
     "empty": (b"", "is empty"),
     "blank": (b"\n\n  \n", "is empty"),
 }

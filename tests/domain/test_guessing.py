@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from services.ingest.domain.guessing import Guess, Guesses
+from services.ingest.domain.guesses import Guess, Guesses
 from services.ingest.files import guess_columns, open_sheet
 from services.ingest.mapping import Mapper, Mapping
-from shared.errors import Invalid
+from shared.errors import Invalid, Unreadable
 
 EXPORTS = Path(__file__).parents[1] / "golden" / "exports.yaml"
 CASES: dict[str, tuple[str, dict[str, str]]] = {
@@ -98,6 +98,35 @@ DOUBTS: dict[str, tuple[str, str]] = {
     ),
     "a scale too short": ("Response ID,Score\nA,3\nB,2\n", "score"),
     "two of a kind": ("Response ID,Score,Rating\nA,9,9\nB,2,2\n", "score"),
+    "a score out of hundred by a plain name": (
+        "Response ID,Score,Comment\n"
+        + "".join(f"R{n},{n * 7 % 101},They never called back {n}\n" for n in range(40)),
+        "score",
+    ),
+    "a score in percent": (
+        "Response ID,Score,Comment\nA,85%,They never called back\nB,7 %,Fine again\n",
+        "score",
+    ),
+    "effort in words of no known scale": (
+        "Response ID,How easy was it?,Comment\n"
+        + "".join(
+            f"R{n},{('A doddle', 'So so', 'A pain')[n % 3]},They never called {n}\n"
+            for n in range(40)
+        ),
+        "score",
+    ),
+    "effort in five words": (
+        "Response ID,How easy was it?\n"
+        + "".join(
+            f"R{n},{('Very easy', 'Easy', 'Neutral', 'Very difficult')[n % 4]}\n"
+            for n in range(40)
+        ),
+        "score",
+    ),
+    "equal rows that nothing tells apart": (
+        "NPS,Date\n" + "".join(f"{n % 11},2026-01-05\n" for n in range(40)),
+        "external_id",
+    ),
     "recommending from 1 to 5": (
         "Response ID,NPS\n" + "".join(f"R{n},{n % 5 + 1}\n" for n in range(40)),
         "score",
@@ -182,6 +211,56 @@ def test_a_row_without_an_id_gets_one_of_its_own(tmp_path: Path) -> None:
     assert documents(tmp_path, other)[0]["external_id"] == first
 
 
+def test_an_id_that_is_missing_now_and_then_is_still_the_id(tmp_path: Path) -> None:
+    """One row without its id costs that row, not everybody's identity."""
+    rows = "".join(f"R{n},{n % 11}\n" for n in range(30))
+    guesses = guessed(tmp_path, f"Response ID,NPS\n{rows},4\n")
+    found = the(guesses, "external_id")
+    assert (found.origin, found.confidence) == ("Response ID", "medium")
+    assert found.note == "rows without one are rejected"
+
+
+def test_agreement_with_an_easy_time_is_a_score_of_seven_steps(tmp_path: Path) -> None:
+    """The usual question about effort is a sentence that people agree with."""
+    words = (
+        "Strongly disagree", "Disagree", "Somewhat disagree", "Neither agree nor disagree",
+        "Somewhat agree", "Agree", "Strongly agree",
+    )  # fmt: skip
+    rows = "".join(f"R{n},{words[n % 7]}\n" for n in range(28))
+    text = f"Response ID,The company made it easy for me to handle my issue\n{rows}"
+    assert [one["score"] for one in documents(tmp_path, text)][:7] == [1, 2, 3, 4, 5, 6, 7]
+    assert the(guessed(tmp_path, text), "metric").rule == {"value": "ces"}
+    assert guessed(tmp_path, text).doubts == []
+
+
+ZONES = {"America/Denver": "2026-01-05T17:00:00Z", "Z": "2026-01-05T10:00:00Z"}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_time_zone_that_qualtrics_names_is_taken(tmp_path: Path, zone: str) -> None:
+    """Its third heading row says where the clock stood."""
+    ids = [
+        f'"{{""ImportId"":""{name}"",""timeZone"":""{zone}""}}"' for name in ("a", "b", "QID1")
+    ]
+    text = (
+        "EndDate,ResponseId,Q1\nEnd Date,Response ID,Would you recommend us?\n"
+        f"{','.join(ids)}\n2026-01-05 10:00:00,R_1,9\n"
+    )
+    assert documents(tmp_path, text)[0]["answered_at"] == ZONES[zone]
+
+
+def test_a_time_zone_that_is_none_is_not_taken(tmp_path: Path) -> None:
+    """Then dates are where the import says."""
+    ids = ",".join(
+        f'"{{""ImportId"":""{name}"",""timeZone"":""Mars/Base""}}"' for name in ("a", "b", "c")
+    )
+    text = (
+        "EndDate,ResponseId,Q1\nEnd Date,Response ID,Would you recommend us?\n"
+        f"{ids}\n2026-01-05 10:00:00,R_1,9\n"
+    )
+    assert documents(tmp_path, text)[0]["answered_at"] == "2026-01-05T10:00:00Z"
+
+
 def test_our_own_names_need_no_guessing(tmp_path: Path) -> None:
     """A file with the members of a posted response is taken as it is, unknown ones too."""
     text = (
@@ -227,3 +306,18 @@ def test_a_file_without_headings_is_not_guessed_at(tmp_path: Path) -> None:
     """Its first answer would be lost, and the rest be named after it."""
     with pytest.raises(Invalid, match="no row of column names"):
         guessed(tmp_path, "a@example.org,9,Fine\nb@example.org,2,Slow\n")
+    texts = "Hotline,Fine\nShop,They never called\nHotline,Fine again\n"
+    with pytest.raises(Invalid, match="no row of column names"):
+        guessed(tmp_path, texts)
+
+
+def test_a_tick_that_is_called_like_its_column_is_no_answer(tmp_path: Path) -> None:
+    """Several choices at once are exported as columns that hold their own names."""
+    text = "Delivery,Hotline,What went wrong\nDelivery,,The van never came to us\n"
+    assert the(guessed(tmp_path, text), "comment").origin == "What went wrong"
+
+
+def test_a_file_without_answers_says_so(tmp_path: Path) -> None:
+    """The export of a quiet night is no riddle about columns."""
+    with pytest.raises(Unreadable, match="no answers below them"):
+        guessed(tmp_path, "Response ID,NPS,Comment\n")

@@ -104,6 +104,7 @@ def test_a_dry_run_shows_guesses_and_first_errors(folder: Path, export: Path) ->
         "answered_at": "high",
     }
     assert "line 4: column “Weiterempfehlung”, /score" in said
+    assert "(not_integer). Write a whole number." in said
     assert (outcome["accepted"], outcome["duplicates"]) == (7, 0)
     assert (real["accepted"], real["duplicates"]) == (7, 0)
 
@@ -122,6 +123,30 @@ def test_an_uncertain_date_is_refused_with_the_way_out(folder: Path) -> None:
     assert "--yes" in refused.stderr
     assert tried["guesses"][-1]["confidence"] == "low"
     assert (code, taken["accepted"]) == (0, 2)
+
+
+def test_names_over_the_wrong_cells_are_refused_with_the_way_out(folder: Path) -> None:
+    """A heading that breaks in two would read every score from the cell beside it."""
+    export = folder / "export.csv"
+    export.write_text("id,NPS, from 0 to 10,Why\n1,9,fine\n2,3,slow\n")
+    refused = command(folder, str(export))
+    code, taken, _ = run_import(folder, str(export), "--yes")
+
+    assert refused.returncode == 4
+    assert "no row has more than 3 cells" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert (code, taken["accepted"]) == (0, 2)
+
+
+def test_a_name_in_a_file_commands_no_terminal(folder: Path) -> None:
+    """What would be an order to the screen is shown as what it is."""
+    export = folder / "export.csv"
+    export.write_text("id,NPS,\x1b]0;gone\x07comment\n1,9,fine\n", encoding="utf-8")
+    done = command(folder, str(export), "--dry-run")
+
+    assert done.returncode == 0
+    assert "\\x1b]0;gone\\x07comment" in done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(

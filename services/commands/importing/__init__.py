@@ -108,6 +108,8 @@ def _mapping_of(sheet: Sheet, wishes: Wishes) -> tuple[Mapping | None, Guesses |
             say(line)
         if any("formats" in one.rule and "time_zone" not in one.rule for one in guesses.taken):
             say(f"  dates without an offset are taken as {wishes.time_zone} (--time-zone)")
+        if sheet.layout.doubt:
+            say(f"  not certain: {sheet.layout.doubt}")
     return Mapping.model_validate({"fields": guesses.fields}), guesses
 
 
@@ -119,6 +121,9 @@ def _check_doubts(sheet: Sheet, guesses: Guesses | None) -> None:
             f" --encoding, or accept {sheet.encoding.name} with --yes."
         )
         raise Conflict(message)
+    if guesses is not None and sheet.layout.doubt:
+        message = f"It is not certain which the columns of {sheet.path.name} are:"
+        raise Conflict(f"{message} {sheet.layout.doubt}, or accept them with --yes.")
     if guesses is not None and guesses.doubts:
         doubts = [
             f"{one.member} ({one.note or 'guessed by its values alone'})"
@@ -126,6 +131,10 @@ def _check_doubts(sheet: Sheet, guesses: Guesses | None) -> None:
         ]
         message = f"Not certain enough: {'; '.join(doubts)}. {_remedy(sheet)}"
         raise Conflict(f"{message} Or accept the guesses with --yes.")
+
+
+def _sentence(fix: str) -> str:
+    return f"{fix[:1].upper()}{fix[1:].removesuffix('.')}." if fix else ""
 
 
 def _remedy(sheet: Sheet) -> str:
@@ -142,7 +151,8 @@ def _tell(outcome: Outcome, guesses: Guesses | None, *, as_json: bool) -> None:
             filter(None, (f"column “{column}”" if column else "", finding.pointer))
         )
         place = f"{where}: " if where else ""
-        say(f"line {number}: {place}{finding.detail} ({finding.code})")
+        what = finding.detail.removesuffix(".")
+        say(f"line {number}: {place}{what} ({finding.code}). {_sentence(finding.fix)}".strip())
     if outcome.counts.rejected > len(outcome.lines):
         say(f"… and {outcome.counts.rejected - len(outcome.lines)} more rejected rows")
     if outcome.report is not None:

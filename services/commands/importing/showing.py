@@ -15,7 +15,11 @@ _SHOWN: Final = 12
 
 def guess_lines(guesses: Guesses) -> list[str]:
     """Return one line for each guess, the columns that are not taken last."""
-    rows = [(one.member, one.origin, one.confidence, _remark(one)) for one in guesses.taken]
+    rows = [
+        (one.member, one.origin, one.confidence, _remark(one))
+        for one in guesses.taken
+        if one.rule.get("value", "") is not None  # said by another rule of the same member
+    ]
     widths = [max((len(row[n]) for row in rows), default=0) for n in range(2)]
     lines = [
         f"  {member:<{widths[0]}}  {origin:<{widths[1]}}  {confidence:<6}  {note}".rstrip()

@@ -24,6 +24,10 @@ class Column:
     name: str
     headings: tuple[str, ...]
     profile: Profile
+    zone: str = ""
+    """The time zone of its dates, where the export names it."""
+    says_its_name: bool = False
+    """Whether its name is one of its values too."""
 
     def strength(self, member: str) -> int:
         """Return how strongly name or question say that this is the member, 0 to 3."""
@@ -32,16 +36,22 @@ class Column:
 
 def look_at(layout: Layout, rows: Sequence[Sequence[str]]) -> list[Column]:
     """Return the columns with what a sample of their cells looks like."""
-    return [
-        Column(
-            index=n,
-            name=name,
-            headings=tuple(plain(text) for text in (name, layout.labels[n]) if text),
-            profile=profile_of(row[n] if n < len(row) else "" for row in rows),
+    columns = []
+    for n, name in enumerate(layout.names):
+        if name.startswith(OURS):
+            continue
+        cells = [row[n] if n < len(row) else "" for row in rows]
+        columns.append(
+            Column(
+                index=n,
+                name=name,
+                headings=tuple(plain(text) for text in (name, layout.labels[n]) if text),
+                profile=profile_of(cells),
+                zone=layout.zones[n] if n < len(layout.zones) else "",
+                says_its_name=any(" ".join(cell.split()) == name for cell in cells),
+            )
         )
-        for n, name in enumerate(layout.names)
-        if not name.startswith(OURS)
-    ]
+    return columns
 
 
 def has_no_heading(columns: Sequence[Column]) -> bool:
@@ -49,7 +59,10 @@ def has_no_heading(columns: Sequence[Column]) -> bool:
     if any(column.strength(member) == 3 for column in columns for member in MEMBERS):
         return False
     first = [profile_of([column.name]) for column in columns]
-    return any(one.whole or one.emails or one.dates.share for one in first)
+    if any(one.whole or one.emails or one.dates.share for one in first):
+        return True
+    # A column of ticks, "Delivery" or nothing, is called like its only value.
+    return any(column.says_its_name and column.profile.distinct > 1 for column in columns)
 
 
 def date_candidates(columns: Iterable[Column]) -> list[Column]:

@@ -8,6 +8,7 @@ Everything works on pieces of the file, never on the whole of it.
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,8 @@ from math import log2
 from typing import Final, Literal, cast
 
 from services.ingest.domain.encodings import is_damaged
+from services.ingest.domain.headings import is_known
+from services.ingest.domain.values import check_zone
 from shared.errors import Unreadable
 
 Separator = Literal[",", ";", "\t", "|"]
@@ -38,6 +41,8 @@ _NOT_CSV: Final = (
     (b"%PDF", "a PDF"),
     (b"SQLite format 3", "a database"),
 )
+# What some systems call .xls, and the page that asks somebody to sign in first.
+_MARKUP: Final = re.compile(rb"\s*<(!doctype|\?xml|html|head|body|table)\b", re.IGNORECASE)
 _TOTALS: Final = re.compile(
     "(grand )?totals?|sum|average|mean|count|n|summe|gesamt|mittelwert|durchschnitt|anzahl"
     "|i alt|gennemsnit|antal|suma( total)?|razem|średnia|łącznie|celkem|součet|průměr|итого"
@@ -71,13 +76,17 @@ class Layout:
     """The columns and where the answers begin.
 
     ``labels`` are the questions where a tool writes them under the names, ``skip`` is how many
-    records stand before the first answer, ``notes`` say what was found unusual.
+    records stand before the first answer, ``notes`` say what was found unusual. ``zones`` are
+    the time zones that a tool names for its columns. ``doubt`` says why these may not be the
+    columns at all.
     """
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
     skip: int
     notes: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 def refuse_other_formats(start: bytes, name: str) -> None:
@@ -90,6 +99,12 @@ def refuse_other_formats(start: bytes, name: str) -> None:
                 else "Unpack or export it as CSV first."
             )
             raise Unreadable(f"{name} is {what}, not CSV. {how}")
+    if _MARKUP.match(start.removeprefix(b"\xef\xbb\xbf")):
+        raise Unreadable(
+            f"{name} is a page in HTML or XML, not CSV. If it is a table, open it in Excel or"
+            " LibreOffice, choose Save as, then CSV UTF-8; if it asks somebody to sign in,"
+            " download the export anew."
+        )
     if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"["):
         raise Unreadable(
             f"{name} is a JSON array. Write one object a line (jq -c '.[]' does it) and call"
@@ -222,15 +237,29 @@ def find_layout(records: Sequence[Record]) -> Layout:
         ),
         0,
     )
+    if not _names_members(records[head].cells):
+        # Else the first answer would be taken for the names where all rows are too wide.
+        head = next(
+            (n for n, each in enumerate(records[:head]) if _names_members(each.cells)), head
+        )
     if len(records[head].cells) > MOST_COLUMNS:
         raise Unreadable(f"The file has more than {MOST_COLUMNS:,} columns.")
     names = [" ".join(cell.split()) for cell in records[head].cells]
     labels = [""] * len(names)
-    notes = [f"{head} lines above the column names are left out"] if head else []
+    notes = []
+    if head:
+        left_out = (
+            "1 line above the column names is"
+            if head == 1
+            else (f"{head} lines above the column names are")
+        )
+        notes.append(f"{left_out} left out")
     skip = head + 1
     below = [each.cells for each in records[skip : skip + 2]]
+    zones: list[str] = []
     if len(below) == 2 and _are_import_ids(below[1]):
         labels = [" ".join(cell.split()) for cell in below[0]]
+        zones = [_zone_in(cell) for cell in below[1]]
         skip += 2
         notes.append("three heading rows, as Qualtrics writes them")
     elif below and _are_answer_titles(names, below[0]):
@@ -243,7 +272,47 @@ def find_layout(records: Sequence[Record]) -> Layout:
         labels=tuple(labels[: len(names)]),
         skip=skip,
         notes=tuple(notes),
+        zones=tuple(zones),
+        doubt=_doubt(names, records[:head], records[skip:]),
     )
+
+
+def _names_members(cells: Sequence[str]) -> bool:
+    """Tell whether most of at least two cells are what exports call their columns."""
+    filled = [cell for cell in cells if cell.strip()]
+    return len(filled) > 1 and sum(map(is_known, filled)) * 2 > len(filled)
+
+
+def _doubt(names: Sequence[str], above: Sequence[Record], rows: Sequence[Record]) -> str:
+    """Return why the names may stand over the wrong cells; nothing where they fit."""
+    widest = max((len(each.cells) for each in rows if each.flaw is None), default=len(names))
+    if any(names[widest:]):
+        return (
+            f"there are {len(names)} column names and no row has more than {widest} cells; put"
+            " a name that holds the separator into quotation marks"
+        )
+    lonely = any(len(each.cells) == 1 and is_known(each.cells[0]) for each in above)
+    if lonely and not _names_members(names):
+        return (
+            "the line above the column names looks like the name of an only column; put values"
+            " that hold the separator into quotation marks"
+        )
+    return ""
+
+
+def _zone_in(cell: str) -> str:
+    """Return the time zone that Qualtrics names in its third heading row."""
+    try:
+        said = json.loads(cell)
+    except (ValueError, RecursionError):
+        return ""
+    zone = str(said.get("timeZone", "")) if isinstance(said, dict) else ""
+    zone = "UTC" if zone == "Z" else zone
+    try:
+        check_zone(zone)
+    except ValueError:
+        return ""
+    return zone
 
 
 def _is_heading(record: Record) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from services.ingest.domain.columns import (
     PEOPLE,
@@ -20,10 +20,9 @@ from services.ingest.domain.columns import (
     is_varied,
 )
 from services.ingest.domain.dates import DateShape
+from services.ingest.domain.guesses import Confidence, Guess, Guesses
 from services.ingest.domain.headings import CURRENCY, FIRST_NAME, LAST_NAME
 from services.ingest.domain.rating import Rating, may_be_score, rate
-
-Confidence = Literal["high", "medium", "low"]
 
 DECISIVE: Final = frozenset({"external_id", "score", "metric", "answered_at"})
 _TEXTS: Final = (
@@ -38,52 +37,16 @@ _LESS: Final[Mapping[Confidence, Confidence]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """A member, the rule that fills it, how sure that is, and what was assumed."""
+def guess(
+    columns: Sequence[Column], dates: Mapping[str, DateShape], *, repeated: int = 0
+) -> Guesses:
+    """Return the whole mapping; ``dates`` is what whole columns say of their dates.
 
-    member: str
-    rule: Mapping[str, Any]
-    confidence: Confidence
-    note: str = ""
-
-    @property
-    def origin(self) -> str:
-        """Return where the value comes from, for people."""
-        if (column := self.rule.get("column")) is not None:
-            return str(column)
-        if (columns := self.rule.get("columns")) is not None:
-            return " + ".join(columns)
-        return "the whole row" if "digest_of" in self.rule else f"always {self.rule['value']}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guesses:
-    """The mapping as guessed; ``suggested`` are too unsure to be used unasked."""
-
-    taken: tuple[Guess, ...]
-    suggested: tuple[Guess, ...] = ()
-    unused: tuple[str, ...] = ()
-
-    @property
-    def fields(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the members as a mapping file has them."""
-        fields: dict[str, list[dict[str, Any]]] = {}
-        for guess in self.taken:
-            fields.setdefault(guess.member, []).append(dict(guess.rule))
-        return fields
-
-    @property
-    def doubts(self) -> list[Guess]:
-        """Return the guesses that somebody must look at first."""
-        return [guess for guess in self.taken if guess.confidence == "low"]
-
-
-def guess(columns: Sequence[Column], dates: Mapping[str, DateShape]) -> Guesses:
-    """Return the whole mapping; ``dates`` is what whole columns say of their dates."""
+    ``repeated`` is how many rows of the sample are equal to one further above.
+    """
     if any(column.name == "external_id" for column in columns):
         return _our_own(columns, dates)
-    guessing = _Guessing(columns, dates)
+    guessing = _Guessing(columns, dates, repeated)
     guessing.score()
     guessing.moment()
     guessing.external_id()
@@ -99,6 +62,7 @@ class _Guessing:
 
     columns: Sequence[Column]
     dates: Mapping[str, DateShape]
+    repeated: int
     taken: list[Guess] = field(default_factory=list)
     suggested: list[Guess] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
@@ -181,8 +145,8 @@ class _Guessing:
         rule: dict[str, Any] = {"type": "date", "formats": list(shape.formats)}
         if not shape.formats:
             del rule["formats"]
-        if shape.in_utc:
-            rule["time_zone"] = "UTC"
+        if shape.in_utc or column.zone:
+            rule["time_zone"] = "UTC" if shape.in_utc else column.zone
         if column.profile.nothing:
             rule["empty"] = list(column.profile.nothing)
         self.take("answered_at", column, confidence, note=note, **rule)
@@ -190,7 +154,11 @@ class _Guessing:
     def external_id(self) -> None:
         """Find what identifies an answer; else make it from the whole row."""
         left = [column for column in self.left() if column.profile.is_full]
-        named = [c for c in left if c.strength("external_id") == 3] or [
+        named = [
+            c
+            for c in self.left()
+            if c.strength("external_id") == 3 and c.profile.filled >= 0.9 * c.profile.rows
+        ] or [
             c
             for c in left
             if c.strength("external_id") and c.profile.is_unique and not is_somebody(c)
@@ -205,18 +173,32 @@ class _Guessing:
                 self.take("external_id", column, "medium", note=note)
                 return
         if column is None:
-            names = [each.name for each in self.columns if each.profile.filled]
-            note = "no column identifies an answer: two equal rows are one"
-            rule = {"digest_of": names}
-            self.taken.append(
-                Guess(member="external_id", rule=rule, confidence="medium", note=note)
-            )
+            self._digest()
+        elif column.profile.is_unique and not column.profile.is_full:
+            note = "rows without one are rejected"
+            self.take("external_id", column, "medium", note=note)
         elif column.profile.is_unique:
             strong = column.strength("external_id") >= 2
             self.take("external_id", column, "high" if strong else "medium")
         else:
             note = "its values repeat: rows of one id would become one response"
             self.take("external_id", column, "low", note=note)
+
+    def _digest(self) -> None:
+        """Make the id of what the row says; a doubt where different people said the same."""
+        names = [each.name for each in self.columns if each.profile.filled]
+        note = "no column identifies an answer: two equal rows are one"
+        confidence: Confidence = "medium"
+        if self.repeated * 50 > max((each.profile.rows for each in self.columns), default=0):
+            confidence = "low"
+            note += (
+                f", and {self.repeated} of the first rows repeat others; number them in a"
+                " column “id” if each is an answer of its own"
+            )
+        rule = {"digest_of": names}
+        self.taken.append(
+            Guess(member="external_id", rule=rule, confidence=confidence, note=note)
+        )
 
     def comment(self) -> None:
         """Find the customer's words, by a heading or by long texts."""

@@ -65,7 +65,8 @@ SATISFACTION: Final = _names(
 EFFORT: Final = _names(
     "ces|ces score|customer effort score|effort|effort score|ease|aufwand|indsats|wysiłek"
     "|úsilí|усилия|esfuerzo",
-    "customer effort|how easy|easy to|wie einfach|wie leicht|hvor let|hvor nemt|jak łatwo"
+    "customer effort|how easy|made it easy|easy to"
+    "|wie einfach|wie leicht|hvor let|hvor nemt|jak łatwo"
     "|jak snadn|насколько легко|à quel point|facile|facilité|qué tan fácil|lo fácil"
     "|wie viel aufwand",
 )
@@ -223,6 +224,17 @@ MEMBERS: Final = {
         "do not contact|unsubscribed|opted out",
     ),
 }
+
+
+def is_known(heading: str) -> bool:
+    """Tell whether exports call a column exactly so, whichever member it is."""
+    name = plain(heading)
+    return any(
+        names.strength(name) == 3
+        for names in (*MEMBERS.values(), RECOMMEND, SATISFACTION, EFFORT, SCORE)
+    )
+
+
 FIRST_NAME: Final = _names(
     "first name|given name|recipient first name|vorname|fornavn|imię|křestní jméno|имя|prénom"
     "|nombre|respondent first name"
@@ -259,6 +271,15 @@ _WORDS: Final = (
     "very poor|poor|neither good nor poor|good|very good",
     "very bad|bad|neutral|good|very good",
     "very poor|poor|fair|good|excellent",
+    "very difficult|difficult|neutral|easy|very easy",
+    "very difficult|difficult|neither easy nor difficult|easy|very easy",
+    "strongly disagree|disagree|neutral|agree|strongly agree",
+    "strongly disagree|disagree|neither agree nor disagree|agree|strongly agree",
+    (
+        "strongly disagree|disagree|somewhat disagree|neither agree nor disagree"
+        "|somewhat agree|agree|strongly agree"
+    ),
+    "sehr schwierig|schwierig|neutral|einfach|sehr einfach",
     "sehr unzufrieden|unzufrieden|teils teils|zufrieden|sehr zufrieden",
     "sehr unzufrieden|unzufrieden|neutral|zufrieden|sehr zufrieden",
     "sehr schlecht|schlecht|mittel|gut|sehr gut",
@@ -274,4 +295,4 @@ WORD_SCALES: Final = tuple(
     {plain(word): step for step, word in enumerate(words.split("|"), start=1)}
     for words in _WORDS
 )
-"""Answers in words from 1, the worst, to 5."""
+"""Answers in words from 1, the worst, to 5 or 7."""

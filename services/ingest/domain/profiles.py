@@ -16,6 +16,7 @@ from services.ingest.domain.dates import DateColumn, DateShape
 from services.ingest.domain.headings import NO, WORD_SCALES, YES, plain
 
 _WHOLE: Final = re.compile(r"[+-]?\d{1,9}(?:[.,]0{1,2})?")
+_PERCENT: Final = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?\s?%")
 _NUMBER: Final = re.compile(r"[+-]?\d[\d .,'\u00a0\u202f]*")
 _LABELLED: Final = (
     re.compile(r"(\d{1,2})\s*(?:[-–—:=(]|/\s*\d{1,2}$|\s)\s*.*", re.DOTALL),
@@ -52,6 +53,7 @@ class Profile:
     filled: int
     distinct: int
     whole: float
+    percent: float
     lowest: int
     highest: int
     emails: float
@@ -89,6 +91,7 @@ def profile_of(cells: Iterable[str]) -> Profile:
         filled=len(filled),
         distinct=len(distinct),
         whole=_share(len(numbers), filled),
+        percent=_share(sum(_PERCENT.fullmatch(cell) is not None for cell in filled), filled),
         lowest=min(numbers, default=0),
         highest=max(numbers, default=0),
         emails=_share(sum(_EMAIL.fullmatch(cell) is not None for cell in filled), filled),

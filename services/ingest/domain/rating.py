@@ -36,24 +36,32 @@ def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
     ]
     strength, metric = max(named, key=lambda each: each[0])
     ends = _ends(profile, numbers=0.6 if strength >= 2 else 0.9)
-    numeric = profile.whole > 0.5 and not _is_tick(profile)
-    if ends is None and profile.filled and (strength == 3 or (strength and numeric)):
-        # Never quietly taken for feedback without a score.
-        note = "its values are no numbers from 0 to 10"
-        return _rating(10 * strength, metric, "low", profile, note=note, why="by its heading")
+    generic = max(SCORE.strength(each) for each in headings)
     if ends is None:
-        return None
+        return _unusable(strength, metric, generic, profile)
     if strength:
         confidence, note = _fits(metric, ends, profile)
         points = 10 * strength + {"nps": 16, "csat": 4, "ces": 2}[metric]
         return _rating(points, metric, confidence, profile, note=note, why="by its heading")
-    generic = max(SCORE.strength(each) for each in headings)
+    if not generic and profile.distinct < 2:
+        return None
     if not generic and not (profile.scale or profile.filled >= _ENOUGH):
         return None
     if not generic and (profile.distinct > 11 or (profile.scale is None and ends[1] < 8)):
         return None
     metric, confidence, note = _by_values(ends, profile, named=bool(generic))
     return _rating(10 * generic, metric, confidence, profile, note=note, why="by its values")
+
+
+def _unusable(strength: int, metric: Metric, generic: int, profile: Profile) -> Rating | None:
+    """Return a column that is called a score and has none: a doubt, never quietly left out."""
+    note = "its values are no numbers from 0 to 10"
+    chosen = _is_chosen(profile)
+    if profile.filled and (strength == 3 or (strength and chosen)):
+        return _rating(10 * strength, metric, "low", profile, note=note, why="by its heading")
+    if generic >= 2 and chosen:
+        return _rating(generic, "nps", "low", profile, note=note, why="by its values")
+    return None
 
 
 def _rating(
@@ -96,6 +104,14 @@ def _ends(profile: Profile, *, numbers: float) -> tuple[int, int] | None:
     else:
         return None
     return ends if 0 <= ends[0] <= ends[1] <= 10 else None
+
+
+def _is_chosen(profile: Profile) -> bool:
+    """Tell numbers, and words out of a few, from what people write themselves."""
+    if profile.whole > 0.5:
+        return not _is_tick(profile)
+    few = profile.filled >= _ENOUGH and profile.distinct <= 11 and profile.words < 5
+    return profile.percent > 0.5 or (few and profile.distinct > 2)
 
 
 def _is_tick(profile: Profile) -> bool:
