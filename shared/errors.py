@@ -7,6 +7,7 @@
     │   ├── Forbidden           403  the role or scope is missing
     │   ├── NotFound            404  no such thing, or not yours to see
     │   ├── Conflict            409  not allowed in this state
+    │   ├── Gone                410  it was there, and its time is over
     │   ├── Stale               412  somebody changed it meanwhile
     │   ├── TooLarge            413  body or batch above its limit
     │   ├── UnsupportedType     415  content type or encoding not understood
@@ -104,6 +105,14 @@ class Conflict(Refused):
     status = 409
     slug = "conflict"
     title = "Not allowed in this state"
+
+
+class Gone(Refused):
+    """What was asked for existed and does not any more."""
+
+    status = 410
+    slug = "gone"
+    title = "No longer there"
 
 
 class Stale(Refused):

@@ -20,7 +20,7 @@ from services.loop.journey.domain import Touchpoint
 from services.loop.journey.handlers import add_touchpoint
 from services.loop.pages import ROUTERS
 from services.loop.tables import PLUMBING
-from services.loop.tasks.api import router as tasks_api
+from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store import TaskFilter, page_of
 from shared.db.base import metadata
@@ -141,7 +141,7 @@ class Desk(Intake):
                 services=[
                     Service(
                         name="loop",
-                        routers=[*ROUTERS, tasks_api],
+                        routers=[*ROUTERS, *TASKS],
                         workers=[],
                         resources=self.loop,
                     )

@@ -9,7 +9,7 @@ from services.loop.journey.handlers import ensure_other
 from services.loop.pages import ROUTERS as PAGES
 from services.loop.resources import Loop
 from services.loop.responses.api import router as scores
-from services.loop.tasks.api import router as tasks
+from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.themes.api import router as themes
 from services.loop.themes.handlers import install_starter
 from shared.bus.consumer import Consumer
@@ -34,7 +34,7 @@ def build(kit: Kit) -> Service:
 
     return Service(
         name="loop",
-        routers=[*PAGES, tasks, themes, scores, *JOURNEY],
+        routers=[*PAGES, *TASKS, themes, scores, *JOURNEY],
         workers=[
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from services.notify.domain.alerts import TaskFacts, public_type
 from services.notify.domain.sources import SourceFacts
+from services.notify.handlers.customers import question_of
 from services.notify.handlers.sources import tell_of_sources
 from services.notify.handlers.telling import tell
+from services.notify.store import NewDelivery
 from shared.bus.consumer import Arrived, Handler
 from shared.db.transaction import Transaction
 from shared.events.envelope import Event
@@ -16,8 +18,10 @@ from shared.events.ingest import SourceResumed, SourceSilent
 from shared.events.loop import (
     TaskAssigned,
     TaskClosed,
+    TaskConfirmed,
     TaskContacted,
     TaskDueSoon,
+    TaskEscalated,
     TaskOpened,
     TaskOverdue,
     TaskReopened,
@@ -30,8 +34,10 @@ TASK_EVENTS: Sequence[type[Event]] = (
     TaskContacted,
     TaskDueSoon,
     TaskOverdue,
+    TaskEscalated,
     TaskReopened,
     TaskResolved,
+    TaskConfirmed,
     TaskClosed,
 )
 _TASK = (
@@ -40,8 +46,10 @@ _TASK = (
     | TaskContacted
     | TaskDueSoon
     | TaskOverdue
+    | TaskEscalated
     | TaskReopened
     | TaskResolved
+    | TaskConfirmed
     | TaskClosed
 )
 
@@ -65,13 +73,29 @@ def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
         ]
         told = 0
         if of_tasks:
-            told += await tell(tx, of_tasks, public_url=public_url, now=now)
+            told += await tell(
+                tx,
+                of_tasks,
+                public_url=public_url,
+                now=now,
+                questions=_questions(arrived),
+            )
         if of_sources:
             told += await tell_of_sources(tx, of_sources, public_url=public_url, now=now)
         if told:
             tx.after_commit(wake)
 
     return hear
+
+
+def _questions(arrived: Sequence[Arrived]) -> Sequence[NewDelivery]:
+    """Return what customers are asked about."""
+    found = [
+        question_of(one.envelope.id, one.event)
+        for one in arrived
+        if isinstance(one.event, TaskResolved)
+    ]
+    return [question for question in found if question is not None]
 
 
 def _source_facts(one: Arrived, event: SourceSilent | SourceResumed) -> SourceFacts:
@@ -115,4 +139,7 @@ def _facts(one: Arrived) -> TaskFacts:
         person=event.person,
         correlation_id=one.envelope.correlationid,
         import_id=event.import_id,
+        level=event.level if isinstance(event, TaskEscalated) else None,
+        told=tuple(one.id for one in event.to) if isinstance(event, TaskEscalated) else (),
+        reopened_by=event.by if isinstance(event, TaskReopened) else None,
     )

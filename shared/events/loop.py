@@ -21,6 +21,9 @@ TaskState = Literal[
     "closed",
 ]
 
+ActorKind = Literal["staff", "key", "system", "customer"]
+"""Who acted: staff, a system under its key, the program itself, or the customer."""
+
 
 class OwnerRef(BaseModel):
     """Who keeps the promise; names are looked up in identity, not carried."""
@@ -125,6 +128,15 @@ class TaskOverdue(_Task):
     TYPE: ClassVar[str] = "task.overdue.v1"
 
 
+class TaskEscalated(_Task):
+    """Others than the owner learn of a task; once a level, never for a task that is done."""
+
+    TYPE: ClassVar[str] = "task.escalated.v1"
+
+    level: Literal["lead", "head"]
+    to: list[OwnerRef] = Field(description="who is told")
+
+
 class TaskResolved(_Task):
     """Staff documented outcome and cause; the customer has yet to confirm."""
 
@@ -136,6 +148,29 @@ class TaskResolved(_Task):
     avoidable: Literal["yes", "no", "unknown"]
     resolved_at: AwareDatetime
     within_deadline: bool
+    resolution: int | None = Field(
+        default=None, description="the version of the task at which it was resolved"
+    )
+    resolved_by: str | None = Field(
+        default=None, description="the member of staff who resolved it"
+    )
+    ask_customer_at: AwareDatetime | None = Field(
+        default=None,
+        description="when the customer is asked whether it is settled; null where nobody may",
+    )
+    ask_customer_until: AwareDatetime | None = Field(
+        default=None, description="until when the customer's answer is taken"
+    )
+    language: str | None = Field(default=None, description="the customer's language (BCP 47)")
+
+
+class TaskConfirmed(_Task):
+    """It is settled, the customer says: with ``by`` customer by the link in our mail."""
+
+    TYPE: ClassVar[str] = "task.confirmed.v1"
+
+    confirmed_at: AwareDatetime
+    by: ActorKind
 
 
 class TaskClosed(_Task):
@@ -154,3 +189,7 @@ class TaskReopened(_Task):
 
     former_state: Literal["resolved", "confirmed", "closed"]
     reopened_at: AwareDatetime
+    by: ActorKind = Field(
+        default="staff",
+        description="who opened it again; customer: they said that it is not settled",
+    )

@@ -36,6 +36,7 @@ PUBLIC_ROUTES: dict[str, str] = {
     "/sign-in": "comes before any session",
     "/sign-in/first": "makes the first administrator while there is none, from loopback only",
     "/sign-out": "ends the session it is given, if it is one",
+    "/settled/{token}": "a customer answers by the signed link in our mail, without a sign-in",
 }
 """Every route without authentication, and why. A test holds this list to the routes."""
 

@@ -48,6 +48,7 @@ AREAS: Final = (
     Area(name=marked("My queue"), path="/", scope=Scope.TASKS_READ),
     Area(name=marked("Themes"), path="/themes", scope=Scope.THEMES_READ),
     Area(name=marked("Scores"), path="/scores", scope=Scope.SCORES_READ),
+    Area(name=marked("Closure"), path="/closure", scope=Scope.SCORES_READ),
     Area(name=marked("Mail"), path="/mail", scope=Scope.MAIL_READ),
     Area(name=marked("Settings"), path="/settings", scope=Scope.SETTINGS_READ),
 )
@@ -171,12 +172,15 @@ class Pages:
         context: DataclassInstance,
         *,
         status: int = 200,
+        reader: Reader | None = None,
     ) -> HTMLResponse:
         """Return the page ``name`` with the members of ``context``.
 
+        ``reader`` is given where it is known who reads although nobody is signed in.
+
         It is never stored by the browser or on the way: most pages show customers' words.
         """
-        reader = reader_of(request)
+        reader = reader or reader_of(request)
         person = person_of(request)
         frame = Frame(
             person=person,

@@ -159,7 +159,7 @@ async def test_what_is_public_answers_without_asking() -> None:
     asked = [
         path
         for path in PUBLIC_ROUTES
-        if not path.startswith(("/sign-", "/docs/{", "/errors/{"))
+        if not path.startswith(("/sign-", "/docs/{", "/errors/{", "/settled/{"))
     ]
     async with (
         composed() as system,

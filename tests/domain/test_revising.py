@@ -191,7 +191,7 @@ def test_what_the_program_closed_opens_again_with_its_owner_and_clock() -> None:
     revision, reopening = answered(closed, 1, CALLS)
 
     assert (revision.entry.act, reopening.entry.act) == ("revise", "reopen")
-    assert reopening.fact == Reopened(former_state=TaskState.CLOSED)
+    assert reopening.fact == Reopened(former_state=TaskState.CLOSED, by=SYSTEM)
     assert reopening.task.state is TaskState.IN_PROGRESS
     assert (reopening.task.owner, reopening.task.due_at) == (task.owner, task.due_at)
     assert reopening.task.ended_at is None

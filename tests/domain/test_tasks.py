@@ -348,7 +348,7 @@ def test_a_reopened_task_runs_on_its_old_clock_and_agrees_anew() -> None:
 
     acted = carry_out(resolved, Reopen(reason="it broke again"), by=OLE, now=NOW + 30 * HOUR)
 
-    assert acted.fact == Reopened(former_state=TaskState.RESOLVED)
+    assert acted.fact == Reopened(former_state=TaskState.RESOLVED, by=OLE)
     assert acted.task.due_at == resolved.due_at
     assert acted.task.is_overdue(NOW + 30 * HOUR)
     assert acted.task.ended_at is None

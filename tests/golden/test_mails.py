@@ -16,14 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notify.channels.customer_texts import render_question
 from services.notify.channels.message import build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, TaskFacts
+from services.notify.domain.customers import QuestionFacts
 from services.notify.domain.gathering import Summary
 from services.notify.domain.mail import Sender
 from services.notify.domain.sources import SourceFacts
+from shared.identity.owners import Owner
 
 FOLDER = Path(__file__).parent / "mails"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -63,6 +66,7 @@ MOMENTS = {
     "task.opened": NOW,
     "task.due-soon": NOW + 7 * HOUR,
     "task.overdue": NOW + 25 * HOUR,
+    "task.reopened": NOW + 20 * HOUR,
 }
 
 
@@ -137,6 +141,41 @@ def test_whoever_has_no_name_any_more_is_a_colleague() -> None:
     mail = rendered("task.opened", "en", in_place_of="")
     assert "This mail was meant for a colleague" in mail.text
     assert "This mail was meant for a colleague" in mail.html
+
+
+def to_customer(language: str, **changes: Any) -> Rendered:
+    """Return the mail that asks a customer whether it is settled."""
+    facts = QuestionFacts(
+        event_id="evt_1",
+        type="task.resolved",
+        task_id=FACTS.task_id,
+        version=7,
+        resolution=7,
+        expires_at=NOW + 336 * HOUR,
+        owner_id="team_customer_care",
+        owner_kind="team",
+        resolved_by="stf_1",
+        language=language,
+        touchpoint="Doorstep <delivery>",
+    )
+    return render_question(
+        replace(facts, **changes),
+        person=PERSON,
+        contact=Owner(id="stf_1", name="Ole Lund", kind="person", email="ole@example.org"),
+        sender=Sender(name="Closed Loop", address="loop@example.org"),
+        link=f"{PUBLIC_URL}/settled/{FACTS.task_id}.7~1773651600~" + "0" * 32,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_question_to_a_customer_says_what_was_agreed_on(language: str) -> None:
+    compare(to_customer(language), f"customer_settled.{language}.txt")
+
+
+def test_the_question_to_a_customer_holds_no_word_of_what_went_wrong() -> None:
+    mail = to_customer("en", touchpoint=None)
+    assert "Ana &lt;b&gt;Berg" in mail.html
+    assert "I waited from eight" not in mail.text + mail.html
 
 
 def of_source(language: str, **changes: Any) -> Rendered:

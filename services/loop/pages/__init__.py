@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages import queue, scores, settings, task, themes
+from services.loop.pages import closure, queue, scores, settings, task, themes
 from services.loop.pages.journey import ROUTERS as JOURNEY
 
 ROUTERS: Final = (
@@ -13,5 +13,6 @@ ROUTERS: Final = (
     themes.router,
     scores.router,
     settings.router,
+    *closure.ROUTERS,
     *JOURNEY,
 )

@@ -112,6 +112,7 @@ ACTS: Final[Mapping[str, str]] = {
     "resume": marked("Resumed"),
     "notes": marked("Note"),
     "resolve": marked("Resolved"),
+    "confirm": marked("Confirmed"),
     "close": marked("Closed"),
     "reopen": marked("Reopened"),
     "revise": marked("The customer answered again"),

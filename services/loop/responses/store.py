@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     ColumnElement,
     Row,
+    ScalarSelect,
     bindparam,
     case,
     false,
@@ -56,9 +57,46 @@ async def find_all(view: Reading, ids: Sequence[str]) -> Mapping[str, Response]:
     return await _load(view, ids, to_change=False)
 
 
+async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Response]:
+    """Return a person's latest answers, the last one first."""
+    rows = await view.all(
+        select(responses)
+        .where(responses.c.person_ref == person_ref)
+        .order_by(responses.c.answered_at.desc(), responses.c.id.desc())
+        .limit(most)
+    )
+    return [_response(row) for row in rows]
+
+
 async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Response]:
     """Return those of these responses that there are; nobody else may change them meanwhile."""
     return await _load(tx, ids, to_change=True)
+
+
+def first_rated_between(
+    *,
+    person_ref: ColumnElement[str],
+    besides: ColumnElement[str],
+    after: ColumnElement[Any],
+    until: ColumnElement[Any],
+) -> ScalarSelect[Any]:
+    """Return, as part of another statement, the id of a person's first scored answer then.
+
+    It is another one than ``besides``, given after ``after`` and up to ``until``.
+    """
+    return (
+        select(responses.c.id)
+        .where(
+            responses.c.person_ref == person_ref,
+            responses.c.id != besides,
+            responses.c.category.is_not(None),
+            responses.c.answered_at > after,
+            responses.c.answered_at <= until,
+        )
+        .order_by(responses.c.answered_at, responses.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 async def add_all(tx: Transaction, new: Sequence[Response]) -> None:

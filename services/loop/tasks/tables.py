@@ -7,6 +7,7 @@ own row holds where it stands, so that a queue is one scan of one index.
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -42,7 +44,15 @@ tasks = Table(
     Column("first_contact_at", UtcDateTime),
     Column("next_contact_at", UtcDateTime),
     Column("waiting_until", UtcDateTime),
+    # While it is the customer's turn the deadline does not come closer.
+    Column("paused_since", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    # Out of the record, for lists and rates: what the customer said of it, and what is awaited.
+    Column("reached_at", UtcDateTime),
+    Column("asked_at", UtcDateTime),
+    Column("denied_at", UtcDateTime),
+    Column("confirmed_at", UtcDateTime),
+    Column("saved_until", UtcDateTime),
     Column("rule", String(80), nullable=False),
     Column("rule_name", String(200), nullable=False),
     Column("scheme", Json, nullable=False),
@@ -55,6 +65,9 @@ tasks = Table(
     Column("sealed_person", Text),
     # The import that the answer came with: its owner gets one mail about all of its tasks.
     Column("import_id", String(40)),
+    # A customer who was unhappy before: further answers stand in loop_task_responses too.
+    Column("repeat", Boolean, nullable=False, server_default=false()),
+    Column("other_responses", Json, nullable=False, server_default="[]"),
     Column("record", Json, nullable=False),
     Index(
         "ix_loop_tasks_open_by_owner",
@@ -71,9 +84,36 @@ tasks = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    Index(
+        "ix_loop_tasks_open_by_state",
+        "state",
+        "owner_id",
+        "next_due_at",
+        "id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_loop_tasks_denied",
+        "next_due_at",
+        "id",
+        sqlite_where=text("denied_at IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=text("denied_at IS NOT NULL AND ended_at IS NULL"),
+    ),
     Index("ix_loop_tasks_by_due", "next_due_at", "id"),
+    Index("ix_loop_tasks_opened_at", "opened_at"),
     Index("ix_loop_tasks_ended_by_owner", "owner_id", "ended_at", "id"),
 )
+
+task_responses = Table(
+    "loop_task_responses",
+    metadata,
+    Column("response_id", String(40), primary_key=True),
+    Column("task_id", ForeignKey("loop_tasks.id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("joined_at", UtcDateTime, nullable=False),
+)
+"""Answers that belong to a case that another answer of the same customer opened."""
 
 task_history = Table(
     "loop_task_history",
@@ -95,6 +135,52 @@ task_history = Table(
 )
 """Rows are added and never changed."""
 
+escalations = Table(
+    "loop_task_escalations",
+    metadata,
+    Column("owner_id", String(40), primary_key=True),
+    Column("task_id", ForeignKey("loop_tasks.id"), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_loop_task_escalations_of_task", "task_id"),
+)
+"""Who was told, above the owner, that a promise breaks."""
+
+search = Table(
+    "loop_search",
+    metadata,
+    # A keyed digest of a word, an address or an id: it can be compared and not be read.
+    Column("term", String(24), primary_key=True),
+    Column("response_id", String(40), primary_key=True),
+    Column("task_id", String(40), nullable=False),
+    Column("person_ref", String(40), nullable=False),
+    Index("ix_loop_search_of_response", "response_id"),
+    Index("ix_loop_search_of_person", "person_ref"),
+)
+"""What a task can be found by."""
+
+saved_views = Table(
+    "loop_saved_views",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("staff_id", String(40), nullable=False, index=True),
+    Column("name", String(80), nullable=False),
+    Column("query", String(1000), nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""Filters of the queue under a name; never with words that somebody searched for."""
+
+bulk_acts = Table(
+    "loop_bulk_acts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("staff_id", String(40), nullable=False, index=True),
+    Column("act", String(20), nullable=False),
+    Column("done", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What was done to many tasks at once, for as long as it can be taken back."""
+
 rules = Table(
     "loop_rules",
     metadata,
@@ -104,6 +190,19 @@ rules = Table(
     Column("published_by", String(40), nullable=False),
 )
 """The rule books, by version; the highest one applies."""
+
+rule_drafts = Table(
+    "loop_rule_drafts",
+    metadata,
+    # There is one draft at most; its row is always the same one.
+    Column("name", String(20), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("based_on", Integer, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(40), nullable=False),
+)
+"""The rule book that somebody is working on; nothing goes by it until it is published."""
 
 schemes = Table(
     "loop_schemes",
@@ -121,5 +220,6 @@ PERSONAL = (
     PersonalColumn(table="loop_tasks", column="record", how="scrub"),
     PersonalColumn(table="loop_task_history", column="sealed_words", how="sealed"),
     PersonalColumn(table="loop_task_history", column="by_name", how="scrub"),
+    PersonalColumn(table="loop_search", column="term", how="scrub"),
 )
 """What dies with a customer's key, and where the names of those who acted stand."""

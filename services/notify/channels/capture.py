@@ -43,7 +43,7 @@ class CaptureChannel:
                     store.CapturedMail(
                         id=new_id("cap"),
                         delivery_id=mail.delivery_id,
-                        recipient=mail.recipient,
+                        recipient="" if mail.is_to_customer else mail.recipient,
                         subject=mail.subject,
                         at=now,
                         person_ref=mail.person_ref if mail.person_key else None,

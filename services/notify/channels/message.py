@@ -46,6 +46,8 @@ class Mail:
     raw: bytes = field(repr=False)
     person_ref: str | None = None
     person_key: bytes | None = field(default=None, repr=False)
+    is_to_customer: bool = False
+    """Whether the recipient is a customer, whose address is kept nowhere in the clear."""
 
 
 def plain_address(address: str) -> str:
@@ -72,6 +74,7 @@ def build_mail(
     return_path: str | None = None,
     person_ref: str | None = None,
     person_key: bytes | None = None,
+    is_to_customer: bool = False,
 ) -> Mail:
     """Return the mail as it will go over the wire; raise ``UnsafeMail`` if it must not.
 
@@ -101,6 +104,7 @@ def build_mail(
         raw=raw,
         person_ref=person_ref,
         person_key=person_key,
+        is_to_customer=is_to_customer,
     )
 
 

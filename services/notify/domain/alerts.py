@@ -7,7 +7,7 @@ sealed beside it until the moment of sending.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ MAIL_KINDS: Mapping[str, str] = {
     "task.opened": "task_opened",
     "task.due-soon": "task_due_soon",
     "task.overdue": "task_overdue",
+    "task.escalated": "task_escalated",
+    "task.reopened": "task_reopened",
 }
 """The events that are worth a mail to the owner, and the mail's kind."""
 
@@ -44,6 +46,7 @@ SUMMARY_KINDS: Mapping[str, str] = {
     "task.opened": "tasks_opened",
     "task.due-soon": "tasks_due_soon",
     "task.overdue": "tasks_overdue",
+    "task.escalated": "tasks_escalated",
 }
 """The same for the tasks of an import: one mail about many of them."""
 
@@ -78,6 +81,26 @@ class TaskFacts:
     touchpoint_name: str | None = None
     correlation_id: str | None = None
     import_id: str | None = None
+    level: str | None = None
+    told: tuple[str, ...] = ()
+    """The persons to whom an escalation goes, in place of the owner."""
+    reopened_by: str | None = None
+
+    @property
+    def mail_kind(self) -> str | None:
+        """Return the kind of mail that its owner gets, if it is worth one.
+
+        That a task is open again is news when the customer said so; staff who did it know.
+        """
+        if self.is_done or (self.type == "task.reopened" and self.reopened_by != "customer"):
+            return None
+        return MAIL_KINDS.get(self.type)
+
+    def addressed(self) -> Sequence[TaskFacts]:
+        """Return what is mailed, once for each who is told: the owner, or those drawn in."""
+        if self.type != "task.escalated":
+            return [self]
+        return [replace(self, owner_id=one, owner_kind="person", told=()) for one in self.told]
 
     @property
     def is_done(self) -> bool:
@@ -143,6 +166,7 @@ def webhook_body(facts: TaskFacts, *, public_url: str) -> bytes:
                 "opened_at": rfc3339(facts.opened_at),
                 "first_contact_due_at": rfc3339(facts.first_contact_due_at),
                 "due_at": rfc3339(facts.due_at),
+                **_escalation(facts),
                 "links": {
                     "task": f"{public_url}/tasks/{facts.task_id}",
                     "api": f"{public_url}/v1/tasks/{facts.task_id}",
@@ -150,6 +174,12 @@ def webhook_body(facts: TaskFacts, *, public_url: str) -> bytes:
             },
         }
     )
+
+
+def _escalation(facts: TaskFacts) -> Mapping[str, Any]:
+    if facts.level is None:
+        return {}
+    return {"level": facts.level, "to": [{"id": one, "kind": "person"} for one in facts.told]}
 
 
 def ping_body(*, now: datetime, webhook_id: str) -> bytes:
@@ -201,7 +231,7 @@ def facts_from(document: bytes) -> TaskFacts:
     members = json.loads(document)
     for name in ("happened_at", "opened_at", "first_contact_due_at", "due_at"):
         members[name] = datetime.fromisoformat(members[name])
-    return TaskFacts(**members)
+    return TaskFacts(**{**members, "told": tuple(members.get("told", ()))})
 
 
 def owner_document(facts: TaskFacts) -> bytes:

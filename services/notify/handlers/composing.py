@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.notify.channels.customer_texts import render_question
 from services.notify.channels.endpoint_texts import render_endpoint
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
 from services.notify.domain.alerts import facts_from
+from services.notify.domain.customers import (
+    CUSTOMER_MAIL_KINDS,
+    LINK_PURPOSE,
+    address_of,
+    question_from,
+)
 from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS, endpoint_facts_from
 from services.notify.domain.mail import Sender, return_path
 from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
 from services.notify.handlers.readying import Ready
 from services.notify.store import Delivery, Mailbox
+from shared.links import sign
 from shared.logs import get_logger
 from shared.sealing import CannotOpen, Keyring, open_document
 
@@ -35,6 +43,8 @@ class Composer:
     def mail(self, ready: Ready, at: datetime) -> Mail:
         """Return the mail of a delivery; raise ``UnsafeMail`` where there must be none."""
         one = ready.delivery
+        if one.purpose in CUSTOMER_MAIL_KINDS:
+            return self._to_customer(ready, at)
         if one.recipient is None:
             raise UnsafeMail("no_recipient")
         return build_mail(
@@ -46,6 +56,31 @@ class Composer:
             date=one.first_tried_at or at,
             person_ref=one.person_ref,
             person_key=ready.person_key,
+        )
+
+    def _to_customer(self, ready: Ready, at: datetime) -> Mail:
+        """Return a mail to a customer; address and link are made here and kept nowhere."""
+        one, person = ready.delivery, person_of(ready)
+        email, facts = address_of(person), question_from(one.payload)
+        if email is None:
+            raise UnsafeMail("no_recipient")
+        token = sign(self.keyring, LINK_PURPOSE, facts.link_subject, facts.expires_at)
+        return build_mail(
+            render_question(
+                facts,
+                person=person or {},
+                contact=ready.contact,
+                sender=self.sender,
+                link=f"{self.public_url}/settled/{token}",
+            ),
+            delivery_id=one.id,
+            sender=self.sender,
+            recipient=email,
+            return_path=self._return_path(one),
+            date=one.first_tried_at or at,
+            person_ref=one.person_ref,
+            person_key=ready.person_key,
+            is_to_customer=True,
         )
 
     def _return_path(self, one: Delivery) -> str:

@@ -8,13 +8,15 @@ from datetime import datetime
 
 from services.notify import store
 from services.notify.domain.alerts import SUMMARY_KINDS, facts_from, owner_of
+from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import TASK_DONE, Channel
 from services.notify.domain.endpoints import HELD
 from services.notify.domain.gathering import Summary
+from services.notify.handlers.customers import contacts_of, why_not
 from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
 from shared.db.transaction import Reading, Transaction
-from shared.identity.owners import owners
+from shared.identity.owners import Owner, owners
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 
@@ -29,6 +31,8 @@ class Ready:
     summary: Summary | None = None
     in_place_of: str | None = None
     """The name of whom a mail was meant for that goes to somebody else; it may be empty."""
+    contact: Owner | None = None
+    """Whom a customer may turn to, where the mail goes to a customer."""
 
 
 async def made_ready(
@@ -41,7 +45,8 @@ async def made_ready(
 ) -> Sequence[Ready]:
     """Add what sending needs; hold what must not be sent.
 
-    That is what goes to an endpoint that is off, and a summary of tasks that are all done.
+    That is what goes to an endpoint that is off, a summary of tasks that are all done, and a
+    question to a customer whose task went on.
     What would go to a dead mailbox is given up, and somebody else is told.
     """
     endpoints = await store.webhooks_by_id(
@@ -58,11 +63,17 @@ async def made_ready(
         tx, [one.recipient.email for one in claimed if one.recipient is not None]
     )
     meant_for = await _meant_for(tx, claimed)
+    contacts = await contacts_of(tx, claimed)
     ready: list[Ready] = []
     for one in claimed:
         if one.recipient is not None and one.recipient.email.lower() in dead:
             await pass_over(tx, one, now=now)
             continue
+        if one.purpose in CUSTOMER_MAIL_KINDS:
+            reason = await why_not(tx, one, is_erased=one.person_ref not in keys)
+            if reason is not None:
+                await store.hold_claimed(tx, one, reason=reason, now=now)
+                continue
         webhook = endpoints.get(one.target)
         if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
             reason = HELD if webhook else "endpoint_deleted"
@@ -79,6 +90,7 @@ async def made_ready(
                 person_key=keys.get(one.person_ref) if one.person_ref else None,
                 summary=Summary(tasks=tuple(map(facts_from, lines))) if lines else None,
                 in_place_of=meant_for.get(one.id),
+                contact=contacts.get(one.id),
             )
         )
     return ready

@@ -8,6 +8,7 @@ from datetime import datetime
 from services.notify import store
 from services.notify.domain.alerts import (
     MAIL_KINDS,
+    SUMMARY_KINDS,
     TaskFacts,
     facts_document,
     is_wanted,
@@ -26,13 +27,19 @@ _log = get_logger(__name__)
 
 
 async def tell(
-    tx: Transaction, events: Sequence[TaskFacts], *, public_url: str, now: datetime
+    tx: Transaction,
+    events: Sequence[TaskFacts],
+    *,
+    public_url: str,
+    now: datetime,
+    questions: Sequence[NewDelivery] = (),
 ) -> int:
     """Make one delivery per event and recipient or endpoint; return how many were asked for.
 
     Twins are impossible by key. A mail that nobody can be sent is held, and told when somebody
     can. Mails about tasks of an import are gathered. Which tasks are done is noted, so that
-    mails about them which still wait are held when their turn comes.
+    mails about them which still wait are held when their turn comes. ``questions`` go to
+    customers.
     """
     endpoints = await store.listeners(tx, now=now)
     owners = {
@@ -40,19 +47,24 @@ async def tell(
             tx, one.owner_id, "person" if one.owner_kind == "person" else "team"
         )
         for one in {
-            (each.owner_id, each.owner_kind): each for each in events if _mail_kind(each)
+            (to.owner_id, to.owner_kind): to
+            for each in events
+            if each.mail_kind
+            for to in each.addressed()
         }.values()
     }
-    fresh: list[NewDelivery] = []
+    fresh: list[NewDelivery] = [*questions]
     gathered: list[Addition] = []
     for one in events:
-        told = _told(one, owners.get((one.owner_id, one.owner_kind), ()))
-        if one.import_id is None:
-            fresh += _mails(one, told)
-        else:
-            gathered += [
-                Addition(facts=one, target=target, mailbox=mailbox) for target, mailbox in told
-            ]
+        for to in one.addressed():
+            told = _told(to, owners.get((to.owner_id, to.owner_kind), ()))
+            if to.import_id is None or to.type not in SUMMARY_KINDS:
+                fresh += _mails(to, told)
+            else:
+                gathered += [
+                    Addition(facts=to, target=target, mailbox=mailbox)
+                    for target, mailbox in told
+                ]
         fresh += _posts(one, endpoints, public_url=public_url)
     await store.add_deliveries(tx, fresh, now=now)
     if gathered:
@@ -66,16 +78,12 @@ async def tell(
     return len(fresh)
 
 
-def _mail_kind(one: TaskFacts) -> str | None:
-    return None if one.is_done else MAIL_KINDS.get(one.type)
-
-
 _Told = Sequence[tuple[str, Mailbox | None]]
 
 
 def _told(one: TaskFacts, recipients: Sequence[Recipient]) -> _Told:
     """Return who gets a mail about this, if it is worth one: the owner, when nobody can."""
-    if _mail_kind(one) is None:
+    if one.mail_kind is None:
         return []
     return [(each.staff_id or one.owner_id, mailbox_of(each)) for each in recipients] or [
         (one.owner_id, None)

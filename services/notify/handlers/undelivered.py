@@ -11,6 +11,7 @@ from datetime import datetime
 
 from services.notify import store
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, facts_from, owner_of
+from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import Channel, GiveUp, State, Verdict
 from services.notify.domain.passing_on import PASSED_OVER, is_passed_on
 from services.notify.handlers.addressing import mailbox_of
@@ -48,7 +49,9 @@ async def follow_up(
         deadline=_deadline_of(one),
         now=now,
     )
-    return await _pass_on(tx, one, now=now) if passes else []
+    # What was written to a customer is nobody else's mail: the link in it is theirs alone.
+    is_theirs = one.purpose in CUSTOMER_MAIL_KINDS
+    return await _pass_on(tx, one, now=now) if passes and not is_theirs else []
 
 
 async def pass_over(tx: Transaction, one: Delivery, *, now: datetime) -> None:

@@ -21,6 +21,7 @@ from services.notify.store.deliveries import (
     mails_in_trouble,
     note_task_states,
     told_of,
+    version_when_done,
 )
 from services.notify.store.endpoints import (
     Detail,
@@ -154,6 +155,7 @@ __all__ = [
     "troubled_webhooks",
     "unaddressed_of",
     "unaddressed_owners",
+    "version_when_done",
     "webhook_of",
     "webhooks_by_id",
 ]

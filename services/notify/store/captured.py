@@ -20,6 +20,7 @@ class CapturedMail:
     id: str
     delivery_id: str
     recipient: str
+    """Empty for a customer: that address stands in the sealed message alone."""
     subject: str
     at: datetime
     person_ref: str | None

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, delete, literal_column, select, update
 
+from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import NOBODY_TO_TELL, TASK_DONE, Channel, State
 from services.notify.tables import attempts, deliveries, summary_items, tasks_done
 from shared.db.transaction import Reading, Transaction
@@ -78,7 +79,8 @@ class Attempt:
 class NewDelivery:
     """A delivery to be made; twins by event, channel, target and purpose are impossible.
 
-    A mail without a recipient is held until its target, the owner, can be told. A summary
+    A mail without a recipient is held until its target, the owner, can be told; that of a
+    customer has none, because the address stays sealed. A summary
     grows under its ``gathering`` until it is claimed, and is due at ``due_at``.
     """
 
@@ -104,7 +106,11 @@ class NewDelivery:
     @property
     def is_held(self) -> bool:
         """Tell whether there is nobody yet whom it could be sent to."""
-        return self.channel is Channel.EMAIL and self.recipient is None
+        return (
+            self.channel is Channel.EMAIL
+            and self.recipient is None
+            and self.purpose not in CUSTOMER_MAIL_KINDS
+        )
 
 
 async def add_deliveries(
@@ -190,6 +196,14 @@ async def note_task_states(
             if reopened:
                 await tx.execute(delete(tasks_done).where(tasks_done.c.task_id.in_(reopened)))
                 await _release(tx, reopened, now=now)
+
+
+async def version_when_done(view: Reading, task_id: str) -> int | None:
+    """Return at which version a task was done that is done still; None for an open one."""
+    found: int | None = await view.scalar(
+        select(tasks_done.c.version).where(tasks_done.c.task_id == task_id)
+    )
+    return found
 
 
 async def _release(tx: Transaction, task_ids: Sequence[str], *, now: datetime) -> None:

@@ -120,7 +120,7 @@ async def read_page(
         missing=[missing_text(name, reader) for name in task.missing_to_resolve()],
         revision=revision_of(seen, reader),
         history=[
-            _history_line(entry, seen, reader, since=since) for entry in reversed(seen.history)
+            history_line(entry, seen, reader, since=since) for entry in reversed(seen.history)
         ],
         forms=_forms(form, caller),
         choices=choices,
@@ -258,12 +258,13 @@ def _said_in(words: Mapping[str, str], reader: Reader) -> list[Said]:
     return [Said(label=said(_SAID, name, reader), text=text) for name, text in words.items()]
 
 
-def _history_line(
-    entry: Entry, seen: TaskView, reader: Reader, *, since: int | None
+def history_line(
+    entry: Entry, seen: TaskView, reader: Reader, *, since: int | None = None
 ) -> HistoryLine:
+    """Return one thing that was done, in words; new if done after version ``since``."""
     return HistoryLine(
         at=entry.at,
-        by=entry.by.name,
+        by=reader.gettext("Customer") if entry.by.kind == "customer" else entry.by.name,
         act=said(labels.ACTS, entry.act, reader),
         detail=" · ".join(_details(entry, seen, reader)),
         words=_said_in(entry.words, reader),

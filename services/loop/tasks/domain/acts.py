@@ -14,11 +14,13 @@ from services.loop.tasks.domain.task import (
     ENDED,
     OPEN,
     WAITING,
+    Asked,
     CauseArea,
     CloseReason,
     ContactMode,
     ContactResult,
     HowItEnded,
+    NotAsked,
     Step,
     TaskState,
     Verdict,
@@ -128,6 +130,15 @@ class Resolve:
     content: Verdict
     avoidable: Verdict
     lesson: str | None = field(default=None, repr=False)
+    asking: Asked | NotAsked | None = None
+    """Whether the customer is asked; decided by the use case, which may read the customer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirm:
+    """Record that it is settled, as the customer says."""
+
+    NAME: ClassVar[str] = "confirm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +170,7 @@ Act = (
     | Resume
     | AddNote
     | Resolve
+    | Confirm
     | Close
     | Reopen
 )
@@ -180,6 +192,7 @@ ALLOWED_FROM: dict[str, frozenset[TaskState]] = {
 } | {
     Wait.NAME: frozenset({TaskState.ASSIGNED, TaskState.IN_PROGRESS}),
     Resume.NAME: WAITING,
+    Confirm.NAME: frozenset({TaskState.RESOLVED}),
     Reopen.NAME: ENDED,
 }
 """The states from which each act is allowed."""

@@ -20,6 +20,7 @@ from services.loop.tasks.domain.acts import (
     Assign,
     Claim,
     Close,
+    Confirm,
     FinishAction,
     LogContact,
     PromiseAction,
@@ -29,6 +30,8 @@ from services.loop.tasks.domain.acts import (
     TakeStep,
     Wait,
 )
+from services.loop.tasks.domain.pausing import paused, resumed
+from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import (
     Acted,
     Actor,
@@ -37,6 +40,7 @@ from services.loop.tasks.domain.task import (
     Assigned,
     Closed,
     Closure,
+    Confirmed,
     ContactAttempt,
     Contacted,
     Done,
@@ -55,12 +59,24 @@ from shared.errors import Conflict, NotFound
 
 
 def carry_out(  # noqa: C901, PLR0912 - one line per act: the table itself
-    task: FollowUpTask, act: Act, *, by: Actor, now: datetime
+    task: FollowUpTask,
+    act: Act,
+    *,
+    by: Actor,
+    now: datetime,
+    scheme: RecoveryScheme | None = None,
 ) -> Acted:
-    """Return what ``act`` leads to, or raise ``Conflict`` saying what would allow it."""
+    """Return what ``act`` leads to, or raise ``Conflict`` saying what would allow it.
+
+    ``scheme`` is the task's own, as it stood when the task was opened; the program's acts need
+    none.
+    """
     if task.state not in ALLOWED_FROM[act.NAME]:
         raise _refusal(task, act, f"This is not possible while the task is {_said(task)}.")
     done = Done(entry=task.version + 1, at=now, by=by)
+    if isinstance(act, LogContact | Resume | Resolve | Close):
+        # These end a wait, so that what they lead to is judged by the clock that runs again.
+        task = resumed(task, scheme, now=now)
     match act:
         case Claim():
             change = _claim(task, act, done)
@@ -77,17 +93,19 @@ def carry_out(  # noqa: C901, PLR0912 - one line per act: the table itself
         case FinishAction():
             change = _finish_action(task, act, done)
         case Wait():
-            change = _wait(task, act)
+            change = _wait(task, act, done, scheme)
         case Resume():
-            change = _Change(replace(task, state=TaskState.IN_PROGRESS, waiting_until=None))
+            change = _resume(task)
         case AddNote():
             change = _Change(task, words={"text": act.text})
         case Resolve():
-            change = _resolve(task, act, done)
+            change = _resolve(task, act, done, scheme)
+        case Confirm():
+            change = _confirm(task, done)
         case Close():
             change = _close(task, act, done)
         case Reopen():
-            change = _reopen(task, act)
+            change = _reopen(task, act, done)
         case unreachable:
             assert_never(unreachable)
     return Acted(
@@ -229,19 +247,28 @@ def _finish_action(task: FollowUpTask, act: FinishAction, done: Done) -> _Change
     return _Change(replace(task, record=record), detail={"n": act.n})
 
 
-def _wait(task: FollowUpTask, act: Wait) -> _Change:
+def _wait(
+    task: FollowUpTask, act: Wait, done: Done, scheme: RecoveryScheme | None
+) -> _Change:
     state = {
         "customer": TaskState.WAITING_CUSTOMER,
         "internal": TaskState.WAITING_INTERNAL,
     }[act.waiting_for]
+    waiting = replace(task, state=state, waiting_until=act.until)
     return _Change(
-        replace(task, state=state, waiting_until=act.until),
+        paused(waiting, scheme, now=done.at),
         detail=_present(**{"for": act.waiting_for, "until": _text(act.until)}),
         words={"note": act.note},
     )
 
 
-def _resolve(task: FollowUpTask, act: Resolve, done: Done) -> _Change:
+def _resume(task: FollowUpTask) -> _Change:
+    return _Change(replace(task, state=TaskState.IN_PROGRESS, waiting_until=None))
+
+
+def _resolve(
+    task: FollowUpTask, act: Resolve, done: Done, scheme: RecoveryScheme | None
+) -> _Change:
     if missing := task.missing_to_resolve():
         said = ", ".join(_MISSING.get(name, name) for name in missing)
         raise _refusal(task, act, f"Before this can be resolved, record: {said}.", missing)
@@ -252,6 +279,8 @@ def _resolve(task: FollowUpTask, act: Resolve, done: Done) -> _Change:
         content=act.content,
         avoidable=act.avoidable,
         within_deadline=done.at <= task.due_at,
+        asking=act.asking,
+        saved_until=None if scheme is None else done.at + scheme.saved_within,
     )
     record = task.record
     if not task.has_step(Step.ELIMINATE):
@@ -275,6 +304,14 @@ _MISSING = {
     "verify": "what was agreed with the customer (verify)",
     "eliminate": "that the solution was carried out (eliminate)",
 }
+
+
+def _confirm(task: FollowUpTask, done: Done) -> _Change:
+    record = replace(task.record, confirmation=done)
+    return _Change(
+        replace(task, state=TaskState.CONFIRMED, record=record),
+        fact=Confirmed(confirmation=done),
+    )
 
 
 def _close(task: FollowUpTask, act: Close, done: Done) -> _Change:
@@ -309,8 +346,9 @@ def _ended(task: FollowUpTask, state: TaskState, record: Record, done: Done) -> 
 _UNDONE = {Step.VERIFY, Step.ELIMINATE, Step.DOCUMENT}
 
 
-def _reopen(task: FollowUpTask, act: Reopen) -> _Change:
+def _reopen(task: FollowUpTask, act: Reopen, done: Done) -> _Change:
     record = task.record
+    denials = (*record.denials, done) if done.by.kind == "customer" else record.denials
     return _Change(
         replace(
             task,
@@ -323,12 +361,14 @@ def _reopen(task: FollowUpTask, act: Reopen) -> _Change:
                 steps=tuple(done for done in record.steps if done.step not in _UNDONE),
                 agreement=None,
                 resolution=None,
+                confirmation=None,
                 closure=None,
+                denials=denials,
             ),
         ),
         detail={"from": task.state.value},
         words={"reason": act.reason},
-        fact=Reopened(former_state=task.state),
+        fact=Reopened(former_state=task.state, by=done.by),
     )
 
 

@@ -126,6 +126,7 @@ class Asked:
 
     at: datetime
     until: datetime
+    language: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,13 @@ class FollowUpTask:
     first_contact_at: datetime | None = None
     next_contact_at: datetime | None = None
     waiting_until: datetime | None = None
+    paused_since: datetime | None = None
+    """Since when the clock of the resolution stands still; ``due_at`` is then as if it ran."""
     ended_at: datetime | None = None
+    repeat: bool = False
+    """Whether this customer was unhappy more than once within a short time."""
+    other_responses: tuple[str, ...] = ()
+    """Further answers of the customer that belong to this case."""
     record: Record = Record()
 
     @property
@@ -223,8 +230,8 @@ class FollowUpTask:
         return self.due_at
 
     def is_overdue(self, now: datetime) -> bool:
-        """Tell whether the promise to resolve is broken."""
-        return self.is_open and now > self.due_at
+        """Tell whether the promise to resolve is broken; while it is paused it cannot break."""
+        return self.is_open and (self.paused_since or now) > self.due_at
 
     def is_first_contact_late(self, now: datetime) -> bool:
         """Tell whether nobody has tried to reach the customer in time."""
@@ -384,8 +391,14 @@ def opened(
     scheme: RecoveryScheme,
     owner: OwnerRef,
     now: datetime,
+    because: Sequence[str] = (),
+    repeat: bool = False,
 ) -> Acted:
-    """Open the task for a response; owner and deadlines stand from the first second."""
+    """Open the task for a response; owner and deadlines stand from the first second.
+
+    ``because`` are the steps that led to the owner, ``repeat`` that this customer was unhappy
+    shortly before.
+    """
     deadlines = scheme.deadlines(now)
     task = FollowUpTask(
         id=task_id,
@@ -414,12 +427,10 @@ def opened(
         product=response.product,
         sealed_person=response.sealed_person,
         import_id=response.import_id,
+        repeat=repeat,
     )
-    entry = Entry(
-        version=1,
-        act="open",
-        at=now,
-        by=SYSTEM,
-        detail={"rule": rule.id, "scheme": scheme.id, "owner": owner.id},
-    )
+    detail: dict[str, object] = {"rule": rule.id, "scheme": scheme.id, "owner": owner.id}
+    if because:
+        detail["because"] = list(because)
+    entry = Entry(version=1, act="open", at=now, by=SYSTEM, detail=detail)
     return Acted(task=task, entry=entry)

@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 from services.loop.tasks.handlers.acting import act_on, resolve_owner
+from services.loop.tasks.handlers.closure import Closure, closure_rates
+from services.loop.tasks.handlers.confirming import Question, read_question, take_answer
 from services.loop.tasks.handlers.opening import Opened, open_tasks
 from services.loop.tasks.handlers.reading import (
     QueueRow,
     TaskView,
     list_tasks,
     queue,
-    queue_counts,
     read_task,
 )
 from services.loop.tasks.handlers.ringing import ring
+from services.loop.tasks.handlers.search import asked_for, index_tasks
+from services.loop.tasks.handlers.timeline import CustomerView, look_at_customer
 from services.loop.tasks.handlers.undelivered import note_undelivered
+from services.loop.tasks.handlers.views import (
+    VIEWS,
+    Counts,
+    Sought,
+    counts_of,
+    order_of,
+    reach_of,
+    wanted_of,
+)
 
 __all__ = [
+    "VIEWS",
+    "Closure",
+    "Counts",
+    "CustomerView",
     "Opened",
+    "Question",
     "QueueRow",
+    "Sought",
     "TaskView",
     "act_on",
+    "asked_for",
+    "closure_rates",
+    "counts_of",
+    "index_tasks",
     "list_tasks",
+    "look_at_customer",
     "note_undelivered",
     "open_tasks",
+    "order_of",
     "queue",
-    "queue_counts",
+    "reach_of",
+    "read_question",
     "read_task",
     "resolve_owner",
     "ring",
+    "take_answer",
+    "wanted_of",
 ]

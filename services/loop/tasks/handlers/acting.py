@@ -25,7 +25,7 @@ from services.loop.tasks.domain.task import (
 from services.loop.tasks.handlers.announcing import event_of
 from services.loop.tasks.handlers.reading import personal_of
 from services.loop.tasks.handlers.sight import sight_of
-from services.loop.tasks.handlers.watching import silence, wake
+from services.loop.tasks.handlers.watching import keep_watch
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Forbidden, Invalid, NotFound
 from shared.identity.owners import owners
@@ -102,11 +102,7 @@ async def keep(
     ref = acted.task.person_ref
     keys = await person_keys.for_sealing(tx, [ref] if acted.entry.words else [], now=now)
     await store.save(tx, acted, key=keys.get(ref))
-    if task.is_open and not acted.task.is_open:
-        await silence(tx, [task.id], now=now)
-    elif acted.task.is_open and not task.is_open:
-        await wake(tx, [task.id])
-
+    await keep_watch(tx, task, acted.task, now=now)
     if isinstance(acted.fact, Contacted) and acted.fact.attempt.emotion_before is not None:
         answer = await find(tx, task.response_id)
         await count_emotion(

@@ -8,8 +8,11 @@ from typing import Any, assert_never
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.task import (
+    Actor,
+    Asked,
     Assigned,
     Closed,
+    Confirmed,
     Contacted,
     Fact,
     FollowUpTask,
@@ -64,6 +67,7 @@ def event_of(
             )
         case Resolved():
             resolution = fact.resolution
+            asked = resolution.asking if isinstance(resolution.asking, Asked) else None
             return events.TaskResolved(
                 **members,
                 outcome=resolution.outcome,
@@ -72,13 +76,27 @@ def event_of(
                 avoidable=resolution.avoidable,
                 resolved_at=resolution.at,
                 within_deadline=resolution.within_deadline,
+                resolution=resolution.entry,
+                resolved_by=resolution.by.id if resolution.by.kind == "staff" else None,
+                ask_customer_at=asked.at if asked else None,
+                ask_customer_until=asked.until if asked else None,
+                language=asked.language if asked else None,
+            )
+        case Confirmed():
+            return events.TaskConfirmed(
+                **members,
+                confirmed_at=fact.confirmation.at,
+                by=_kind(fact.confirmation.by),
             )
         case Closed():
             closure = fact.closure
             return events.TaskClosed(**members, reason=closure.reason, closed_at=closure.at)
         case Reopened():
             return events.TaskReopened(
-                **members, former_state=_ended(fact.former_state), reopened_at=now
+                **members,
+                former_state=_ended(fact.former_state),
+                reopened_at=now,
+                by=_kind(fact.by),
             )
         case unreachable:
             assert_never(unreachable)
@@ -86,6 +104,10 @@ def event_of(
 
 def _owner(owner: OwnerRef) -> events.OwnerRef:
     return events.OwnerRef(id=owner.id, kind=owner.kind)
+
+
+def _kind(actor: Actor) -> events.ActorKind:
+    return actor.kind
 
 
 def _ended(state: TaskState) -> Any:  # noqa: ANN401 - pydantic checks it against the event

@@ -226,6 +226,14 @@ class ResolveIn(ActIn):
         )
 
 
+class ConfirmIn(ActIn):
+    """Nothing to say; only a yes that did not come through staff counts as the customer's."""
+
+    ACT: ClassVar[MakesAct] = acts.Confirm
+    SUMMARY = "Record the customer's yes: it is settled"
+    BLANK = True
+
+
 class CloseIn(ActIn):
     """Why the task ends without a resolution."""
 
@@ -256,6 +264,7 @@ ACTS: Mapping[str, type[ActIn]] = {
     "resume": ResumeIn,
     "notes": NoteIn,
     "resolve": ResolveIn,
+    "confirm": ConfirmIn,
     "close": CloseIn,
     "reopen": ReopenIn,
 }

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from services.loop.tasks.store.closure import (
+    BeforeAndAfter,
+    ClosureCounts,
+    ClosureFilter,
+    before_and_after,
+    closure_counts,
+)
 from services.loop.tasks.store.lists import (
     MOST_COUNTED,
     Order,
@@ -16,22 +23,32 @@ from services.loop.tasks.store.search import Indexed, index, terms_of
 from services.loop.tasks.store.tasks import (
     add,
     add_entries,
+    cases_of,
     find,
     find_for_change,
     histories_of,
+    join,
+    joined_to,
     lock_many,
     of_responses,
+    open_by_owner,
     save,
     stale,
 )
 
 __all__ = [
     "MOST_COUNTED",
+    "BeforeAndAfter",
+    "ClosureCounts",
+    "ClosureFilter",
     "Indexed",
     "Order",
     "TaskFilter",
     "add",
     "add_entries",
+    "before_and_after",
+    "cases_of",
+    "closure_counts",
     "counts_of",
     "current_rules",
     "current_schemes",
@@ -39,9 +56,12 @@ __all__ = [
     "find_for_change",
     "histories_of",
     "index",
+    "join",
+    "joined_to",
     "lock_many",
     "note_escalated",
     "of_responses",
+    "open_by_owner",
     "page_of",
     "place_of",
     "save",

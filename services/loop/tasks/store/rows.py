@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -9,7 +10,7 @@ from sqlalchemy import Row
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.schemes import SchemeRef
-from services.loop.tasks.domain.task import FollowUpTask, Record, TaskState
+from services.loop.tasks.domain.task import Asked, FollowUpTask, Record, TaskState
 
 _record: TypeAdapter[Record] = TypeAdapter(Record)
 _scheme: TypeAdapter[SchemeRef] = TypeAdapter(SchemeRef)
@@ -27,6 +28,7 @@ _PLAIN = (
     "first_contact_at",
     "next_contact_at",
     "waiting_until",
+    "paused_since",
     "ended_at",
     "rule",
     "rule_name",
@@ -37,6 +39,7 @@ _PLAIN = (
     "product",
     "sealed_person",
     "import_id",
+    "repeat",
 )
 
 
@@ -47,8 +50,26 @@ def row_of(task: FollowUpTask) -> dict[str, Any]:
         "owner_id": task.owner.id,
         "owner_kind": task.owner.kind,
         "next_due_at": task.next_due_at,
+        **_counted(task),
+        "other_responses": list(task.other_responses),
         "scheme": _scheme.dump_python(task.scheme, mode="json"),
         "record": _record.dump_python(task.record, mode="json", exclude_defaults=True),
+    }
+
+
+def _counted(task: FollowUpTask) -> dict[str, datetime | None]:
+    """Return what the rates count, as columns of its own: read from the record, never back."""
+    record = task.record
+    resolution, confirmation = record.resolution, record.confirmation
+    asking = resolution.asking if resolution else None
+    return {
+        "reached_at": task.reached_at,
+        "asked_at": asking.at if isinstance(asking, Asked) else None,
+        "denied_at": record.denials[-1].at if record.denials else None,
+        "confirmed_at": (
+            confirmation.at if confirmation and task.is_confirmed_by_customer else None
+        ),
+        "saved_until": resolution.saved_until if resolution else None,
     }
 
 
@@ -58,6 +79,7 @@ def task_of(row: Row[Any]) -> FollowUpTask:
         **{name: getattr(row, name) for name in _PLAIN},
         state=TaskState(row.state),
         owner=OwnerRef(id=row.owner_id, kind=row.owner_kind),
+        other_responses=tuple(row.other_responses),
         scheme=_scheme.validate_python(row.scheme),
         record=_record.validate_python(row.record),
     )
