@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, func, or_, select
 
 from shared.db.base import among
 from shared.identity.groups import team
@@ -71,6 +71,51 @@ async def owners(view: Reading, ids: Iterable[str]) -> Mapping[str, Owner]:
         ):
             found[row.id] = Owner(id=row.id, name=row.name, kind=kind, email=row.email)
     return found
+
+
+async def able(view: Reading, ids: Iterable[str]) -> frozenset[str]:
+    """Return those of these persons and teams who can be given work."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return frozenset()
+    persons = select(staff.c.id).where(
+        among(staff.c.id, wanted, view.dialect), staff.c.disabled_at.is_(None)
+    )
+    groups = select(teams.c.id).where(among(teams.c.id, wanted, view.dialect))
+    rows = [*await view.all(persons), *await view.all(groups)]
+    return frozenset(row.id for row in rows)
+
+
+async def owners_named(view: Reading, texts: Iterable[str]) -> Mapping[str, str]:
+    """Return the ids of the persons and teams that other systems mean by these texts.
+
+    A text is an id, an address, or a name that only one person or team has, in any case.
+    Texts that mean nobody, or more than one, are absent.
+    """
+    wanted = {text: text.strip().casefold() for text in texts}
+    if not wanted:
+        return {}
+    # As it was written too: SQLite knows small letters of the Latin alphabet only.
+    plain = sorted({*wanted.values(), *(text.strip() for text in wanted)})
+    found: dict[str, set[str]] = {}
+    for table in (staff, teams):
+        columns = table.c
+        for column in (columns.id, columns.email, columns.name):
+            rows = await view.all(
+                select(columns.id, column.label("said")).where(
+                    or_(
+                        among(column, plain, view.dialect),
+                        among(func.lower(column), plain, view.dialect),
+                    )
+                )
+            )
+            for row in rows:
+                found.setdefault(row.said.casefold(), set()).add(row.id)
+    return {
+        text: next(iter(ids))
+        for text, said in wanted.items()
+        if len(ids := found.get(said, set())) == 1
+    }
 
 
 async def addresses_of(view: Reading, owner_id: str, kind: OwnerKind) -> Sequence[Recipient]:

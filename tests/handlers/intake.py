@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, insert, select
 
 from services.loop.intake import take_in
 from services.loop.resources import Loop
+from services.loop.tasks.domain.schemes import DEFAULT_SCHEME
+from services.loop.tasks.tables import schemes
 from services.loop.themes.handlers import Classifiers, install_starter
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Database
@@ -53,6 +55,19 @@ class Intake:
         async with self.database.transaction() as tx:
             await install_starter(tx, now=self.clock.now())
 
+    async def alert_at_any_hour(self) -> None:
+        """Let the shipped scheme ring at night too, for tests that are about something else."""
+        async with self.database.transaction() as tx:
+            await tx.execute(
+                insert(schemes).values(
+                    id=DEFAULT_SCHEME["id"],
+                    version=DEFAULT_SCHEME["version"],
+                    document={**DEFAULT_SCHEME, "night": True},
+                    published_at=self.clock.now(),
+                    published_by="stf_admin",
+                )
+            )
+
     async def response(
         self, *, comment: str | None = None, customer: str | None = "c-1", **members: Any
     ) -> ResponseReceived | ResponseRevised:
@@ -80,6 +95,7 @@ class Intake:
 
     def _draft(self, members: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         comment, customer = members.pop("comment", None), members.pop("customer", "c-1")
+        block = members.pop("block", {})
         now = self.clock.now()
         response_id = members.get("response_id", new_id("rsp"))
         ref = self.person_keys.ref("crm", customer) if customer else response_id
@@ -100,7 +116,7 @@ class Intake:
             **members,
         }
         return draft, {
-            "customer": {"id": customer} if customer else {},
+            "customer": {**({"id": customer} if customer else {}), **block},
             "comment": comment,
             "attributes": {},
         }

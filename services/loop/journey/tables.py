@@ -34,6 +34,28 @@ touchpoint_owners = Table(
 )
 """Periods; those of one touchpoint never overlap, which its version guards."""
 
+absences = Table(
+    "loop_absences",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("staff_id", String(40), nullable=False, index=True),
+    # A person or a team; without one the rule's deputy gets the tasks, else Customer care.
+    Column("deputy_id", String(40)),
+    Column("begins_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+)
+"""When somebody can be given no new tasks, and who gets them instead."""
+
+workloads = Table(
+    "loop_workloads",
+    metadata,
+    Column("staff_id", String(40), primary_key=True),
+    Column("most_open", Integer),
+    Column("deputy_id", String(40)),
+    Column("version", Integer, nullable=False),
+)
+"""How many open tasks somebody is given at most, and who gets what is beyond."""
+
 codes = Table(
     "loop_codes",
     metadata,
@@ -61,3 +83,14 @@ answer_rollups = Table(
     Index("ix_loop_answer_rollups_of_kind", "kind", "day"),
 )
 """Responses per UTC day and code, scored or not; emotions are told apart under reasons."""
+
+calendars = Table(
+    "loop_calendars",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Json, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("published_by", String(40), nullable=False),
+)
+"""The business calendars, by version; of each the highest one applies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.loop.journey.domain.absences import Absence, Workload, absent_at
 from services.loop.journey.domain.aliases import (
     UNKNOWN,
     Aliases,
@@ -35,6 +36,7 @@ __all__ = [
     "KINDS",
     "OTHER",
     "UNKNOWN",
+    "Absence",
     "Aliases",
     "AnswerCell",
     "Code",
@@ -45,6 +47,8 @@ __all__ = [
     "Ownership",
     "Selection",
     "Touchpoint",
+    "Workload",
+    "absent_at",
     "ended",
     "in_force",
     "moved",

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from services.loop.journey.store.availability import (
+    absences_between,
+    add_absence,
+    end_absence,
+    find_absence,
+    save_workload,
+    workloads_of,
+)
 from services.loop.journey.store.counting import Answers, answers_of, emotions_of, move_counts
 from services.loop.journey.store.lists import (
     CodeFilter,
@@ -43,15 +51,19 @@ __all__ = [
     "CodeFilter",
     "Order",
     "TouchpointFilter",
+    "absences_between",
     "add",
+    "add_absence",
     "add_code",
     "aliases",
     "all_list_aliases",
     "answers_of",
     "emotions_of",
+    "end_absence",
     "every",
     "exists",
     "find",
+    "find_absence",
     "find_code",
     "list_aliases",
     "lock",
@@ -71,4 +83,6 @@ __all__ = [
     "responsible_at",
     "save",
     "save_code",
+    "save_workload",
+    "workloads_of",
 ]
