@@ -2,22 +2,33 @@
 
 The list is ``tests/mutants/list.yaml``. Everything happens in a copy of the checkout; a text of
 the list that is not in its file exactly once is a failure as well, so that the list cannot age
-unseen. With arguments only those mutants run whose promise, file or test holds one of them.
+unseen. A test counts only when it ran and failed: one that hangs or cannot start has noticed
+nothing. With arguments only those mutants run whose row, promise, file or test holds one of them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from shared.clock import SystemClock
+
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "tests" / "mutants" / "list.yaml"
+LIMIT = 120
+"""Seconds that one test may take; the slowest of the list takes half of that."""
+CLOCK = SystemClock()
+
+SURVIVED, KILLED, HUNG, BROKEN, AGED = "SURVIVED", "killed", "HUNG", "BROKEN", "AGED"
 
 
 def copy_to(folder: Path) -> None:
@@ -38,70 +49,101 @@ def copy_to(folder: Path) -> None:
             (folder / name).symlink_to(ROOT / name)
 
 
-def passes(folder: Path, tests: list[str]) -> bool:
-    """Run tests in the copy; tell whether they all passed. One that hangs has not."""
+def run(folder: Path, tests: Sequence[str]) -> tuple[str, str]:
+    """Run tests in the copy; return what that says of a mutant, and what pytest wrote."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": str(folder), "CI": ""}  # noqa: TID251 - servers are named there
+    running = subprocess.Popen(  # noqa: S603 - our own tests
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(  # noqa: S603 - our own tests
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        wrote, _ = running.communicate(timeout=LIMIT * len(tests))
     except subprocess.TimeoutExpired:
-        return False
-    if done.returncode not in {0, 1}:
-        print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
-        raise SystemExit(f"pytest ended with {done.returncode}")
-    return done.returncode == 0
+        return HUNG, _ended(running)
+    if running.returncode == 0:
+        return SURVIVED, wrote
+    failed = any(line.startswith("FAILED ") for line in wrote.splitlines())
+    return KILLED if running.returncode == 1 and failed else BROKEN, wrote
 
 
-def killed(folder: Path, mutant: dict[str, str]) -> bool:
-    """Apply one mutant; tell whether its test noticed."""
+def _ended(running: subprocess.Popen[str]) -> str:
+    """End a test that hangs, its servers included: first by asking, as a person would."""
+    for how in (signal.SIGINT, signal.SIGKILL):
+        os.killpg(running.pid, how)
+        try:
+            return running.communicate(timeout=30)[0]
+        except subprocess.TimeoutExpired:
+            continue
+    return ""
+
+
+def verdict_on(folder: Path, mutant: dict[str, str]) -> str:
+    """Apply one mutant; say what its test made of it."""
     path = folder / mutant["file"]
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(mutant["before"], mutant["after"]), encoding="utf-8")
     try:
-        return not passes(folder, [mutant["test"]])
+        verdict, wrote = run(folder, [mutant["test"]])
     finally:
         path.write_text(text, encoding="utf-8")
+    if verdict in {HUNG, BROKEN}:
+        print(wrote[-2000:], file=sys.stderr)
+    return verdict
 
 
-def main(wanted: list[str]) -> int:
-    """Run the list; return 1 when a mutant survived or the list has aged."""
+def main(wanted: Sequence[str]) -> int:
+    """Run the list; return 1 unless every mutant was killed."""
+    began = CLOCK.monotonic()
     mutants = yaml.safe_load(LIST.read_text(encoding="utf-8"))
     if wanted:
         mutants = [
             one
             for one in mutants
-            if any(w in one[name] for w in wanted for name in ("promise", "file", "test"))
+            if any(
+                w in one[name] for w in wanted for name in ("row", "promise", "file", "test")
+            )
         ]
-    aged = [
-        one["promise"]
-        for one in mutants
-        if (ROOT / one["file"]).read_text(encoding="utf-8").count(one["before"]) != 1
-    ]
-    for promise in aged:
-        print(f"aged      {promise}")
-    survived = 0
+    verdicts: Counter[str] = Counter()
+    fresh = []
+    for one in mutants:
+        if (ROOT / one["file"]).read_text(encoding="utf-8").count(one["before"]) == 1:
+            fresh.append(one)
+            continue
+        verdicts[AGED] += 1
+        print(
+            f"{AGED:9} {one['promise']}: the text under 'before' is not in {one['file']} exactly"
+            " once; say in tests/mutants/list.yaml which line guards this now"
+        )
     with tempfile.TemporaryDirectory(prefix="closed-loop-mutants-") as name:
         folder = Path(name)
         copy_to(folder)
-        if not passes(folder, sorted({one["test"] for one in mutants})):
-            print("The tests fail without any mutant; mend them first.")
+        without, wrote = run(folder, sorted({one["test"] for one in fresh}))
+        if fresh and without != SURVIVED:
+            print(
+                wrote[-4000:], "The tests fail without any mutant; mend them first.", sep="\n"
+            )
             return 1
-        for one in mutants:
-            if one["promise"] in aged:
-                continue
-            verdict = "killed" if killed(folder, one) else "SURVIVED"
-            survived += verdict != "killed"
-            print(f"{verdict:9} {one['property']:4} {one['promise']}", flush=True)
-    print(f"{len(mutants)} mutants, {survived} survived, {len(aged)} aged")
-    return 1 if survived or aged else 0
+        for one in fresh:
+            since = CLOCK.monotonic()
+            verdict = verdict_on(folder, one)
+            verdicts[verdict] += 1
+            took = f"{CLOCK.monotonic() - since:4.0f} s"
+            print(f"{verdict:9} {took}  {one['row']}: {one['promise']}", flush=True)
+    others = ", ".join(
+        f"{verdicts[each]} {each.lower()}" for each in (HUNG, BROKEN, AGED) if verdicts[each]
+    )
+    minutes, seconds = divmod(round(CLOCK.monotonic() - began), 60)
+    print(
+        f"{len(mutants)} mutants in {minutes} min {seconds} s: {verdicts[KILLED]} killed,"
+        f" {verdicts[SURVIVED]} survived{others and ', '}{others}"
+    )
+    return 0 if verdicts[KILLED] == len(mutants) else 1
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def posted(revision: int, at: datetime = NOW, **members: object) -> Posted:
          {"score": 9, "answered_at": "2026-03-01T12:00:00.000+02:00"}),
         ({"attributes": {"a": 1}}, {"attributes": {"a": 1.0}}),
         ({"attributes": {"a": 1}}, {"a": 1}),
+        ({"attributes": {"a": 1, "b": 2}}, {"attributes": {"b": 2, "a": 1}}),
         ({"a": {"b": [1, 2.5], "c": 2}}, {"a": {"c": 2.0, "b": [1.0, 2.5]}}),
         ({"touchpoint": "caf\u00e9"}, {"touchpoint": " cafe\u0301"}),
         ({"customer": {"id": "1", "name": "A"}}, {"customer": {"name": "A", "id": "1"}}),
@@ -184,6 +185,11 @@ def test_a_later_part_adds_and_does_not_blank() -> None:
         comment="Late.",
         customer={"id": "C-1", "name": "Anna", "email": "a@b.example"},
     )
+
+
+def test_a_later_part_without_words_leaves_the_words() -> None:
+    merged = merge([posted(1, score=2, comment="Late."), posted(2, NOW + HOUR, score=3)])
+    assert (merged.part.clear["score"], merged.part.comment) == (3, "Late.")
 
 
 def test_an_older_part_that_comes_late_fills_what_is_missing() -> None:

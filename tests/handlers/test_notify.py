@@ -656,6 +656,13 @@ async def test_an_endpoint_that_leads_inside_is_refused_with_a_finding(house: Ho
 
     (finding,) = refused.value.findings
     assert (finding.pointer, finding.code) == ("/url", "address")
+    webhook, _ = await house.webhook()
+    moved = handlers.ChangeWebhook(webhook_id=webhook.id, url="http://10.0.0.7/hook")
+    async with house.database.transaction() as tx:
+        with pytest.raises(Invalid):
+            await handlers.change_webhook(
+                tx, moved, notify=house.notify, by=SYSTEM, now=house.clock.now()
+            )
 
 
 async def test_a_deleted_endpoint_gets_nothing_more_and_its_history_stays(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -526,6 +527,40 @@ async def test_what_was_claimed_when_it_was_switched_off_is_held_and_not_sent(
 # ---------------------------------------------------------------- fairness
 
 
+async def test_no_lane_gets_more_than_its_room_and_each_gets_its_turn(house: House) -> None:
+    """Each has more waiting than fits, and all of the first was there before the second."""
+    webhooks = []
+    for n in range(3):
+        webhook, _ = await house.webhook(f"https://{n}.example.com/", events=(f"task.{n}",))
+        webhooks.append(webhook.id)
+    for webhook_id in webhooks:
+        for _ in range(6):
+            await acting_test(house, webhook_id)
+
+    async def claimed(limit: int) -> Counter[str]:
+        async with house.database.transaction() as tx:
+            some = await store.claim(
+                tx,
+                token="mine",
+                now=house.clock.now(),
+                lasting=timedelta(seconds=30),
+                per_lane=4,
+                mail_lane=0,
+                in_flight={webhooks[0]: 3},
+                limit=limit,
+            )
+        return Counter(one.target for one in some)
+
+    assert await claimed(3) == dict.fromkeys(webhooks, 1)
+    assert await claimed(100) == {webhooks[0]: 1, webhooks[1]: 4, webhooks[2]: 4}
+
+
+async def acting_test(house: House, webhook_id: str) -> None:
+    """Have one test event be due to an endpoint."""
+    async with house.database.transaction() as tx:
+        await handlers.send_test(tx, webhook_id, notify=house.notify, now=house.clock.now())
+
+
 async def test_many_endpoints_that_hang_leave_room_for_one_that_does_not(
     house: House,
 ) -> None:
@@ -547,6 +582,7 @@ async def test_many_endpoints_that_hang_leave_room_for_one_that_does_not(
         await dispatcher.step()
 
     assert "https://well.example.com/" in {call.url for call in house.posts.calls}
+    assert len(house.mail.mails) == 21
     hung.set()
     while await dispatcher.step():
         pass
@@ -558,20 +594,27 @@ async def test_an_endpoint_that_turns_slow_lets_go_of_what_was_claimed_ahead(
     webhook, _ = await house.webhook()
     for n in range(40):
         await house.hear(await house.event(task_id=f"tsk_{n:02}"))
-    released = asyncio.Event()
-    house.posts.by_url[URL] = released.wait
+    gate = asyncio.Semaphore(0)
+    house.posts.by_url[URL] = gate.acquire
     dispatcher = house.dispatcher()
     dispatcher._quick.add(webhook.id)
-    await dispatcher.step()
-    claimed = sum(one.state is State.SENDING for one in await calls_of(house))
 
-    dispatcher._quick.discard(webhook.id)
-    released.set()
+    async def claimed() -> int:
+        return sum(one.state is State.SENDING for one in await calls_of(house))
+
     await dispatcher.step()
+    assert await claimed() == 32
+    house.clock.advance(timedelta(seconds=5))
+    gate.release()  # one has answered, late
+    async with asyncio.timeout(10):
+        while await claimed() > 4:
+            await dispatcher.step()
+
+    for _ in range(100):
+        gate.release()
     while await dispatcher.step():
         pass
 
-    assert claimed == 32
     assert {(one.state, one.attempts) for one in await calls_of(house)} == {
         (State.DELIVERED, 1)
     }
