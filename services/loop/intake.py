@@ -20,7 +20,7 @@ from services.loop.responses.handlers import (
     store_responses,
 )
 from services.loop.tasks.domain.rules import NoAction
-from services.loop.tasks.handlers import Opened, open_tasks
+from services.loop.tasks.handlers import Opened, index_tasks, open_tasks
 from services.loop.themes.handlers import Classifiers, find_mentions, themes_of
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Transaction
@@ -68,13 +68,23 @@ async def _take_in(
     # Of what was overtaken on the way the later answer stands, maybe under another person.
     if others := [r for r in stored.standing.values() if r.person_ref not in keys]:
         keys = {**keys, **await keys_of(tx, loop.person_keys, others)}
+    persons = {
+        r.id: person for r in stored.standing.values() if (person := open_person(r, keys))
+    }
     themes = await find_mentions(
         tx,
         stored.current,
         former=stored.former,
-        comments=_comments(stored.current, keys),
+        comments={
+            r.id: persons[r.id].comment if r.has_comment else None
+            for r in stored.current
+            if r.id in persons or not r.has_comment
+        },
         classifiers=classifiers,
     )
+    if overtaken := [i for i in arrived if i not in themes]:
+        found = await themes_of(tx, overtaken)
+        themes = {**themes, **{i: [m.theme_id for m in found[i]] for i in overtaken}}
     outcomes = await open_tasks(
         tx,
         list(stored.standing.values()),
@@ -82,11 +92,20 @@ async def _take_in(
         causes={response_id: one.envelope for response_id, one in arrived.items()},
         now=now,
         erased={r.id for r in stored.standing.values() if _nobody_to_call(r, keys)},
+        themes=themes,
+        persons=persons,
     )
 
-    if overtaken := [i for i in arrived if i not in themes]:
-        found = await themes_of(tx, overtaken)
-        themes = {**themes, **{i: [m.theme_id for m in found[i]] for i in overtaken}}
+    having = {i: one.task_id for i, one in outcomes.items() if isinstance(one, Opened)}
+    fresh = [response for response in stored.current if response.id in having]
+    await index_tasks(
+        tx,
+        fresh,
+        tasks=having,
+        persons=persons,
+        keyring=loop.keyring,
+    )
+
     for response in responses:
         tx.announce(
             _handled(response, outcomes.get(response.id), themes[response.id]),
@@ -126,19 +145,6 @@ def _handled_test(event: ResponseReceived | ResponseRevised) -> ResponseHandled:
         state="no_action",
         reason="test",
     )
-
-
-def _comments(
-    responses: Sequence[Response], keys: Mapping[str, bytes]
-) -> Mapping[str, str | None]:
-    """Return the customers' words by response; those of erased persons are missing."""
-    comments: dict[str, str | None] = {}
-    for response in responses:
-        if not response.has_comment:
-            comments[response.id] = None
-        elif (person := open_person(response, keys)) is not None:
-            comments[response.id] = person.comment
-    return comments
 
 
 def _nobody_to_call(response: Response, keys: Mapping[str, bytes]) -> bool:

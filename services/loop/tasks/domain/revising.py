@@ -30,18 +30,24 @@ class Call:
 
 
 def revised(
-    task: FollowUpTask, response: Response, *, call: Call | None, now: datetime
+    task: FollowUpTask,
+    response: Response,
+    *,
+    call: Call | None,
+    now: datetime,
+    others_call: bool = False,
 ) -> Sequence[Acted]:
     """Follow the later answer; return nothing when the task knows it already.
 
-    ``call`` is None when the rules do not call for follow-up any more. The task belongs to
+    ``call`` is None when the rules do not call for follow-up any more; ``others_call`` tells
+    whether another answer that joined the case still does. The task belongs to
     whoever the answer now says the customer is; what was said before stays under the person of
     that moment.
     """
     if response.revision <= task.response_revision:
         return ()
     reopens = task.is_closed_as_revised and call is not None and call.may_open
-    is_kept = task.is_open and call is None and task.owes
+    is_kept = task.is_open and call is None and (task.owes or others_call)
     followed = _followed(
         task,
         response,
@@ -92,7 +98,7 @@ def _followed(
     if response.metric != task.metric:
         detail["metric_before"] = task.metric
     if is_kept:
-        detail["kept_open"] = "promised"
+        detail["kept_open"] = "promised" if task.owes else "other_answers"
     if call is not None and is_worked_on and _is_another(task, response, call):
         changed = _upgraded(changed, call)
         if (changed.rule, changed.scheme) != (task.rule, task.scheme):

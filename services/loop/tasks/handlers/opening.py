@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.journey.store import named
-from services.loop.responses.domain import Response
+from services.loop.responses.domain import Personal, Response
 from services.loop.tasks import store
-from services.loop.tasks.domain.revising import Call, revised
+from services.loop.tasks.domain.conditions import Circumstances
+from services.loop.tasks.domain.joining import joined
+from services.loop.tasks.domain.planning import (
+    Case,
+    Cases,
+    Joined,
+    New,
+    Plan,
+    is_unhappy,
+    plan,
+    scheme_for,
+)
+from services.loop.tasks.domain.revising import Call
 from services.loop.tasks.domain.rules import (
     NoAction,
     OpenTask,
@@ -18,17 +30,16 @@ from services.loop.tasks.domain.rules import (
     decide,
     decide_at_any_age,
 )
-from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme
-from services.loop.tasks.domain.task import Acted, Closed, FollowUpTask, Reopened, opened
+from services.loop.tasks.domain.schemes import RecoveryScheme
+from services.loop.tasks.domain.task import Acted, FollowUpTask, opened
 from services.loop.tasks.handlers.announcing import event_of, members_of
-from services.loop.tasks.handlers.watching import silence, tighten, wake, watch
+from services.loop.tasks.handlers.following import follow, rewatch
+from services.loop.tasks.handlers.placing import circumstances_of, desks_of
+from services.loop.tasks.handlers.watching import tighten, watch
 from shared.db.transaction import Transaction
 from shared.events.envelope import Envelope
 from shared.events.loop import TaskOpened
-from shared.identity.groups import DEFAULT_TEAM
 from shared.ids import new_id
-
-DEFAULT_OWNER = OwnerRef(id=DEFAULT_TEAM, kind="team")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,51 +59,167 @@ async def open_tasks(
     causes: Mapping[str, Envelope],
     now: datetime,
     erased: Collection[str] = (),
+    themes: Mapping[str, Collection[str]] | None = None,
+    persons: Mapping[str, Personal] | None = None,
 ) -> Mapping[str, Opened | NoAction]:
     """Open the tasks that the rules call for; tell for each response what became of it.
 
-    ``owners`` and ``causes`` are by response id. A response that has a task
-    keeps it, and the task follows the revision. Of ``erased`` persons nobody can be called:
-    no task of theirs is opened, and the answer says nothing of those that have none.
+    All mappings are by response id. A response that has a task keeps it, and the task follows
+    the revision; one of a customer whose case is open joins that. Of ``erased`` persons nobody
+    can be called: no task of theirs is opened, and the answer says nothing of those that have
+    none.
     """
     latest = {response.id: response for response in responses}
     book = await store.current_rules(tx)
     schemes = await store.current_schemes(tx)
     known = dict(await store.of_responses(tx, list(latest)))
-
-    decisions = {response.id: decide(response, book) for response in latest.values()}
-    fresh = [
-        opened(
-            latest[response_id],
-            task_id=new_id("tsk"),
-            rule=decision.rule,
-            scheme=_scheme_of(decision, schemes),
-            owner=owners.get(response_id, DEFAULT_OWNER),
-            now=now,
-        )
-        for response_id, decision in decisions.items()
-        if isinstance(decision, OpenTask)
-        and response_id not in known
-        and response_id not in erased
-    ]
-
-    added = await store.add(tx, fresh)
-    if len(added) < len(fresh):
-        # Somebody else opened one at the same moment: theirs is the task then.
-        others = [one.task.response_id for one in fresh if one.task.id not in added]
-        known |= await store.of_responses(tx, others)
-    followed = await _follow(
+    around = await circumstances_of(
         tx,
-        known,
-        {r: _call_of(latest[r], book, schemes, erased) for r in known},
-        latest,
+        list(latest.values()),
+        book,
+        themes=themes or {},
+        persons=persons or {},
         now=now,
     )
-    known |= {acted.task.response_id: acted.task for acted in followed}
-    await _watch(tx, followed, schemes, now=now)
 
-    ours = [one.task for one in fresh if one.task.id in added]
-    await watch(tx, ours, schemes)
+    new = [response for response in latest.values() if response.id not in known]
+    plans = await _planned(
+        tx, new, book, schemes, around=around, owners=owners, now=now, erased=erased
+    )
+    fresh = {
+        one.task_id: (one, _opened(one, now)) for one in plans.values() if isinstance(one, New)
+    }
+    added = await store.add(tx, [acted for _, acted in fresh.values()])
+    instead: dict[str, str] = {}
+    if len(added) < len(fresh):
+        # Somebody else opened one at the same moment: theirs is the task then.
+        late = {one.response.id: i for i, (one, _) in fresh.items() if i not in added}
+        theirs = await store.of_responses(tx, list(late))
+        instead = {late[response_id]: task.id for response_id, task in theirs.items()}
+        known |= theirs
+    ours = [acted.task for i, (_, acted) in fresh.items() if i in added]
+    for one, acted in fresh.values():
+        if acted.task.id in added:
+            await watch(tx, [acted.task], {**schemes, one.scheme.id: one.scheme})
+
+    joining = [one for one in plans.values() if isinstance(one, Joined)]
+    cases = await _join(tx, joining, schemes, instead=instead, now=now)
+    calls = {
+        r: _call_of(latest[r], book, schemes, around[r], erased, repeat=known[r].repeat)
+        for r in known
+    }
+    followed = await follow(tx, known, calls, latest, now=now)
+    await rewatch(tx, followed, schemes, now=now)
+    after = {acted.task.id: acted.task for acted in followed}
+    known = {r: after.get(task.id, task) for r, task in known.items()}
+
+    await _announce(tx, ours, followed, causes, now=now)
+    return {
+        **{r: one for r, one in plans.items() if isinstance(one, NoAction)},
+        **{
+            r: Opened(task_id=task.id, is_open=task.is_open, is_new=False)
+            for r, task in {**known, **cases}.items()
+        },
+        **{task.response_id: Opened(task_id=task.id) for task in ours},
+    }
+
+
+async def _planned(
+    tx: Transaction,
+    responses: Sequence[Response],
+    book: RuleBook,
+    schemes: Mapping[str, RecoveryScheme],
+    *,
+    around: Mapping[str, Circumstances],
+    owners: Mapping[str, OwnerRef],
+    now: datetime,
+    erased: Collection[str],
+) -> Mapping[str, Plan]:
+    """Plan what becomes of responses that have no task yet."""
+    if not responses:
+        return {}
+    cases = Cases()
+    if book.repeat_within:
+        refs = sorted({response.person_ref for response in responses})
+        for task in await store.cases_of(tx, refs, since=now - book.repeat_within):
+            if is_unhappy(task.metric, task.score):
+                case = Case(task_id=task.id, opened_at=task.opened_at, ended_at=task.ended_at)
+                cases.add(task.person_ref, case)
+    contacts = [around[response.id].contact for response in responses]
+    desks = await desks_of(tx, book, contacts, owners=owners.values(), first=now, last=now)
+    return plan(
+        responses,
+        book=book,
+        schemes=schemes,
+        around=around,
+        owners=owners,
+        desks=desks,
+        cases=cases,
+        at=lambda _: now,
+        task_id=lambda _: new_id("tsk"),
+        erased=erased,
+    )
+
+
+def _opened(one: New, now: datetime) -> Acted:
+    return opened(
+        one.response,
+        task_id=one.task_id,
+        rule=one.rule,
+        scheme=one.scheme,
+        owner=one.routed.owner,
+        because=one.routed.because,
+        repeat=one.repeat,
+        now=now,
+    )
+
+
+async def _join(
+    tx: Transaction,
+    answers: Sequence[Joined],
+    schemes: Mapping[str, RecoveryScheme],
+    *,
+    instead: Mapping[str, str],
+    now: datetime,
+) -> Mapping[str, FollowUpTask]:
+    """Take further answers into the cases of their customers; return those by response."""
+    ids = {one.response.id: instead.get(one.task_id, one.task_id) for one in answers}
+    cases = dict(await store.lock_many(tx, sorted(set(ids.values()))))
+    for one in answers:
+        acted = joined(cases[ids[one.response.id]], one, now=now)
+        await store.save(tx, acted, key=None)
+        await store.join(tx, acted.task.id, one.response.id, one.response.revision, now=now)
+        await tighten(tx, [acted.task], {**schemes, acted.task.scheme.id: one.scheme})
+        cases[acted.task.id] = acted.task
+    return {response_id: cases[task_id] for response_id, task_id in ids.items()}
+
+
+def _call_of(
+    response: Response,
+    book: RuleBook,
+    schemes: Mapping[str, RecoveryScheme],
+    around: Circumstances,
+    erased: Collection[str],
+    *,
+    repeat: bool,
+) -> Call | None:
+    """Return what the rules say of an answer whose customer was promised a call before."""
+    around = replace(around, repeat=repeat)
+    decision = decide_at_any_age(response, book, around)
+    if isinstance(decision, NoAction):
+        return None
+    opens = isinstance(decide(response, book, around), OpenTask) and response.id not in erased
+    return Call(rule=decision.rule, scheme=scheme_for(decision, schemes), may_open=opens)
+
+
+async def _announce(
+    tx: Transaction,
+    ours: Sequence[FollowUpTask],
+    followed: Sequence[Acted],
+    causes: Mapping[str, Envelope],
+    *,
+    now: datetime,
+) -> None:
     names = await named(tx) if ours or any(acted.fact for acted in followed) else {}
     for acted in followed:
         if acted.fact is not None:
@@ -100,7 +227,7 @@ async def open_tasks(
                 event_of(acted.task, acted.fact, names, now=now),
                 key=acted.task.person_ref,
                 at=now,
-                cause=causes.get(acted.task.response_id),
+                cause=_cause(acted.task, causes),
             )
     for task in ours:
         tx.announce(
@@ -109,74 +236,9 @@ async def open_tasks(
             at=now,
             cause=causes.get(task.response_id),
         )
-    return {
-        **{
-            r: decision
-            for r, decision in decisions.items()
-            if isinstance(decision, NoAction) and r not in erased
-        },
-        **{
-            task.response_id: Opened(task_id=task.id, is_open=task.is_open, is_new=False)
-            for task in known.values()
-        },
-        **{task.response_id: Opened(task_id=task.id) for task in ours},
-    }
 
 
-def _scheme_of(decision: OpenTask, schemes: Mapping[str, RecoveryScheme]) -> RecoveryScheme:
-    # A rule that names a scheme nobody knows must not cost a customer the call.
-    return schemes.get(decision.rule.scheme) or schemes[DEFAULT_SCHEME["id"]]
-
-
-def _call_of(
-    response: Response,
-    book: RuleBook,
-    schemes: Mapping[str, RecoveryScheme],
-    erased: Collection[str],
-) -> Call | None:
-    """Return what the rules say of an answer whose customer was promised a call before."""
-    decision = decide_at_any_age(response, book)
-    if isinstance(decision, NoAction):
-        return None
-    opens = isinstance(decide(response, book), OpenTask) and response.id not in erased
-    scheme = _scheme_of(decision, schemes)
-    return Call(rule=decision.rule, scheme=scheme, may_open=opens)
-
-
-async def _follow(
-    tx: Transaction,
-    known: Mapping[str, FollowUpTask],
-    calls: Mapping[str, Call | None],
-    latest: Mapping[str, Response],
-    *,
-    now: datetime,
-) -> Sequence[Acted]:
-    """Bring the tasks of revised responses up to date; return every change, in order."""
-    behind = [
-        task.id
-        for response_id, task in known.items()
-        if latest[response_id].revision > task.response_revision
-    ]
-    changes: list[Acted] = []
-    for task in (await store.lock_many(tx, behind)).values():
-        response_id = task.response_id
-        for acted in revised(task, latest[response_id], call=calls[response_id], now=now):
-            await store.save(tx, acted, key=None)
-            changes.append(acted)
-    return changes
-
-
-async def _watch(
-    tx: Transaction,
-    changes: Sequence[Acted],
-    schemes: Mapping[str, RecoveryScheme],
-    *,
-    now: datetime,
-) -> None:
-    """Let the timers of revised tasks ring for what is promised now, or not at all."""
-    latest = {acted.task.id: acted.task for acted in changes}
-    reopened = {a.task.id for a in changes if isinstance(a.fact, Reopened)}
-    closed = {a.task.id for a in changes if isinstance(a.fact, Closed)}
-    await silence(tx, sorted(closed), now=now)
-    await wake(tx, sorted(reopened))
-    await tighten(tx, [task for task in latest.values() if task.is_open], schemes)
+def _cause(task: FollowUpTask, causes: Mapping[str, Envelope]) -> Envelope | None:
+    """Return the event of this poll that changed a case."""
+    answers = (task.response_id, *task.other_responses)
+    return next((causes[one] for one in answers if one in causes), None)

@@ -7,13 +7,14 @@ its version guards it once more.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, select, update
+from sqlalchemy import Column, Row, Select, func, select, update
 
 from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask
 from services.loop.tasks.store.rows import row_of, task_of
-from services.loop.tasks.tables import task_history, tasks
+from services.loop.tasks.tables import task_history, task_responses, tasks
 from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
@@ -125,9 +126,62 @@ async def lock_many(tx: Transaction, ids: Sequence[str]) -> Mapping[str, FollowU
 async def of_responses(
     view: Reading, response_ids: Sequence[str]
 ) -> Mapping[str, FollowUpTask]:
-    """Return the tasks of these responses, by response id."""
+    """Return the tasks of these responses, by response id, whichever answer opened them."""
     rows = await _rows(view, select(tasks), tasks.c.response_id, response_ids)
-    return {row.response_id: task_of(row) for row in rows}
+    found = {row.response_id: task_of(row) for row in rows}
+    others = await joined_to(view, [one for one in response_ids if one not in found])
+    ids = sorted({task_id for task_id, _ in others.values()})
+    cases = {row.id: task_of(row) for row in await _rows(view, select(tasks), tasks.c.id, ids)}
+    return found | {one: cases[task_id] for one, (task_id, _) in others.items()}
+
+
+async def joined_to(
+    view: Reading, response_ids: Sequence[str]
+) -> Mapping[str, tuple[str, int]]:
+    """Return for those answers that joined another one's case its id and their revision."""
+    statement = select(task_responses)
+    rows = await _rows(view, statement, task_responses.c.response_id, response_ids)
+    return {row.response_id: (row.task_id, row.revision) for row in rows}
+
+
+async def join(
+    tx: Transaction, task_id: str, response_id: str, revision: int, *, now: datetime
+) -> None:
+    """Write that an answer belongs to a case, or up to which revision the case follows it."""
+    row = {
+        "response_id": response_id,
+        "task_id": task_id,
+        "revision": revision,
+        "joined_at": now,
+    }
+    statement = tx.insert(task_responses).values(**row)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["response_id"], set_={"revision": revision}
+        )
+    )
+
+
+async def cases_of(
+    tx: Transaction, person_refs: Sequence[str], *, since: datetime
+) -> Sequence[FollowUpTask]:
+    """Return the tasks of these persons that opened since then, kept from change."""
+    statement = (
+        select(tasks).where(tasks.c.opened_at >= since).order_by(tasks.c.id).with_for_update()
+    )
+    rows = await _rows(tx, statement, tasks.c.person_ref, person_refs)
+    return [task_of(row) for row in rows]
+
+
+async def open_by_owner(view: Reading, owner_ids: Sequence[str]) -> Mapping[str, int]:
+    """Count the open tasks of these owners."""
+    statement = (
+        select(tasks.c.owner_id, func.count().label("n"))
+        .where(tasks.c.ended_at.is_(None))
+        .group_by(tasks.c.owner_id)
+    )
+    rows = await _rows(view, statement, tasks.c.owner_id, owner_ids)
+    return {row.owner_id: row.n for row in rows}
 
 
 async def _ids(view: Reading, response_ids: Sequence[str]) -> Mapping[str, str]:
