@@ -148,6 +148,42 @@ async def settle(
     return result.rowcount == 1
 
 
+async def postpone(tx: Transaction, timer: DueTimer, *, until: datetime) -> bool:
+    """Let a claimed timer ring later, for anybody to claim; False when the claim was lost."""
+    table = tx.plumbing.timers
+    result = await tx.execute(
+        update(table)
+        .where(table.c.id == timer.id, table.c.token == timer.token, table.c.done_at.is_(None))
+        .values(due_at=until, token=None, lease_until=None)
+    )
+    return result.rowcount == 1
+
+
+async def waiting(view: Reading, table: Table, subjects: Sequence[str]) -> Sequence[Timer]:
+    """Return the timers of these subjects that have neither rung nor been silenced."""
+    rows = await view.all(
+        select(table.c.kind, table.c.subject, table.c.due_at).where(
+            table.c.subject.in_(subjects), table.c.done_at.is_(None)
+        )
+    )
+    return [Timer(kind=row.kind, subject=row.subject, due_at=row.due_at) for row in rows]
+
+
+async def move(tx: Transaction, timers: Sequence[Timer]) -> None:
+    """Let open timers ring at these times, earlier or later; claims on them are lost."""
+    table = tx.plumbing.timers
+    for timer in timers:
+        await tx.execute(
+            update(table)
+            .where(
+                table.c.kind == timer.kind,
+                table.c.subject == timer.subject,
+                table.c.done_at.is_(None),
+            )
+            .values(due_at=timer.due_at, token=None, lease_until=None)
+        )
+
+
 async def put_off(tx: Transaction, timer: DueTimer, *, by: timedelta) -> None:
     """Keep a claimed timer that cannot ring out of the way of the others for a while."""
     table = tx.plumbing.timers

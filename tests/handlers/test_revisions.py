@@ -111,6 +111,7 @@ async def loop(
         database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
     )
     await made.prepare()
+    await made.alert_at_any_hour()
     return made
 
 

@@ -7,10 +7,11 @@ all. Times of day become moments in one place, always in order, so that shifts n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -143,6 +144,33 @@ AROUND_THE_CLOCK = BusinessCalendar(
     week=dict.fromkeys(range(7), _ALL_DAY),
 )
 """Wall time as a calendar: always open."""
+
+
+def calendar_from(
+    document: Mapping[str, Any], *, holidays: frozenset[date] = frozenset()
+) -> BusinessCalendar:
+    """Read a calendar from its JSON form; ``holidays`` are those of the region it names."""
+    return BusinessCalendar(
+        id=document["id"],
+        name=document["name"],
+        version=document["version"],
+        time_zone=document["time_zone"],
+        week={
+            number: _shifts(document["week"].get(day, ())) for number, day in enumerate(DAYS)
+        },
+        closed=holidays | {date.fromisoformat(day) for day in document["closed"]},
+        special={
+            date.fromisoformat(day): _shifts(shifts)
+            for day, shifts in document["special"].items()
+        },
+    )
+
+
+def _shifts(document: Iterable[Mapping[str, str]]) -> tuple[Shift, ...]:
+    return tuple(
+        Shift(time.fromisoformat(one["start"]), time.fromisoformat(one["end"]))
+        for one in document
+    )
 
 
 def waking_hours(time_zone: str) -> BusinessCalendar:

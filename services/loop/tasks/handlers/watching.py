@@ -6,15 +6,18 @@ each rings once and for itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from services.loop.tasks import store
+from services.loop.tasks.domain.pausing import put_off
 from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import FollowUpTask
 from shared.db import timers
 from shared.db.timers import Timer
 from shared.db.transaction import Transaction
-from shared.events.loop import TaskDueSoon, TaskOverdue
+from shared.events.loop import TaskDueSoon, TaskEscalated, TaskOverdue
 
 MOST_OF_A_KIND = 5
 """How many reminders, and how many escalations, a scheme may have."""
@@ -36,6 +39,24 @@ async def tighten(
     await timers.bring_forward(tx, wanted)
 
 
+async def keep_watch(
+    tx: Transaction, before: FollowUpTask, after: FollowUpTask, *, now: datetime
+) -> None:
+    """Let the timers of one task follow what was done to it.
+
+    They are silent while it is done or paused; after a pause they ring as much later as the
+    deadline moved. What has rung once stays rung.
+    """
+    was_watched = before.is_open and before.paused_since is None
+    is_watched = after.is_open and after.paused_since is None
+    if was_watched and not is_watched:
+        await silence(tx, [after.id], now=now)
+    elif is_watched and not was_watched:
+        await wake(tx, [after.id])
+        if before.paused_since is not None:
+            await _move(tx, after, since=before.paused_since, now=now)
+
+
 async def silence(tx: Transaction, task_ids: Sequence[str], *, now: datetime) -> None:
     """Keep every timer of these tasks from ringing."""
     await timers.cancel(tx, _subjects(task_ids), now=now)
@@ -51,22 +72,45 @@ def task_id_of(timer: Timer) -> str:
     return timer.subject.partition("#")[0]
 
 
+def place_of(timer: Timer) -> int:
+    """Return which of its kind a timer is, the first being 0."""
+    return int(timer.subject.partition("#")[2] or 0)
+
+
+async def _move(tx: Transaction, task: FollowUpTask, *, since: datetime, now: datetime) -> None:
+    scheme = await store.scheme_of(tx, task.scheme.id, task.scheme.version)
+    waiting = await timers.waiting(tx, tx.plumbing.timers, _subjects([task.id]))
+    await timers.move(
+        tx,
+        [
+            replace(one, due_at=put_off(one.due_at, scheme.breaching, since=since, now=now))
+            for one in waiting
+            if one.kind in KINDS
+        ],
+    )
+
+
 def _wanted(
     tasks: Sequence[FollowUpTask], schemes: Mapping[str, RecoveryScheme]
 ) -> Sequence[Timer]:
     return [timer for task in tasks for timer in _timers(task, schemes.get(task.scheme.id))]
 
 
-def _timers(task: FollowUpTask, scheme: RecoveryScheme | None) -> Sequence[Timer]:
-    # Of a scheme that is gone nothing is known but the deadlines that the task keeps.
-    reminders = (task.due_at,) if scheme is None else scheme.deadlines(task.opened_at).reminders
-    return [
-        *(
-            Timer(kind=TaskDueSoon.TYPE, subject=_subject(task.id, n), due_at=at)
-            for n, at in enumerate(reminders)
-        ),
-        Timer(kind=TaskOverdue.TYPE, subject=task.id, due_at=task.due_at),
-    ]
+def _timers(task: FollowUpTask, scheme: RecoveryScheme | None) -> Iterator[Timer]:
+    yield Timer(kind=TaskOverdue.TYPE, subject=task.id, due_at=task.due_at)
+    if scheme is None:
+        # Of a scheme that is gone nothing is known but the deadlines that the task keeps.
+        yield Timer(kind=TaskDueSoon.TYPE, subject=task.id, due_at=task.due_at)
+        return
+    promised = scheme.deadlines(task.opened_at)
+    for n, at in enumerate(promised.reminders):
+        yield Timer(kind=TaskDueSoon.TYPE, subject=_subject(task.id, n), due_at=at)
+    for n, (at, _) in enumerate(promised.escalations):
+        yield Timer(kind=TaskEscalated.TYPE, subject=_subject(task.id, n), due_at=at)
+
+
+KINDS = frozenset({TaskDueSoon.TYPE, TaskOverdue.TYPE, TaskEscalated.TYPE})
+"""The timers of the clock of the resolution."""
 
 
 def _subjects(task_ids: Sequence[str]) -> Sequence[str]:

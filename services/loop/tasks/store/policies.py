@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import select
 
+from services.loop.journey.store.calendars import current_calendars
+from services.loop.journey.store.versions import Published, Shelf
 from services.loop.tasks.domain.rules import DEFAULT_RULES, RuleBook, rules_from
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme, scheme_from
 from services.loop.tasks.tables import rules, schemes
 from shared.db.transaction import Reading
+
+_SHIPPED: Final = Published(document=DEFAULT_SCHEME)
+SCHEMES: Final = Shelf(schemes, shipped=_SHIPPED)
 
 
 async def current_rules(view: Reading) -> RuleBook:
@@ -21,19 +27,24 @@ async def current_rules(view: Reading) -> RuleBook:
 
 
 async def current_schemes(view: Reading) -> Mapping[str, RecoveryScheme]:
-    """Return the schemes that apply to new tasks, by id; the shipped one is always there."""
-    found = {scheme.id: scheme for scheme in (scheme_from(DEFAULT_SCHEME),)}
-    for row in await view.all(select(schemes.c.document).order_by(schemes.c.version)):
-        scheme = scheme_from(row.document)
-        found[scheme.id] = scheme
-    return found
+    """Return the schemes that apply to new tasks, by id, each with its calendar."""
+    return {one.id: one for one in await _with_hours(view, await SCHEMES.latest(view))}
 
 
 async def scheme_of(view: Reading, scheme_id: str, version: int) -> RecoveryScheme:
-    """Return a scheme as it stood at one version; the shipped one for one that nobody knows."""
-    document = await view.scalar(
-        select(schemes.c.document).where(
-            schemes.c.id == scheme_id, schemes.c.version == version
-        )
-    )
-    return scheme_from(document or DEFAULT_SCHEME)
+    """Return a scheme as it stood at one version; the shipped one for one that nobody knows.
+
+    Its calendar is the current one: opening hours are facts, and no part of what was promised.
+    """
+    found = await SCHEMES.version(view, scheme_id, version)
+    (scheme,) = await _with_hours(view, [found or _SHIPPED])
+    return scheme
+
+
+async def _with_hours(view: Reading, found: Sequence[Published]) -> Sequence[RecoveryScheme]:
+    named = {str(one.document["calendar"]) for one in found if one.document.get("calendar")}
+    hours = await current_calendars(view, sorted(named))
+    return [
+        scheme_from(one.document, hours=hours.get(str(one.document.get("calendar"))))
+        for one in found
+    ]
