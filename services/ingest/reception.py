@@ -151,7 +151,7 @@ def interpret(source: Source, call: Call) -> Interpreted:
     if mapping is None:
         by = _recognised(call.payload, headers, call.query)
         if by == OWN:
-            return Interpreted(by=OWN, items=read_own(call.payload))
+            return Interpreted(by=OWN, items=read_own(call.payload, headers))
         mapping = ready_mapping(by)
     items = mapping.read(call.payload, headers, call.query)
     return Interpreted(by=by, items=items)
@@ -161,7 +161,7 @@ def _recognised(payload: object, headers: Mapping[str, str], query: Mapping[str,
     for sender in ready_senders():
         if sender != GENERIC and ready_mapping(sender).recognises(payload, headers, query):
             return sender
-    return OWN if is_own(payload) else GENERIC
+    return OWN if is_own(payload, headers) else GENERIC
 
 
 async def receive(

@@ -30,7 +30,9 @@ def test_a_call_that_nobody_declared_says_what_is_stated(name: str) -> None:
     body, content_type = _sent(CALLS[name])
     payload = read_payload(body, content_type)
 
-    read = interpret(Source(name="s"), Call(payload=payload)).items
+    read = interpret(
+        Source(name="s"), Call(payload=payload, headers=CALLS[name].get("headers", {}))
+    ).items
 
     wanted = CALLS[name]["gives"]
     assert len(read) == len(wanted)

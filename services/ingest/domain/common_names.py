@@ -18,6 +18,7 @@ from shared.strict_json import parse_json
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN: Final = re.compile(r"[\W_]+")
 _CUSTOM: Final = re.compile(r"__[cr]$")
+_STORED: Final = frozenset({"$oid", "$date"})
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 # The words of a question, and the answer to it, in a list of both.
@@ -44,6 +45,9 @@ _ANSWERING: Final = frozenset(
 # By which an answer that is one to a single question names it.
 _ONE_QUESTION: Final = ("question", "question_text", "question_title", "prompt")
 _REMARKS: Final = ("comment", "remark", "follow_up_answer")
+# Of these the number, and what else is said with it, may lie in an object of its own.
+_RATED: Final = ("nps", "csat", "ces", "score", "rating", "comment", "feedback")
+_IN_RATED: Final = ("value", "score", "rating", "stars", "number", "text", "body", "message")
 
 
 def spelt_alike(name: str) -> str:
@@ -55,14 +59,15 @@ def spelt_alike(name: str) -> str:
 def alike(value: Any, *, outermost: bool = True) -> Any:  # noqa: ANN401 - any JSON value
     """Return a payload with its names spelt alike; of equal ones the first counts.
 
-    JSON in a text of the outermost object is read, and so is the id of a document store.
+    JSON in a text of the outermost object is read, and so are ids and moments of a document
+    store.
     """
     if isinstance(value, list):
         return [alike(one, outermost=outermost) if one else one for one in value]
     if not isinstance(value, dict):
         return value
-    if len(value) == 1 and "$oid" in value:
-        return value["$oid"]
+    if len(value) == 1 and (stored := next(iter(value))) in _STORED:
+        return value[stored]
     found: dict[str, Any] = {}
     for name, part in value.items():
         read = _unpacked(part) if outermost else part
@@ -152,9 +157,10 @@ def answers_in(payload: Any, names: Names) -> list[Any]:  # noqa: ANN401 - any J
 def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """Return what is made of an answer: its questions, who answered, and the scale's end."""
     asked = asked_in(one, names)
+    said = {n: part["value"] if _is_said(part, names) else part for n, part in one.items()}
     members = [
         {"key": _words(name), "value": part}
-        for name, part in one.items()
+        for name, part in said.items()
         if isinstance(part, str | int | float)
     ]
     people = (one.get(name) for name in names.people)
@@ -212,7 +218,7 @@ def _answers(
         return
     ids = _ids(value, names, also_of_event=True)
     if (ids or handed) and _says(value, names) and not (listed and names.asks & value.keys()):
-        yield {**around, **({} if ids else handed), **value}
+        yield {**around, **({} if ids else handed), **_unwrapped(value)}
         return
     inner = {**around, **{n: part for n, part in value.items() if n in names.around}}
     ids = _ids(value, names)
@@ -220,6 +226,18 @@ def _answers(
         if name not in names.skip and isinstance(part, dict | list):
             # Some number their questions instead of listing them.
             yield from _answers(part, names, inner, ids, listed=name.isdecimal())
+
+
+def _unwrapped(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer whose rating is no object of its own any more."""
+    found = dict(value)
+    for name in _RATED:
+        if isinstance(inner := value.get(name), dict):
+            said = (inner[other] for other in _IN_RATED if other in inner)
+            found[name] = next(said, inner)
+            beside = {n: part for n, part in inner.items() if n not in _IN_RATED}
+            found = {**beside, **found} if found[name] is not inner else found
+    return found
 
 
 def _ids(
@@ -246,10 +264,15 @@ def _says(value: Mapping[str, Any], names: Names) -> bool:
         and (
             name in names.holds
             or (name in names.says and not isinstance(part, dict | list))
-            or (name not in names.skip and _are_questions(part))
+            or (name not in names.skip and (_are_questions(part) or _is_said(part, names)))
         )
         for name, part in value.items()
     )
+
+
+def _is_said(part: object, names: Names) -> bool:
+    """Tell whether a member, named after its question, holds what was said under ``value``."""
+    return isinstance(part, dict) and "value" in part and names.id.isdisjoint(part)
 
 
 def _are_questions(part: object) -> bool:
@@ -311,8 +334,9 @@ def _asked(one: Mapping[str, Any]) -> Iterator[str]:
         part = one.get(name)
         if isinstance(part, dict):
             yield from _asked(part)
-        elif isinstance(part, str):
-            yield _words(part)
+        else:
+            texts = part if isinstance(part, list) else [part]
+            yield from (_words(text) for text in texts if isinstance(text, str))
 
 
 def _said(value: Any) -> Any:  # noqa: ANN401 - any JSON value

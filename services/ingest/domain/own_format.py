@@ -1,14 +1,17 @@
 """Our own format, where a hook brings it: as posted to ``/v1/responses``, read tolerantly.
 
+It may lie in a CloudEvent of ours, as there.
+
 A form knows texts only, and a sender that fills a template writes ``"9"``: what a conversion
 can read is read. What none can is left as it came, and refused where every way in is checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.ingest.domain.cloudevents import TYPE, read_binary, read_structured
 from services.ingest.domain.hook_parts import (
     NO_ANSWER,
     Document,
@@ -20,22 +23,44 @@ from services.ingest.domain.hook_parts import (
 )
 from services.ingest.domain.mapping_rules import MEMBERS
 from services.ingest.domain.values import CannotConvert, Conversion
+from shared.errors import Invalid
 
 
-def is_own(payload: Any) -> bool:  # noqa: ANN401 - any JSON value
+def is_own(payload: Any, headers: Mapping[str, str]) -> bool:  # noqa: ANN401 - any JSON value
     """Tell whether a payload is in our own format, or a list with such an item."""
     items = payload if isinstance(payload, list) else [payload]
-    return any(isinstance(one, dict) and "external_id" in one for one in items)
+    return headers.get("ce-type") == TYPE or any(
+        isinstance(one, dict) and ("external_id" in one or _is_event(one)) for one in items
+    )
 
 
-def read_own(payload: Any) -> Sequence[Read]:  # noqa: ANN401 - any JSON value
+def read_own(payload: Any, headers: Mapping[str, str]) -> Sequence[Read]:  # noqa: ANN401
     """Return what a payload in our own format says, one item for each response.
 
     Raises ``TooLarge`` for more responses than one call may bring.
     """
     items = payload if isinstance(payload, list) else [payload]
     within_limit(len(items))
-    return [_read(one) for one in items]
+    return [_opened(one, headers) for one in items]
+
+
+def _is_event(one: Mapping[str, Any]) -> bool:
+    return "specversion" in one and one.get("type") == TYPE
+
+
+def _opened(one: Any, headers: Mapping[str, str]) -> Read:  # noqa: ANN401
+    try:
+        if headers.get("ce-type") == TYPE:
+            return _read(read_binary(headers, one))
+        return _read(read_structured(one) if isinstance(one, dict) and _is_event(one) else one)
+    except Invalid as error:
+        first = error.findings[0]
+        return Rejected(
+            reason=first.code,
+            pointer=first.pointer,
+            path=".".join(first.pointer.split("/")[1:]),
+            detail=f"{first.detail} {first.fix}",
+        )
 
 
 def _read(document: object) -> Read:
