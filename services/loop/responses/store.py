@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -66,6 +66,20 @@ async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Re
         .limit(most)
     )
     return [_response(row) for row in rows]
+
+
+async def received_between(
+    view: Reading, first: datetime, last: datetime, *, most: int
+) -> Sequence[Response]:
+    """Return what arrived from ``first`` to ``last``, at most the latest, in that order."""
+    column = responses.c
+    rows = await view.all(
+        select(responses)
+        .where(column.received_at.between(first, last))
+        .order_by(column.received_at.desc(), column.id.desc())
+        .limit(most)
+    )
+    return [_response(row) for row in reversed(rows)]
 
 
 async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Response]:

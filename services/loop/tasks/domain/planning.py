@@ -102,11 +102,13 @@ def plan(
     cases: Cases,
     at: Callable[[Response], datetime],
     task_id: Callable[[Response], str],
+    ended_at: Callable[[Response], datetime | None] = lambda _: None,
     erased: Collection[str] = (),
 ) -> Mapping[str, Plan]:
     """Return what becomes of each response, decided in the order in which they arrived.
 
-    ``around`` and ``owners`` (of the touchpoints) are by response id. Nothing is planned for
+    ``around`` and ``owners`` (of the touchpoints) are by response id; ``ended_at`` tells when
+    the work on a new task ended, where that is known. Nothing is planned for
     ``erased`` persons whom nobody can call; for them no reason is given either.
     """
     plans: dict[str, Plan] = {}
@@ -146,7 +148,7 @@ def plan(
         if is_unhappy(response.metric, response.score):
             cases.add(
                 response.person_ref,
-                Case(task_id=new.task_id, opened_at=now, ended_at=None),
+                Case(task_id=new.task_id, opened_at=now, ended_at=ended_at(response)),
             )
     return plans
 

@@ -166,14 +166,21 @@ async def _publish(
     return new
 
 
-async def check_book(view: Reading, document: Document, *, before: Document) -> None:
+async def check_book(
+    view: Reading,
+    document: Document,
+    *,
+    before: Document,
+    schemes: Sequence[Document] = (),
+) -> None:
     """Raise ``Invalid`` with everything that keeps a rule book from being used.
 
-    Whoever was named ``before`` may stay named, also after leaving: others stand in.
+    ``schemes`` are there besides those that are published. Whoever was named ``before`` may
+    stay named, also after leaving: others stand in.
     """
     found = findings_of(
         document,
-        schemes=await store.current_schemes(view),
+        schemes={*await store.current_schemes(view), *(str(one["id"]) for one in schemes)},
         able=await able(view, owner_ids(document)) | owner_ids(before),
     )
     if found:

@@ -173,6 +173,23 @@ async def cases_of(
     return [task_of(row) for row in rows]
 
 
+async def opened_between(
+    view: Reading, first: datetime, last: datetime
+) -> Sequence[FollowUpTask]:
+    """Return the tasks that opened from ``first`` on and before ``last``."""
+    statement = select(tasks).where(tasks.c.opened_at >= first, tasks.c.opened_at < last)
+    return [task_of(row) for row in await view.all(statement.order_by(tasks.c.opened_at))]
+
+
+async def first_owners(view: Reading, task_ids: Sequence[str]) -> Mapping[str, str]:
+    """Return who got these tasks when they were opened, by task."""
+    statement = select(task_history.c.task_id, task_history.c.detail).where(
+        task_history.c.act == "open"
+    )
+    rows = await _rows(view, statement, task_history.c.task_id, task_ids)
+    return {row.task_id: str(row.detail["owner"]) for row in rows}
+
+
 async def open_by_owner(view: Reading, owner_ids: Sequence[str]) -> Mapping[str, int]:
     """Count the open tasks of these owners."""
     statement = (
