@@ -2,8 +2,9 @@
 
 The list is ``tests/mutants/list.yaml``. Everything happens in a copy of the checkout; a text of
 the list that is not in its file exactly once is a failure as well, so that the list cannot age
-unseen. A test counts only when it ran and failed: one that hangs or cannot start has noticed
-nothing. With arguments only those mutants run whose row, promise, file or test holds one of them.
+unseen. A test counts only when it ran and failed: one that hangs, cannot start, or fails without
+the mutant as well has noticed nothing. With arguments only those mutants run whose row, promise,
+file or test holds one of them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ LIMIT = 120
 CLOCK = SystemClock()
 
 SURVIVED, KILLED, HUNG, BROKEN, AGED = "SURVIVED", "killed", "HUNG", "BROKEN", "AGED"
+_BAD = ("FAILED tests", "ERROR tests")
 
 
 def copy_to(folder: Path) -> None:
@@ -49,12 +51,12 @@ def copy_to(folder: Path) -> None:
             (folder / name).symlink_to(ROOT / name)
 
 
-def run(folder: Path, tests: Sequence[str]) -> tuple[str, str]:
+def run(folder: Path, tests: Sequence[str], *options: str) -> tuple[str, str]:
     """Run tests in the copy; return what that says of a mutant, and what pytest wrote."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "CI": ""}  # noqa: TID251 - servers are named there
     running = subprocess.Popen(  # noqa: S603 - our own tests
-        command,
+        [*pytest, *options, *tests],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -89,12 +91,26 @@ def verdict_on(folder: Path, mutant: dict[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(mutant["before"], mutant["after"]), encoding="utf-8")
     try:
-        verdict, wrote = run(folder, [mutant["test"]])
+        verdict, wrote = run(folder, [mutant["test"]], "-x")
     finally:
         path.write_text(text, encoding="utf-8")
     if verdict in {HUNG, BROKEN}:
         print(wrote[-2000:], file=sys.stderr)
     return verdict
+
+
+def failing_without(folder: Path, tests: Sequence[str]) -> set[str]:
+    """Return the tests that fail without any mutant, and so cannot tell anything of one."""
+    verdict, wrote = run(folder, tests) if tests else (SURVIVED, "")
+    if verdict == SURVIVED:
+        return set()
+    marked = [line.split()[1] for line in wrote.splitlines() if line.startswith(_BAD)]
+    failing = {
+        test for test in tests if any(test.startswith(m) or m.startswith(test) for m in marked)
+    }
+    print(wrote[-4000:], "These fail without any mutant; mend them first:", sep="\n")
+    print(*sorted(failing or tests), sep="\n", flush=True)
+    return failing or set(tests)
 
 
 def main(wanted: Sequence[str]) -> int:
@@ -123,15 +139,10 @@ def main(wanted: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="closed-loop-mutants-") as name:
         folder = Path(name)
         copy_to(folder)
-        without, wrote = run(folder, sorted({one["test"] for one in fresh}))
-        if fresh and without != SURVIVED:
-            print(
-                wrote[-4000:], "The tests fail without any mutant; mend them first.", sep="\n"
-            )
-            return 1
+        failing = failing_without(folder, sorted({one["test"] for one in fresh}))
         for one in fresh:
             since = CLOCK.monotonic()
-            verdict = verdict_on(folder, one)
+            verdict = BROKEN if one["test"] in failing else verdict_on(folder, one)
             verdicts[verdict] += 1
             took = f"{CLOCK.monotonic() - since:4.0f} s"
             print(f"{verdict:9} {took}  {one['row']}: {one['promise']}", flush=True)
