@@ -68,6 +68,9 @@ def run(folder: Path, tests: Sequence[str], *options: str) -> tuple[str, str]:
         wrote, _ = running.communicate(timeout=LIMIT * len(tests))
     except subprocess.TimeoutExpired:
         return HUNG, _ended(running)
+    except BaseException:  # Ctrl-C reaches only us
+        _ended(running)
+        raise
     if running.returncode == 0:
         return SURVIVED, wrote
     failed = any(line.startswith("FAILED ") for line in wrote.splitlines())
