@@ -56,6 +56,7 @@ from shared.bus.relay import Relay
 from shared.clock import Clock, SystemClock
 from shared.db import leases, schema
 from shared.db.engine import Engines
+from shared.db.soundness import CLOCKS_APART, clocks_apart
 from shared.db.transaction import Database
 from shared.errors import Misconfigured, TryLater
 from shared.events import topics
@@ -303,6 +304,21 @@ def _desk(kit: Kit, service: Service) -> LetterDesk:
     )
 
 
+def _clock_check(engines: Engines, clock: Clock) -> ByName[str, Check]:
+    """Return the check that says when the database lives in another time; SQLite has ours."""
+
+    async def look() -> Report:
+        apart = await clocks_apart(engines, clock)
+        if apart <= CLOCKS_APART:
+            return OK
+        return Report(
+            state="degraded",
+            text=f"the database's clock is {apart:.0f} s away from ours; set both by NTP",
+        )
+
+    return {} if engines.dialect == "sqlite" else {"clock": tolerated(look)}
+
+
 def _letters_check(desks: Sequence[LetterDesk]) -> Check:
     """Return the check that says when dead letters lie too long, or are too many."""
 
@@ -410,6 +426,7 @@ async def compose(
                     "database": engines.ping,
                     "bus": tolerated(_BusCheck(bus, supervisor.workers, clock)),
                     "workers": _workers_check(supervisor),
+                    **_clock_check(engines, clock),
                     "dead letters": tolerated(_letters_check(list(desks.values()))),
                 },
             ),

@@ -21,6 +21,7 @@ from typing_extensions import override
 from shared.bus.consumer import Consumer, ConsumerState
 from shared.bus.relay import Relay
 from shared.db import dead_letter
+from shared.db.base import epoch_now
 from shared.db.timers import next_due
 from shared.errors import TryLater
 from shared.tasks import spawn
@@ -46,6 +47,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "responses_unhandled_oldest_seconds": "How long the oldest of them has waited",
     "deliveries_due": "Deliveries that wait to be sent, retries too",
     "deliveries_overdue_seconds": "How long the delivery that is due longest has been due",
+    "clock_apart_seconds": "How far the database's clock is away from ours",
     "figures_complete": "Whether every figure of a service could be looked up",
 }
 """Every figure by its name, which in full begins with ``closed_loop_``."""
@@ -142,6 +144,7 @@ class Gauges:
                 due = await next_due(view, tables.timers)
                 first = await view.scalar(select(func.min(tables.outbox.c.seq)))
                 last = await view.scalar(select(func.max(tables.outbox.c.seq)))
+                theirs = await view.scalar(select(epoch_now()))
                 if self._measure is not None:
                     found += await self._measure(view, now)
             values = {
@@ -151,6 +154,7 @@ class Gauges:
                 "dead_letters": pile.count,
                 "dead_letters_oldest_seconds": seconds_since(pile.oldest, now),
                 "timers_overdue_seconds": seconds_since(due, now),
+                "clock_apart_seconds": abs(theirs - self._clock.now().timestamp()),
             }
             found += [self._of_service(name, value) for name, value in values.items()]
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from services.commands.output import data_json, rows, say
 from services.commands.starting import (
@@ -19,9 +19,8 @@ from services.commands.starting import (
 from services.composition import compose, look_at_mail, open_bus
 from shared.clock import SystemClock
 from shared.db import schema
-from shared.db.base import epoch_now
 from shared.db.engine import Engines, translated
-from shared.db.soundness import require_durable
+from shared.db.soundness import CLOCKS_APART, clocks_apart, require_durable
 from shared.errors import ClosedLoopError, Invalid, Misconfigured
 from shared.events import topics
 from shared.identity.secret import load_secret
@@ -30,7 +29,6 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_CLOCKS_APART = 5.0
 _ROLES = ("ingest", "loop", "notify")
 
 
@@ -176,10 +174,8 @@ def _parts(
 
 
 async def _compare_clocks(engines: Engines) -> str:
-    async with translated(), engines.reader.connect() as connection:
-        theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
-    apart = abs(theirs - SystemClock().now().timestamp())
-    if apart > _CLOCKS_APART:
+    apart = await clocks_apart(engines, SystemClock())
+    if apart > CLOCKS_APART:
         message = f"the database's clock is {apart:.0f} s away from ours; set both by NTP"
         raise Misconfigured(message)
     return f"{apart:.2f} s apart from the database's"

@@ -61,7 +61,7 @@ async def serve_role(role: str, *, host: str | None, port: int | None) -> int:
     for unwise in warnings(settings):
         log.warning("start.unwise", about=unwise)
     async with compose(settings, roles=roles) as system:
-        await require_sound(system.engines, system.bus)
+        await require_sound(system.engines, system.bus, system.clock)
         await serve(system)
     return 0
 

@@ -13,7 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from shared.bus.ports import TOPIC_MISSING
-from shared.db.soundness import require_durable, sqlite_warning
+from shared.db.soundness import (
+    CLOCKS_APART,
+    require_durable,
+    require_one_time,
+    sqlite_warning,
+)
 from shared.errors import Misconfigured, TryLater
 from shared.logs import get_logger
 
@@ -44,13 +49,15 @@ def require_fit(settings: Settings, clock: Clock) -> None:
     require_whole_mail(settings)
 
 
-async def require_sound(engines: Engines, bus: Bus) -> None:
+async def require_sound(engines: Engines, bus: Bus, clock: Clock) -> None:
     """Raise ``Misconfigured`` for what the opened database and bus say of themselves.
 
     A bus that is away is none: responses are taken without it. A topic that nobody has made
     would have everything wait for it unheard.
     """
     await require_durable(engines)
+    if (apart := await require_one_time(engines, clock)) > CLOCKS_APART:
+        log.warning("start.clocks_apart", seconds=round(apart))
     try:
         await bus.ping()
     except TryLater as error:

@@ -1,4 +1,4 @@
-"""Whether the database keeps what it says it has kept.
+"""Whether the database keeps what it says it has kept, and lives in the same time as we do.
 
 An answer 202 rests on the commit before it. A PostgreSQL that does not wait for its disk says
 yes and forgets; that is found here, before anything is taken.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from shared.db.base import epoch_now
 from shared.db.engine import translated
 from shared.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from shared.clock import Clock
     from shared.db.engine import Engines
 
 _MUST_NOT_BE_OFF: Final = {
@@ -23,6 +25,10 @@ _MUST_NOT_BE_OFF: Final = {
     "full_page_writes": "a power cut in the middle of a page may destroy it for good",
 }
 _SAFE_SQLITE: Final = (3, 51, 3)
+
+CLOCKS_APART: Final = 2.0
+"""From so many seconds on it is said that the database's clock and ours are apart."""
+_TOO_FAR_APART: Final = 120.0
 
 
 async def require_durable(engines: Engines) -> None:
@@ -42,6 +48,30 @@ async def require_durable(engines: Engines) -> None:
                     " ROLE has set), then start again."
                 )
                 raise Misconfigured(message)
+
+
+async def clocks_apart(engines: Engines, clock: Clock) -> float:
+    """Return by how many seconds the database's clock is away from ours.
+
+    Leases are measured by the one; deadlines and signatures by the other.
+    """
+    async with translated(), engines.reader.connect() as connection:
+        before = clock.now().timestamp()
+        theirs: float = (await connection.execute(select(epoch_now()))).scalar_one()
+        return abs(theirs - (before + clock.now().timestamp()) / 2)
+
+
+async def require_one_time(engines: Engines, clock: Clock) -> float:
+    """Return how far apart the clocks are; raise ``Misconfigured`` when that is minutes."""
+    apart = await clocks_apart(engines, clock)
+    if apart > _TOO_FAR_APART:
+        message = (
+            f"The database's clock is {apart:.0f} s away from this machine's: deadlines would"
+            " be wrong, and receivers refuse what is signed. Set both machines by NTP"
+            " (timedatectl set-ntp true)."
+        )
+        raise Misconfigured(message)
+    return apart
 
 
 def sqlite_warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str | None:

@@ -13,6 +13,7 @@ from shared.bus.consumer import UNREADABLE_LIMIT, Consumer
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.ports import Record
 from shared.bus.relay import Relay
+from shared.clock import SystemClock
 from shared.db import dead_letter, timers
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -202,6 +203,19 @@ def _relay(database: Database, clock: ManualClock) -> Any:
         clock=clock,
         keyring=Keyring("s" * 40),
     )
+
+
+async def test_how_far_the_clocks_are_apart_is_a_number(
+    database_of: Callable[[str], Database],
+) -> None:
+    drifting = ManualClock(SystemClock().now())
+    gauges = Gauges("loop", [_relay(database_of("loop"), drifting)], clock=drifting)
+    together = {figure.name: figure.value for figure in await gauges.look()}
+    drifting.advance(timedelta(seconds=90))
+    apart = {figure.name: figure.value for figure in await gauges.look()}
+
+    assert together["clock_apart_seconds"] < 20
+    assert 70 < apart["clock_apart_seconds"] <= 90
 
 
 async def test_a_timer_that_nobody_rings_is_overdue(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,13 +21,16 @@ from services.commands.starting import (
     require_whole_mail,
     warnings,
 )
+from services.composition import _clock_check
 from shared.bus.embedded import EmbeddedBus
+from shared.clock import SystemClock
 from shared.db.engine import Engines
-from shared.db.soundness import require_durable, sqlite_warning
+from shared.db.soundness import clocks_apart, require_durable, require_one_time, sqlite_warning
 from shared.db.transaction import Database
 from shared.errors import Misconfigured, TryLater
 from shared.events import topics
 from shared.settings import Settings
+from shared.web.health import OK
 from tests.fakes import ManualClock
 from tests.infra.postgres import PostgresServer
 
@@ -166,17 +169,55 @@ async def test_a_real_postgres_is_asked_in_our_own_session(
         postgres_server.drop_database(name)
 
 
+# ------------------------------------------------------------------ whose time it is
+
+
+def away_by(seconds: float) -> ManualClock:
+    """Return a clock that stands so far from the database's."""
+    return ManualClock(SystemClock().now() + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("seconds", [-200, 200])
+async def test_a_database_that_lives_in_another_time_is_refused(
+    engines: Engines, seconds: float
+) -> None:
+    with pytest.raises(Misconfigured, match=r"(199|200) s away .* NTP"):
+        await require_one_time(engines, away_by(seconds))
+    bus = EmbeddedBus(Database(engines), ManualClock())
+    await bus.create_topics(topics.ALL)
+    with pytest.raises(Misconfigured, match="NTP"):
+        await require_sound(engines, bus, away_by(seconds))
+
+
+async def test_seconds_apart_are_no_reason_not_to_start(engines: Engines) -> None:
+    assert 50 < await require_one_time(engines, away_by(60)) < 61
+    assert await clocks_apart(engines, SystemClock()) < 1
+
+
+async def test_while_it_serves_it_is_said_when_the_clocks_drift_apart(engines: Engines) -> None:
+    """SQLite has our own clock: there is nothing to say of it."""
+    checks = _clock_check(engines, away_by(30))
+    if engines.dialect == "sqlite":
+        assert checks == {}
+        return
+    said = await checks["clock"]()
+    assert said is not None
+    assert said.state == "degraded"
+    assert "s away from ours; set both by NTP" in said.text
+    assert await _clock_check(engines, SystemClock())["clock"]() == OK
+
+
 # ------------------------------------------------------------------ what the bus says
 
 
 async def test_a_topic_that_nobody_made_is_refused(engines: Engines) -> None:
     bus = EmbeddedBus(Database(engines), ManualClock())
     with pytest.raises(Misconfigured, match="closed-loop migrate"):
-        await require_sound(engines, bus)
+        await require_sound(engines, bus, SystemClock())
 
     await bus.create_topics(topics.ALL)
 
-    await require_sound(engines, bus)
+    await require_sound(engines, bus, SystemClock())
 
 
 async def test_a_bus_that_is_away_is_no_reason_not_to_start(engines: Engines) -> None:
@@ -184,4 +225,4 @@ async def test_a_bus_that_is_away_is_no_reason_not_to_start(engines: Engines) ->
         async def ping(self) -> None:
             raise TryLater("the broker is away", slug="bus-unavailable")
 
-    await require_sound(engines, cast("Any", Away()))
+    await require_sound(engines, cast("Any", Away()), SystemClock())
