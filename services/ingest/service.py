@@ -21,6 +21,7 @@ from services.ingest.jobs import SourceUpkeep, Upkeep
 from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
+from services.ingest.senders import require_ready_mappings
 from services.ingest.store import figures
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
@@ -88,7 +89,11 @@ def hold(
 
 
 def build(kit: Kit) -> Service:
-    """Return the service, ready to be served; ``kit.database`` is ingest's own handle."""
+    """Return the service, ready to be served; ``kit.database`` is ingest's own handle.
+
+    Raises ``Misconfigured`` for a ready mapping that cannot be used.
+    """
+    require_ready_mappings()
     return Service(
         name="ingest",
         routers=[router, *ROUTERS],

@@ -14,12 +14,18 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from services.ingest import senders
 from services.ingest.domain.mappings import Document, Ignored, Rejected, compile_mapping
 from services.ingest.domain.payloads import read_payload
 from services.ingest.schemas import understand
-from services.ingest.senders import GENERIC, ready_mapping, ready_senders
+from services.ingest.senders import (
+    GENERIC,
+    ready_mapping,
+    ready_senders,
+    require_ready_mappings,
+)
 from shared.db.engine import Engines
-from shared.errors import Invalid
+from shared.errors import Invalid, Misconfigured
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
@@ -72,6 +78,29 @@ def test_a_folder_has_every_case_or_says_why_not(sender: str) -> None:
     used |= {one["post"] for one in folder.questions if "post" in one}
     there = {file.name for file in folder.path.iterdir() if file.suffix in TYPES}
     assert there == used
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("version: 1\nfields: {external_id: id, scor: s}", "acme.yaml: .*/fields/scor"),
+        ("version: 1\nfields: [", "acme.yaml is no YAML .line 2"),
+        ("", "acme.yaml: "),
+    ],
+)
+def test_a_file_that_is_no_mapping_stops_the_start_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    (tmp_path / "acme.yaml").write_text(text, "utf-8")
+    monkeypatch.setattr(senders, "files", lambda _: tmp_path)
+    ready_senders.cache_clear()
+    ready_mapping.cache_clear()
+    try:
+        with pytest.raises(Misconfigured, match=says):
+            require_ready_mappings()
+    finally:
+        ready_senders.cache_clear()
+        ready_mapping.cache_clear()
 
 
 # --- what a mapping reads --------------------------------------------------------------------
