@@ -40,7 +40,7 @@ class Area:
     def holds(self, path: str) -> bool:
         """Tell whether a page belongs to this area."""
         if self.path == "/":
-            return path == "/" or path.startswith("/tasks/")
+            return path == "/" or path.startswith(("/tasks/", "/customers/", "/queue/"))
         return path == self.path or path.startswith(f"{self.path}/")
 
 
@@ -89,6 +89,12 @@ SETTINGS: Final = (
         path="/settings/departments",
         scope=Scope.SETTINGS_READ,
         about=marked("The parts of the company, and who heads each of them."),
+    ),
+    Area(
+        name=marked("Rules"),
+        path="/settings/rules",
+        scope=Scope.SETTINGS_READ,
+        about=marked("Which response opens a task, under which scheme, and for whom."),
     ),
     Area(
         name=marked("Dead letters"),

@@ -14,7 +14,7 @@ import pytest
 from jinja2 import Environment, meta, nodes
 
 from services.ingest.pages import keys, sources
-from services.loop.pages import closure, queue, scores, settings, task, themes
+from services.loop.pages import closure, queue, rules, scores, settings, task, themes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
 from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
@@ -46,6 +46,8 @@ CONTEXTS: dict[str, Any] = {
     "mails.html": mail.MailList,
     "payload.html": sources.PayloadPage,
     "queue.html": queue.QueuePage,
+    "rule.html": rules.RulePage,
+    "rules.html": rules.RulesPage,
     "scores.html": scores.ScoresPage,
     "secret_shown.html": sources.SecretShownPage,
     "settled.html": closure.SettledPage,
@@ -58,6 +60,7 @@ CONTEXTS: dict[str, Any] = {
     "themes.html": themes.ThemesPage,
     "touchpoint.html": touchpoint.TouchpointPage,
     "touchpoints.html": touchpoints.TouchpointsPage,
+    "trial.html": rules.TrialPage,
     "webhook.html": webhooks.WebhookPage,
     "webhook_shown.html": webhooks.WebhookShownPage,
     "webhooks.html": webhooks.WebhooksPage,

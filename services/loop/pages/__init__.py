@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages import closure, queue, scores, settings, task, themes
+from services.loop.pages import closure, customer, queue, scores, settings, task, themes
 from services.loop.pages.journey import ROUTERS as JOURNEY
+from services.loop.pages.rules import ROUTERS as RULES
 
 ROUTERS: Final = (
     queue.router,
     task.router,
+    customer.router,
     themes.router,
     scores.router,
     settings.router,
     *closure.ROUTERS,
+    *RULES,
     *JOURNEY,
 )
