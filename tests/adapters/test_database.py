@@ -167,6 +167,20 @@ class TestPostgres:
         await engines.ping()
         await engines.close()
 
+    @pytest.mark.postgres
+    async def test_a_transaction_that_nobody_ends_is_ended_by_the_server(
+        self, postgres_url: str
+    ) -> None:
+        """A cancelled task that leaves one open must not hold its locks for ever."""
+        engines = Engines.open(postgres_url)
+        try:
+            for engine in (engines.writer, engines.reader):
+                async with engine.connect() as connection:
+                    asked = text("SHOW idle_in_transaction_session_timeout")
+                    assert (await connection.execute(asked)).scalar_one() == "30s"
+        finally:
+            await engines.close()
+
     async def test_other_addresses_are_refused_with_a_sentence(self) -> None:
         with pytest.raises(Misconfigured, match="CLOSED_LOOP_DATABASE_URL must begin with"):
             Engines.open("mysql+aiomysql://host/name")
