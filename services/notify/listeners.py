@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.notify.domain.alerts import TaskFacts, public_type
@@ -16,6 +17,7 @@ from shared.db.transaction import Transaction
 from shared.events.envelope import Event
 from shared.events.ingest import SourceResumed, SourceSilent
 from shared.events.loop import (
+    TaskApprovalAsked,
     TaskAssigned,
     TaskClosed,
     TaskConfirmed,
@@ -24,6 +26,7 @@ from shared.events.loop import (
     TaskEscalated,
     TaskOpened,
     TaskOverdue,
+    TaskPromiseDue,
     TaskReopened,
     TaskResolved,
 )
@@ -39,6 +42,8 @@ TASK_EVENTS: Sequence[type[Event]] = (
     TaskResolved,
     TaskConfirmed,
     TaskClosed,
+    TaskPromiseDue,
+    TaskApprovalAsked,
 )
 _TASK = (
     TaskOpened
@@ -50,6 +55,8 @@ _TASK = (
     | TaskReopened
     | TaskResolved
     | TaskConfirmed
+    | TaskPromiseDue
+    | TaskApprovalAsked
     | TaskClosed
 )
 
@@ -116,7 +123,7 @@ def _facts(one: Arrived) -> TaskFacts:
     if not isinstance(event, _TASK):
         message = f"{one.envelope.type} is no event of a task"
         raise TypeError(message)
-    return TaskFacts(
+    facts = TaskFacts(
         event_id=one.envelope.id,
         type=public_type(one.envelope.type),
         happened_at=one.envelope.time,
@@ -139,7 +146,30 @@ def _facts(one: Arrived) -> TaskFacts:
         person=event.person,
         correlation_id=one.envelope.correlationid,
         import_id=event.import_id,
-        level=event.level if isinstance(event, TaskEscalated) else None,
-        told=tuple(one.id for one in event.to) if isinstance(event, TaskEscalated) else (),
-        reopened_by=event.by if isinstance(event, TaskReopened) else None,
     )
+    match event:
+        case TaskEscalated():
+            return replace(facts, level=event.level, told=tuple(to.id for to in event.to))
+        case TaskReopened():
+            return replace(facts, reopened_by=event.by)
+        case TaskPromiseDue():
+            return replace(
+                facts,
+                owner_id=event.promised_by.id,
+                owner_kind=event.promised_by.kind,
+                due_at=event.promise_due_at,
+                promise=event.promise,
+                stage=event.stage,
+                n=event.n,
+            )
+        case TaskApprovalAsked():
+            value = " ".join(part for part in (event.amount, event.currency) if part)
+            return replace(
+                facts,
+                told=tuple(to.id for to in event.to),
+                n=event.n,
+                remedy=event.remedy,
+                value=value or None,
+            )
+        case _:
+            return facts

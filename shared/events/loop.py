@@ -137,6 +137,34 @@ class TaskEscalated(_Task):
     to: list[OwnerRef] = Field(description="who is told")
 
 
+class TaskPromiseDue(_Task):
+    """Something promised to the customer is to be done: an agreed action, or a further contact.
+
+    Told to whoever does it: when an action is given to them, halfway, and when it is late.
+    """
+
+    TYPE: ClassVar[str] = "task.promise-due.v1"
+
+    promise: Literal["action", "contact"]
+    stage: Literal["given", "due_soon", "overdue"]
+    n: int | None = Field(default=None, description="the number of the agreed action")
+    promised_by: OwnerRef = Field(description="who does it")
+    promise_due_at: AwareDatetime
+
+
+class TaskApprovalAsked(_Task):
+    """A remedy beyond what the owner may grant alone waits for somebody's yes."""
+
+    TYPE: ClassVar[str] = "task.approval-asked.v1"
+
+    n: int
+    remedy: str = Field(description="its name in the scheme")
+    amount: str | None = None
+    currency: str | None = None
+    asked_by: str | None = Field(default=None, description="the member of staff who asks")
+    to: list[OwnerRef] = Field(description="who is told")
+
+
 class TaskResolved(_Task):
     """Staff documented outcome and cause; the customer has yet to confirm."""
 

@@ -21,6 +21,8 @@ EVENTS: dict[str, type[Event]] = {
         loop.TaskDueSoon,
         loop.TaskOverdue,
         loop.TaskEscalated,
+        loop.TaskPromiseDue,
+        loop.TaskApprovalAsked,
         loop.TaskResolved,
         loop.TaskConfirmed,
         loop.TaskClosed,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from services.loop.tasks.api import router
+from services.loop.tasks.api import ROUTERS
 from services.loop.tasks.tables import task_history, tasks
 from shared.db.transaction import Database
 from shared.identity.defaults import ensure_defaults
@@ -32,7 +32,7 @@ MEMBERS = {
     "id", "version", "response_id", "state", "flags", "owner", "opened_at",
     "first_contact_due_at", "due_at", "overdue", "scheme", "rule", "customer", "metric",
     "score", "comment", "touchpoint", "segment", "product", "themes", "steps", "attempts",
-    "agreement", "actions", "outcome", "history",
+    "agreement", "actions", "outcome", "history", "remedies", "snoozed_until",
 }  # fmt: skip
 CONTACT = {"mode": "phone", "result": "reached", "note": "said sorry"}
 AGREEMENT = {
@@ -108,7 +108,7 @@ async def api(
             keyring=keyring,
             person_keys=person_keys,
         ),
-        services=[Service(name="loop", routers=[router], workers=[], resources=intake.loop)],
+        services=[Service(name="loop", routers=[*ROUTERS], workers=[], resources=intake.loop)],
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -67,6 +67,8 @@ MOMENTS = {
     "task.due-soon": NOW + 7 * HOUR,
     "task.overdue": NOW + 25 * HOUR,
     "task.reopened": NOW + 20 * HOUR,
+    "task.promise-due": NOW + 20 * HOUR,
+    "task.approval-asked": NOW + 2 * HOUR,
 }
 
 
@@ -170,6 +172,14 @@ def to_customer(language: str, **changes: Any) -> Rendered:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_question_to_a_customer_says_what_was_agreed_on(language: str) -> None:
     compare(to_customer(language), f"customer_settled.{language}.txt")
+
+
+@pytest.mark.parametrize("stage", ["given", "due_soon", "overdue"])
+def test_a_promised_action_says_what_to_do(stage: str) -> None:
+    facts = replace(FACTS, promise="action", stage=stage, n=2, due_at=NOW + 21 * HOUR)
+    now = NOW + 22 * HOUR if stage == "overdue" else NOW + 20 * HOUR
+    mail = rendered("task.promise-due", "en", facts=facts, now=now)
+    assert "Action 2, agreed with the customer" in " ".join(mail.text.split())
 
 
 def test_the_question_to_a_customer_holds_no_word_of_what_went_wrong() -> None:

@@ -17,7 +17,15 @@ from services.notify.store import list_captured, list_suppressions
 from services.notify.tables import captured_mails, deliveries
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Database
-from shared.events.loop import TaskClosed, TaskConfirmed, TaskReopened, TaskResolved
+from shared.events.loop import (
+    OwnerRef,
+    TaskApprovalAsked,
+    TaskClosed,
+    TaskConfirmed,
+    TaskPromiseDue,
+    TaskReopened,
+    TaskResolved,
+)
 from shared.identity.erasure import erase_person
 from shared.identity.person_keys import PersonKeys
 from shared.links import read
@@ -261,3 +269,44 @@ async def test_webhooks_hear_that_the_customer_confirmed(house: Asking) -> None:
     await house.dispatch()
 
     assert b'"task.confirmed"' in house.posts.calls[0].body
+
+
+# ------------------------------------------------------------------ promises and approvals
+
+
+async def test_whoever_promised_is_told_not_the_owner(house: Asking) -> None:
+    ole = await house.staff("ole@example.org")
+    promise: dict[str, Any] = {
+        "promise": "action",
+        "n": 2,
+        "promised_by": OwnerRef(id=ole, kind="person"),
+        "promise_due_at": house.clock.now() + timedelta(hours=3),
+        "state": "in_progress",
+    }
+    for stage in ("given", "due_soon"):
+        await house.hear(await house.event(TaskPromiseDue, stage=stage, **promise))
+    house.clock.advance(DAY)
+    await house.hear(await house.event(TaskPromiseDue, stage="overdue", **promise))
+    await house.dispatch()
+
+    assert [message["To"] for message in house.mail.messages] == ["ole@example.org"] * 3
+    words = [words_of(message) for message in house.mail.messages]
+    assert all("Action 2, agreed with the customer" in text for text in words)
+
+
+async def test_those_who_may_approve_are_asked(house: Asking) -> None:
+    uwe = await house.staff("uwe@example.org")
+    event = await house.event(
+        TaskApprovalAsked,
+        n=1,
+        remedy="Voucher",
+        amount="45.50",
+        currency="EUR",
+        to=[OwnerRef(id=uwe, kind="person")],
+    )
+    await house.hear(event)
+    await house.dispatch()
+
+    (message,) = house.mail.messages
+    assert message["To"] == "uwe@example.org"
+    assert "Voucher · 45.50 EUR" in words_of(message)

@@ -44,6 +44,7 @@ tasks = Table(
     Column("first_contact_at", UtcDateTime),
     Column("next_contact_at", UtcDateTime),
     Column("waiting_until", UtcDateTime),
+    Column("snoozed_until", UtcDateTime),
     # While it is the customer's turn the deadline does not come closer.
     Column("paused_since", UtcDateTime),
     Column("ended_at", UtcDateTime),
@@ -95,10 +96,10 @@ tasks = Table(
     ),
     Index(
         "ix_loop_tasks_denied",
-        "next_due_at",
+        "denied_at",
         "id",
-        sqlite_where=text("denied_at IS NOT NULL AND ended_at IS NULL"),
-        postgresql_where=text("denied_at IS NOT NULL AND ended_at IS NULL"),
+        sqlite_where=text("denied_at IS NOT NULL"),
+        postgresql_where=text("denied_at IS NOT NULL"),
     ),
     Index("ix_loop_tasks_by_due", "next_due_at", "id"),
     Index("ix_loop_tasks_opened_at", "opened_at"),

@@ -56,6 +56,10 @@ class _Values:
     is_erased: bool
     do_not_contact: bool
     link: str
+    promise: str
+    stage: str
+    n: int
+    remedy: str
 
 
 @cache
@@ -161,6 +165,10 @@ def render_mail(
         is_erased=person is None,
         do_not_contact=do_not_contact,
         link=f"{public_url}/tasks/{facts.task_id}",
+        promise=facts.promise or "",
+        stage=facts.stage or "",
+        n=facts.n or 0,
+        remedy=_one_line(" · ".join(part for part in (facts.remedy, facts.value) if part)),
     )
     return rendered(kind, asdict(values), language=reader.catalogue, in_place_of=in_place_of)
 

@@ -21,6 +21,8 @@ EVENT_TYPES = (
     "task.due-soon",
     "task.overdue",
     "task.escalated",
+    "task.promise-due",
+    "task.approval-asked",
     "task.resolved",
     "task.confirmed",
     "task.reopened",
@@ -39,6 +41,8 @@ MAIL_KINDS: Mapping[str, str] = {
     "task.overdue": "task_overdue",
     "task.escalated": "task_escalated",
     "task.reopened": "task_reopened",
+    "task.promise-due": "task_promise",
+    "task.approval-asked": "task_approval",
 }
 """The events that are worth a mail to the owner, and the mail's kind."""
 
@@ -83,8 +87,14 @@ class TaskFacts:
     import_id: str | None = None
     level: str | None = None
     told: tuple[str, ...] = ()
-    """The persons to whom an escalation goes, in place of the owner."""
+    """The persons to whom an escalation or a question goes, in place of the owner."""
     reopened_by: str | None = None
+    promise: str | None = None
+    """What is due of what was promised to the customer: an action, or a contact."""
+    stage: str | None = None
+    n: int | None = None
+    remedy: str | None = None
+    value: str | None = None
 
     @property
     def mail_kind(self) -> str | None:
@@ -98,7 +108,7 @@ class TaskFacts:
 
     def addressed(self) -> Sequence[TaskFacts]:
         """Return what is mailed, once for each who is told: the owner, or those drawn in."""
-        if self.type != "task.escalated":
+        if self.type not in {"task.escalated", "task.approval-asked"}:
             return [self]
         return [replace(self, owner_id=one, owner_kind="person", told=()) for one in self.told]
 
@@ -114,7 +124,7 @@ class TaskFacts:
         Until somebody tries to reach the customer that is the first-contact one, unless it was
         over before: then it is the task's own.
         """
-        if self.state != _CLOCK_RUNNING or self.type == "task.contacted":
+        if self.state != _CLOCK_RUNNING or self.type in {"task.contacted", "task.promise-due"}:
             return self.due_at
         if self.type == "task.overdue":
             is_final = self.happened_at >= self.due_at

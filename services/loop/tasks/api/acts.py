@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -18,10 +19,18 @@ from services.loop.resources import Loop
 from services.loop.tasks.domain.acts import Act, FinishAction
 from services.loop.tasks.handlers import (
     act_on,
+    advise,
     read_task,
     resolve_owner,
 )
-from services.loop.tasks.schemas import ACTS, ActIn, body_of, document_of, parse
+from services.loop.tasks.schemas import (
+    ACTS,
+    ActIn,
+    body_of,
+    document_of,
+    parse,
+    warnings_of,
+)
 from shared.db.transaction import Transaction
 from shared.errors import Finding, Invalid, NotFound, Unreadable
 from shared.identity.principal import Principal, Scope
@@ -100,16 +109,21 @@ async def _answer(
         )
 
     async def act(tx: Transaction) -> Answer:
+        wanted = await act_of(tx)
         await act_on(
             tx,
             task_id,
-            await act_of(tx),
+            wanted,
             by=caller,
             expected=expected,
             person_keys=loop.person_keys,
             now=now,
         )
-        return await as_it_is(tx)
+        answer = await as_it_is(tx)
+        advice = await advise(tx, task_id, wanted, person_keys=loop.person_keys, now=now)
+        if not advice:
+            return answer
+        return replace(answer, body={**answer.body, "warnings": warnings_of(advice)})
 
     return await once.act(loop.database, act, by=caller, meaning=meaning, erased=as_it_is)
 
@@ -135,10 +149,12 @@ async def post_action_done(
 def _route(kind: type[ActIn]) -> Callable[..., Awaitable[Response]]:
     async def post_act(request: Request, task_id: str, caller: Writer, once: Once) -> Response:
         document: object = {}
-        if kind.BLANK:
-            await _read_blank(request)
-        else:
+        if not kind.BLANK:
             document = await read_json(request)
+        elif not kind.model_fields:
+            await _read_blank(request)
+        elif (sent := await read_body(request)).strip():
+            document = parse_json(sent)
         body = parse(kind, document)
 
         async def act_of(tx: Transaction) -> Act:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from services.loop.journey.domain import OwnerRef
@@ -15,6 +16,7 @@ from services.loop.tasks.domain.task import (
     OPEN,
     WAITING,
     Asked,
+    Benefit,
     CauseArea,
     CloseReason,
     ContactMode,
@@ -112,6 +114,43 @@ class Resume:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Snooze:
+    """Put a task out of sight until then; its clock runs on."""
+
+    NAME: ClassVar[str] = "snooze"
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """Give the customer one of the scheme's remedies, or ask for leave to."""
+
+    NAME: ClassVar[str] = "remedies"
+    remedy: str
+    amount: Decimal | None = None
+    currency: str | None = None
+    note: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approve:
+    """Allow a remedy that was asked for; without a number the one that waits."""
+
+    NAME: ClassVar[str] = "approve"
+    n: int | None = None
+    note: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decline:
+    """Refuse a remedy that was asked for; without a number the one that waits."""
+
+    NAME: ClassVar[str] = "decline"
+    n: int | None = None
+    reason: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AddNote:
     """Keep a note for colleagues."""
 
@@ -130,6 +169,7 @@ class Resolve:
     content: Verdict
     avoidable: Verdict
     lesson: str | None = field(default=None, repr=False)
+    benefits: tuple[Benefit, ...] = ()
     asking: Asked | NotAsked | None = None
     """Whether the customer is asked; decided by the use case, which may read the customer."""
 
@@ -168,6 +208,10 @@ Act = (
     | FinishAction
     | Wait
     | Resume
+    | Snooze
+    | Grant
+    | Approve
+    | Decline
     | AddNote
     | Resolve
     | Confirm
@@ -185,6 +229,10 @@ ALLOWED_FROM: dict[str, frozenset[TaskState]] = {
         Agree,
         PromiseAction,
         FinishAction,
+        Snooze,
+        Grant,
+        Approve,
+        Decline,
         AddNote,
         Resolve,
         Close,

@@ -24,6 +24,9 @@ HowItEnded = Literal["solved", "partly", "not_solved"]
 CauseArea = Literal["people", "process", "customer", "finance"]
 Verdict = Literal["yes", "no", "unknown"]
 CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
+Benefit = Literal["kept_customer", "limited_damage", "idea", "growth"]
+"""What following up was good for: a customer who stays, fewer bad words, an idea, a chance."""
+RemedyState = Literal["granted", "asked", "approved", "declined"]
 WhyNotAsked = Literal["no_consent", "do_not_contact", "no_address", "erased", "automatic"]
 
 
@@ -121,6 +124,22 @@ class AgreedAction(Done):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrantedRemedy(Done):
+    """Something given to make good: granted alone, or asked for and then decided.
+
+    Of money ``amount`` is the number as text, so that no cent is lost.
+    """
+
+    n: int
+    remedy: str
+    name: str
+    state: RemedyState
+    amount: str | None = None
+    currency: str | None = None
+    decided: Done | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """The customer is asked at this time whether it is settled, by a link good until then."""
 
@@ -148,6 +167,7 @@ class Resolution(Done):
     asking: Asked | NotAsked | None = None
     saved_until: datetime | None = None
     """Until when a later answer decides whether the customer was saved."""
+    benefits: tuple[Benefit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +186,7 @@ class Record:
     steps: tuple[StepDone, ...] = ()
     agreement: Agreement | None = None
     actions: tuple[AgreedAction, ...] = ()
+    remedies: tuple[GrantedRemedy, ...] = ()
     resolution: Resolution | None = None
     confirmation: Done | None = None
     """That it is settled was said, by the customer or for the customer."""
@@ -203,6 +224,8 @@ class FollowUpTask:
     first_contact_at: datetime | None = None
     next_contact_at: datetime | None = None
     waiting_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    """Until when its owner has put it out of sight; its clock runs on."""
     paused_since: datetime | None = None
     """Since when the clock of the resolution stands still; ``due_at`` is then as if it ran."""
     ended_at: datetime | None = None
@@ -239,6 +262,10 @@ class FollowUpTask:
             self.is_open and self.first_contact_at is None and (now > self.first_contact_due_at)
         )
 
+    def is_snoozed(self, now: datetime) -> bool:
+        """Tell whether its owner wants to see it later."""
+        return self.is_open and self.snoozed_until is not None and now < self.snoozed_until
+
     @property
     def owes(self) -> bool:
         """Tell whether something that was promised to the customer has yet to happen."""
@@ -246,6 +273,7 @@ class FollowUpTask:
         return (
             self.next_contact_at is not None
             or any(action.finished is None for action in record.actions)
+            or any(each.state in {"granted", "asked", "approved"} for each in record.remedies)
             or (record.agreement is not None and not self.has_step(Step.ELIMINATE))
         )
 
@@ -304,6 +332,7 @@ class FollowUpTask:
         if not (self.has_step(Step.ELIMINATE) or (agreed and not waiting)):
             missing.append("eliminate")
         missing += [f"actions/{action.n}" for action in waiting]
+        missing += [f"remedies/{each.n}" for each in record.remedies if each.state == "asked"]
         return tuple(missing)
 
 
@@ -343,6 +372,20 @@ class Contacted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promised:
+    """Something was promised to the customer: an action, with a due time of its own."""
+
+    action: AgreedAction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalAsked:
+    """A remedy beyond what the owner may grant alone waits for somebody's yes."""
+
+    remedy: GrantedRemedy
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resolved:
     """Staff documented outcome and cause."""
 
@@ -371,7 +414,9 @@ class Reopened:
     by: Actor
 
 
-Fact = Assigned | Contacted | Resolved | Confirmed | Closed | Reopened
+Fact = (
+    Assigned | Contacted | Promised | ApprovalAsked | Resolved | Confirmed | Closed | Reopened
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from services.loop.tasks.handlers.acting import act_on, resolve_owner
+from services.loop.tasks.handlers.advising import advise
+from services.loop.tasks.handlers.bulk import (
+    UNDO_FOR,
+    BulkOutcome,
+    InBulk,
+    do_in_bulk,
+    find_undoable,
+    take_back,
+    try_in_bulk,
+)
 from services.loop.tasks.handlers.closure import Closure, closure_rates
 from services.loop.tasks.handlers.confirming import Question, read_question, take_answer
 from services.loop.tasks.handlers.opening import Opened, open_tasks
@@ -28,19 +38,25 @@ from services.loop.tasks.handlers.views import (
 )
 
 __all__ = [
+    "UNDO_FOR",
     "VIEWS",
+    "BulkOutcome",
     "Closure",
     "Counts",
     "CustomerView",
+    "InBulk",
     "Opened",
     "Question",
     "QueueRow",
     "Sought",
     "TaskView",
     "act_on",
+    "advise",
     "asked_for",
     "closure_rates",
     "counts_of",
+    "do_in_bulk",
+    "find_undoable",
     "index_tasks",
     "list_tasks",
     "look_at_customer",
@@ -54,5 +70,7 @@ __all__ = [
     "resolve_owner",
     "ring",
     "take_answer",
+    "take_back",
+    "try_in_bulk",
     "wanted_of",
 ]

@@ -8,23 +8,26 @@ from datetime import datetime
 from services.loop.journey.domain import OwnerRef
 from services.loop.journey.handlers import count_emotion
 from services.loop.journey.store import named
+from services.loop.responses.domain import Personal
 from services.loop.responses.store import find
 from services.loop.tasks import store
-from services.loop.tasks.domain.acts import Act, Resolve
+from services.loop.tasks.domain.acts import Act, Approve, Decline, Resolve
+from services.loop.tasks.domain.attempts import zone_of
 from services.loop.tasks.domain.confirming import asking_of
 from services.loop.tasks.domain.playbook import carry_out
-from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import (
     Acted,
     Actor,
-    Asked,
+    ApprovalAsked,
     Contacted,
     FollowUpTask,
-    NotAsked,
+    Promised,
 )
 from services.loop.tasks.handlers.announcing import event_of
+from services.loop.tasks.handlers.chasing import watch_promises
+from services.loop.tasks.handlers.escalating import told_of
 from services.loop.tasks.handlers.reading import personal_of
-from services.loop.tasks.handlers.sight import sight_of
+from services.loop.tasks.handlers.sight import LEADING, sight_of
 from services.loop.tasks.handlers.watching import keep_watch
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Forbidden, Invalid, NotFound
@@ -55,12 +58,23 @@ async def act_on(
     if expected is not None and expected != task.version:
         raise store.stale(task.version)
 
+    if isinstance(act, Approve | Decline) and by.kind == "staff" and by.role not in LEADING:
+        raise Forbidden("A lead or a head of department decides on remedies beyond the limit.")
     scheme = await store.scheme_of(tx, task.scheme.id, task.scheme.version)
+    personal = await _personal(tx, task, person_keys)
     if isinstance(act, Resolve):
-        asking = await _asking(tx, task, scheme, person_keys=person_keys, now=now)
-        act = replace(act, asking=asking)
-    actor = Actor(id=by.id, name=by.name, kind=by.kind)
-    acted = carry_out(task, act, by=actor, now=now, scheme=scheme)
+        answer = await find(tx, task.response_id)
+        language = answer.language if answer else None
+        ask = scheme.ask_customer
+        act = replace(act, asking=asking_of(personal, ask, language=language, now=now))
+    acted = carry_out(
+        task,
+        act,
+        by=Actor(id=by.id, name=by.name, kind=by.kind),
+        now=now,
+        scheme=scheme,
+        zone=zone_of(personal, scheme),
+    )
     # After the decision: who comes second to a claim learns that, and not that it is foreign.
     if not (await sight_of(tx, by, [task])).covers(task):
         raise Forbidden(
@@ -70,23 +84,11 @@ async def act_on(
     return acted.task
 
 
-async def _asking(
-    tx: Transaction,
-    task: FollowUpTask,
-    scheme: RecoveryScheme,
-    *,
-    person_keys: PersonKeys,
-    now: datetime,
-) -> Asked | NotAsked:
-    """Return whether the customer of a task that is being resolved is asked."""
-    keys = await person_keys.for_reading(tx, [task.person_ref])
-    answer = await find(tx, task.response_id)
-    return asking_of(
-        personal_of(task, keys.get(task.person_ref)),
-        scheme.ask_customer,
-        language=answer.language if answer else None,
-        now=now,
-    )
+async def _personal(
+    view: Reading, task: FollowUpTask, person_keys: PersonKeys
+) -> Personal | None:
+    keys = await person_keys.for_reading(view, [task.person_ref])
+    return personal_of(task, keys.get(task.person_ref))
 
 
 async def keep(
@@ -111,9 +113,21 @@ async def keep(
             emotion=acted.fact.attempt.emotion_before,
             day=now.date(),
         )
-    if acted.fact is not None:
-        event = event_of(acted.task, acted.fact, await named(tx), now=now)
+    await watch_promises(tx, acted.task, acted.fact, now=now)
+    if acted.fact is not None and not _is_own(acted):
+        told = (
+            await told_of(tx, acted.task, "lead", now=now)
+            if isinstance(acted.fact, ApprovalAsked)
+            else ()
+        )
+        event = event_of(acted.task, acted.fact, await named(tx), now=now, told=told)
         tx.announce(event, key=task.person_ref, at=now)
+
+
+def _is_own(acted: Acted) -> bool:
+    """Tell whether somebody promised to do something themselves, which is no news to them."""
+    fact = acted.fact
+    return isinstance(fact, Promised) and fact.action.owner.id == acted.entry.by.id
 
 
 async def resolve_owner(view: Reading, owner_id: str, *, by: Principal) -> OwnerRef:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.task import (
     Actor,
+    AgreedAction,
+    ApprovalAsked,
     Asked,
     Assigned,
     Closed,
@@ -16,12 +18,15 @@ from services.loop.tasks.domain.task import (
     Contacted,
     Fact,
     FollowUpTask,
+    Promised,
     Reopened,
     Resolved,
     TaskState,
 )
 from shared.events import loop as events
 from shared.events.envelope import Event
+
+Stage = Literal["given", "due_soon", "overdue"]
 
 
 def members_of(task: FollowUpTask, names: Mapping[str, str]) -> dict[str, Any]:
@@ -49,10 +54,15 @@ def members_of(task: FollowUpTask, names: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def event_of(
-    task: FollowUpTask, fact: Fact, names: Mapping[str, str], *, now: datetime
+def event_of(  # noqa: PLR0911 - one event per fact: the table itself
+    task: FollowUpTask,
+    fact: Fact,
+    names: Mapping[str, str],
+    *,
+    now: datetime,
+    told: Sequence[OwnerRef] = (),
 ) -> Event:
-    """Return the event that tells others of ``fact``."""
+    """Return the event that tells others of ``fact``; ``told`` are those asked for approval."""
     members = members_of(task, names)
     match fact:
         case Assigned():
@@ -64,6 +74,19 @@ def event_of(
                 result=fact.attempt.result,
                 contacted_at=fact.attempt.at,
                 first=fact.first,
+            )
+        case Promised():
+            return promise_event(task, fact.action, "given", names)
+        case ApprovalAsked():
+            remedy = fact.remedy
+            return events.TaskApprovalAsked(
+                **members,
+                n=remedy.n,
+                remedy=remedy.name,
+                amount=remedy.amount,
+                currency=remedy.currency,
+                asked_by=remedy.by.id if remedy.by.kind == "staff" else None,
+                to=[_owner(one) for one in told],
             )
         case Resolved():
             resolution = fact.resolution
@@ -100,6 +123,31 @@ def event_of(
             )
         case unreachable:
             assert_never(unreachable)
+
+
+def promise_event(
+    task: FollowUpTask, action: AgreedAction, stage: Stage, names: Mapping[str, str]
+) -> Event:
+    """Return the event that tells whoever does an agreed action how it stands."""
+    return events.TaskPromiseDue(
+        **members_of(task, names),
+        promise="action",
+        stage=stage,
+        n=action.n,
+        promised_by=_owner(action.owner),
+        promise_due_at=action.due_at,
+    )
+
+
+def contact_event(task: FollowUpTask, at: datetime, names: Mapping[str, str]) -> Event:
+    """Return the event that tells the owner that a promised contact is due."""
+    return events.TaskPromiseDue(
+        **members_of(task, names),
+        promise="contact",
+        stage="overdue",
+        promised_by=_owner(task.owner),
+        promise_due_at=at,
+    )
 
 
 def _owner(owner: OwnerRef) -> events.OwnerRef:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
 from services.loop.tasks import store
+from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import Entry, FollowUpTask
-from services.loop.tasks.handlers.sight import sight_of
-from services.loop.tasks.store import Counts, Order, TaskFilter
+from services.loop.tasks.handlers.sight import owners_in_sight, sight_of
+from services.loop.tasks.store import Order, TaskFilter
 from services.loop.themes.store import MentionRow, themes_of
 from shared.db.transaction import Reading
 from shared.errors import NotFound
@@ -22,8 +23,7 @@ from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 from shared.sealing import CannotOpen, open_document
 
-_SOON = timedelta(hours=2)
-_LATELY = timedelta(days=30)
+CODES: Final = ("touchpoint", "segment", "product")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class TaskView:
     erased: bool
     personal: Personal | None = field(repr=False)
     themes: Sequence[MentionRow]
+    scheme: RecoveryScheme
+    """The scheme of its version, with the opening hours of today."""
     history: Sequence[Entry] = field(default=(), repr=False)
     names: Mapping[str, str] = field(default_factory=dict)
     """The names of everybody who owns the task or an action, or whom its history names."""
@@ -57,6 +59,7 @@ class TaskView:
             name
             for name, is_so in (
                 ("overdue", self.task.is_overdue(now)),
+                ("snoozed", self.task.is_snoozed(now)),
                 ("restricted", self.restricted),
                 ("erased", self.erased),
             )
@@ -103,11 +106,17 @@ async def list_tasks(
     whole: bool = True,
 ) -> Sequence[TaskView]:
     """Return up to ``most`` tasks, what breaks first before the others."""
-    if wanted.touchpoint is not None:
-        meant = await meant_by(view, {"touchpoint": wanted.touchpoint})
-        wanted = replace(wanted, touchpoint=None, touchpoints=meant["touchpoint"])
+    asked = {name: code for name in CODES if (code := getattr(wanted, name)) is not None}
+    if asked:
+        # From here on by what they mean.
+        plain: dict[str, Any] = dict.fromkeys(asked)
+        wanted = replace(wanted, **plain, codes=await meant_by(view, asked))
+    if wanted.terms and (seen := await owners_in_sight(view, caller)) is not None:
+        wanted = replace(wanted, owners=seen if wanted.owners is None else seen & wanted.owners)
     tasks = await store.page_of(view, wanted, now=now, after=after, most=most, order=order)
-    return await _views(view, tasks, caller=caller, person_keys=person_keys, whole=whole)
+    views = await _views(view, tasks, caller=caller, person_keys=person_keys, whole=whole)
+    # Nobody may learn by searching for an address whose erased task this was.
+    return [seen for seen in views if not (wanted.terms and seen.erased)]
 
 
 async def queue(
@@ -146,18 +155,7 @@ def _row(seen: TaskView, now: datetime) -> QueueRow:
         due_in=task.next_due_at - until,
         next_promise="first_contact" if task.first_contact_at is None else "resolution",
         customer_waits=max(until - task.waiting_since, timedelta()),
-    )
-
-
-async def queue_counts(view: Reading, *, caller: Principal, now: datetime) -> Counts:
-    """Count what stands behind each tab of the caller's queue; ended means the last 30 days."""
-    return await store.counts_for(
-        view,
-        owner_id=caller.id,
-        teams=caller.teams,
-        now=now,
-        soon=now + _SOON,
-        ended_since=now - _LATELY,
+        repeat=task.repeat,
     )
 
 
@@ -174,6 +172,7 @@ async def _views(
     sight = await sight_of(view, caller, tasks)
     keys = await person_keys.for_reading(view, [task.person_ref for task in tasks])
     themes = await themes_of(view, [task.response_id for task in tasks])
+    schemes = await store.schemes_of(view, [task.scheme for task in tasks])
     erased = {t.id for t in tasks if t.sealed_person is not None and t.person_ref not in keys}
     histories = (
         await store.histories_of(
@@ -198,8 +197,11 @@ async def _views(
             owner=people.get(task.owner.id) or _unknown(task),
             restricted=not sight.covers(task),
             erased=task.id in erased,
-            personal=_opened(task, keys.get(task.person_ref)) if sight.covers(task) else None,
+            personal=personal_of(task, keys.get(task.person_ref))
+            if sight.covers(task)
+            else None,
             themes=themes[task.response_id],
+            scheme=schemes[task.scheme],
             history=histories.get(task.id, ()),
             names=names,
         )
@@ -223,7 +225,8 @@ def _unknown(task: FollowUpTask) -> Owner:
     return Owner(id=task.owner.id, name=task.owner.id, kind=task.owner.kind, email=None)
 
 
-def _opened(task: FollowUpTask, key: bytes | None) -> Personal | None:
+def personal_of(task: FollowUpTask, key: bytes | None) -> Personal | None:
+    """Open what is personal in a task; None where nothing is, or is any more."""
     if task.sealed_person is None or key is None:
         return None
     try:

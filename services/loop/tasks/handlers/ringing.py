@@ -13,9 +13,11 @@ from datetime import datetime
 from services.loop.journey.domain.calendars import waking_hours
 from services.loop.journey.store import named
 from services.loop.tasks import store
-from services.loop.tasks.domain.schemes import RecoveryScheme, SchemeRef
+from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import SYSTEM, Entry, FollowUpTask
 from services.loop.tasks.handlers.announcing import members_of
+from services.loop.tasks.handlers.chasing import KINDS as PROMISES
+from services.loop.tasks.handlers.chasing import ring_promises
 from services.loop.tasks.handlers.escalating import told_of
 from services.loop.tasks.handlers.watching import place_of, task_id_of
 from shared.db.timers import DueTimer, postpone, settle
@@ -32,8 +34,10 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
     has overtaken (the program was down, or it was night), and one that another worker has taken
     over meanwhile.
     """
+    promises = [timer for timer in timers if timer.kind in PROMISES]
+    timers = [timer for timer in timers if timer.kind not in PROMISES]
     tasks = await store.lock_many(tx, sorted({task_id_of(timer) for timer in timers}))
-    schemes = await _schemes(tx, tasks)
+    schemes = await store.schemes_of(tx, [task.scheme for task in tasks.values()])
     names = await named(tx) if tasks else {}
     latest = {
         task_id_of(timer): place_of(timer)
@@ -63,7 +67,12 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
             entry = Entry(version=task.version, act=act, at=now, by=SYSTEM, detail=detail)
             entries.append((task, entry))
     await store.add_entries(tx, entries)
-    return len(entries)
+
+    async def at_work(task: FollowUpTask) -> datetime:
+        scheme = await store.scheme_of(tx, task.scheme.id, task.scheme.version)
+        return await _next_at_work(tx, task, scheme, now)
+
+    return len(entries) + await ring_promises(tx, promises, at_work=at_work, now=now)
 
 
 def _outcome(
@@ -108,13 +117,6 @@ async def _warning(
         TaskEscalated(**members, level=level, to=refs),
         {**owner, "level": level, "told": [one.id for one in told]},
     )
-
-
-async def _schemes(
-    view: Reading, tasks: Mapping[str, FollowUpTask]
-) -> Mapping[SchemeRef, RecoveryScheme]:
-    refs = {task.scheme for task in tasks.values()}
-    return {ref: await store.scheme_of(view, ref.id, ref.version) for ref in refs}
 
 
 async def _next_at_work(

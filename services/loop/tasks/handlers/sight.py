@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from services.loop.tasks.domain.task import FollowUpTask
 from shared.db.transaction import Reading
+from shared.identity.groups import teams_without_members
 from shared.identity.people import members
 from shared.identity.principal import Principal, Role
 
-_EVERYBODYS = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
+LEADING = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
+"""Those who answer for everybody's tasks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +25,34 @@ class Sight:
 
     of_all: bool = False
     owners: frozenset[str] = frozenset()
+    hands: frozenset[str] = frozenset()
+    """The caller and their teams: whoever has yet to do what was promised has to know what."""
 
     def covers(self, task: FollowUpTask) -> bool:
         """Tell whether the customer of this task may be shown."""
-        return self.of_all or task.owner.id in self.owners
+        return (
+            self.of_all
+            or task.owner.id in self.owners
+            or any(
+                action.finished is None and action.owner.id in self.hands
+                for action in task.record.actions
+            )
+        )
+
+
+async def owners_in_sight(view: Reading, caller: Principal) -> frozenset[str] | None:
+    """Return the owners whose customers ``caller`` may see; None where it is everybody's.
+
+    Who searches finds only what they may see: a hit alone would tell whose task it is.
+    """
+    if caller.kind == "key" or caller.role in LEADING:
+        return None
+    if caller.role is not Role.STAFF:
+        return frozenset()
+    owners = {caller.id} | caller.teams | await teams_without_members(view)
+    for team_id in sorted(caller.teams):
+        owners |= {colleague.id for colleague in await members(view, team_id)}
+    return frozenset(owners)
 
 
 async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTask]) -> Sight:
@@ -35,7 +61,7 @@ async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTas
     A key sees by its scope. A team without members is everybody's, so that nobody is left
     waiting because no one may look.
     """
-    if caller.kind == "key" or caller.role in _EVERYBODYS:
+    if caller.kind == "key" or caller.role in LEADING:
         return Sight(of_all=True)
     if caller.role is not Role.STAFF:
         return Sight()
@@ -47,4 +73,4 @@ async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTas
     for owner in others:
         if owner.kind == "team" and not await members(view, owner.id):
             owners.add(owner.id)
-    return Sight(owners=frozenset(owners))
+    return Sight(owners=frozenset(owners), hands=caller.teams | {caller.id})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,6 +20,7 @@ from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain import acts
 from services.loop.tasks.domain.acts import Act
 from services.loop.tasks.domain.task import (
+    Benefit,
     CauseArea,
     CloseReason,
     ContactMode,
@@ -184,6 +186,78 @@ class ResumeIn(ActIn):
     BLANK = True
 
 
+class SnoozeIn(ActIn):
+    """Until when."""
+
+    ACT: ClassVar[MakesAct] = acts.Snooze
+    SUMMARY = "Put a task out of sight until a time; its clock runs on"
+
+    until: Moment
+
+
+def _amount(value: object) -> object:
+    """Take a number as it is written, or as text, to the cent."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            amount = Decimal(-1)
+        if amount.is_finite() and 0 <= amount < 10**12:
+            return amount
+    raise PydanticCustomError("not_an_amount", "not an amount")
+
+
+class Value(BaseModel):
+    """An amount and its currency."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    amount: Annotated[Decimal, BeforeValidator(_amount)]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+class RemedyIn(ActIn):
+    """Which remedy of the task's scheme, and what it is worth."""
+
+    ACT: ClassVar[MakesAct] = acts.Grant
+    SUMMARY = "Grant a remedy; beyond its limit it waits for approval"
+
+    remedy: Annotated[str, Field(min_length=1, max_length=80)]
+    value: Value | None = None
+    note: MaybeWords = None
+
+    @override
+    def to_act(self, owner: OwnerRef | None) -> Act:
+        return acts.Grant(
+            remedy=self.remedy,
+            amount=self.value.amount if self.value else None,
+            currency=self.value.currency if self.value else None,
+            note=self.note,
+        )
+
+
+class ApproveIn(ActIn):
+    """Which remedy, by its number where several wait."""
+
+    ACT: ClassVar[MakesAct] = acts.Approve
+    SUMMARY = "Approve a remedy beyond its limit"
+    BLANK = True
+
+    n: int | None = None
+    note: MaybeWords = None
+
+
+class DeclineIn(ActIn):
+    """Which remedy, by its number where several wait, and why."""
+
+    ACT: ClassVar[MakesAct] = acts.Decline
+    SUMMARY = "Decline a remedy beyond its limit"
+    BLANK = True
+
+    n: int | None = None
+    reason: MaybeWords = None
+
+
 class NoteIn(ActIn):
     """A note for colleagues."""
 
@@ -213,6 +287,7 @@ class ResolveIn(ActIn):
     content: Verdict
     avoidable: Verdict
     lesson: MaybeWords = None
+    benefits: list[Benefit] = Field(default_factory=list, max_length=4)
 
     @override
     def to_act(self, owner: OwnerRef | None) -> Act:
@@ -223,6 +298,7 @@ class ResolveIn(ActIn):
             content=self.content,
             avoidable=self.avoidable,
             lesson=self.lesson,
+            benefits=tuple(dict.fromkeys(self.benefits)),
         )
 
 
@@ -262,6 +338,10 @@ ACTS: Mapping[str, type[ActIn]] = {
     "actions": ActionIn,
     "wait": WaitIn,
     "resume": ResumeIn,
+    "snooze": SnoozeIn,
+    "remedies": RemedyIn,
+    "approve": ApproveIn,
+    "decline": DeclineIn,
     "notes": NoteIn,
     "resolve": ResolveIn,
     "confirm": ConfirmIn,
@@ -307,6 +387,12 @@ _EXPLAINED = {
         "not_a_time",
         "not a time",
         "send RFC 3339 with an offset, such as 2026-03-02T09:00:00Z",
+    ),
+    "not_an_amount": ("not_an_amount", "not an amount of money", "send a number such as 12.50"),
+    "string_pattern_mismatch": (
+        "not_a_currency",
+        "not a currency",
+        "send three letters such as EUR",
     ),
     "control_character": ("control_character", "holds a control character", "leave it out"),
     "model_type": ("not_an_object", "not an object", "send a JSON object"),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from services.loop.responses.domain import Personal
+from services.loop.tasks.domain.advice import Advice
+from services.loop.tasks.domain.clocks import clocks_of
 from services.loop.tasks.domain.task import (
     Actor,
     AgreedAction,
     Agreement,
+    Asked,
     ContactAttempt,
     Entry,
+    FollowUpTask,
+    GrantedRemedy,
+    Resolution,
     StepDone,
 )
 from services.loop.tasks.handlers import TaskView
@@ -36,7 +43,9 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
             "name": task.scheme.name,
             "version": task.scheme.version,
         },
+        "clocks": _clocks(seen, now),
         "rule": task.rule,
+        "customer_id": task.person_ref,
         "customer": _customer(personal),
         "metric": task.metric,
         "score": task.score,
@@ -58,9 +67,27 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
         ],
         "agreement": _agreement(seen, record.agreement),
         "actions": [_action(seen, action) for action in record.actions],
+        "remedies": [_remedy(remedy) for remedy in record.remedies],
+        "snoozed_until": moment(task.snoozed_until) if task.is_snoozed(now) else None,
         "outcome": _outcome(seen),
         "history": [_entry(entry) for entry in seen.history],
     }
+
+
+def _clocks(seen: TaskView, now: datetime) -> dict[str, object]:
+    """Return both clocks; the team's is null where the scheme has no calendar."""
+    found = clocks_of(seen.task, seen.scheme, now=now)
+    return {
+        "breaches": found.breaches,
+        "customer_waits_seconds": _seconds(found.customer_waits),
+        "team_used_seconds": _seconds(found.team_used),
+        "team_left_seconds": _seconds(found.team_left),
+        "paused_since": moment(seen.task.paused_since),
+    }
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
 
 
 def _customer(personal: Personal | None) -> dict[str, object] | None:
@@ -135,6 +162,25 @@ def _action(seen: TaskView, action: AgreedAction) -> dict[str, object]:
     }
 
 
+def _remedy(remedy: GrantedRemedy) -> dict[str, object]:
+    decided = remedy.decided
+    return {
+        "n": remedy.n,
+        "remedy": remedy.remedy,
+        "name": remedy.name,
+        "value": (
+            None
+            if remedy.amount is None
+            else {"amount": remedy.amount, "currency": remedy.currency}
+        ),
+        "state": remedy.state,
+        "at": moment(remedy.at),
+        "by": _by(remedy.by),
+        "decided_at": moment(decided.at) if decided else None,
+        "decided_by": _by(decided.by) if decided else None,
+    }
+
+
 def _outcome(seen: TaskView) -> dict[str, object] | None:
     resolution, closure = seen.task.record.resolution, seen.task.record.closure
     if resolution is not None:
@@ -146,6 +192,9 @@ def _outcome(seen: TaskView) -> dict[str, object] | None:
             "content": resolution.content,
             "avoidable": resolution.avoidable,
             "lesson": words.get("lesson"),
+            "benefits": list(resolution.benefits),
+            "customer_asked": _asked(resolution),
+            "confirmed": _confirmed(seen.task),
             "within_deadline": resolution.within_deadline,
             "at": moment(resolution.at),
             "by": _by(resolution.by),
@@ -161,6 +210,25 @@ def _outcome(seen: TaskView) -> dict[str, object] | None:
     return None
 
 
+def _asked(resolution: Resolution) -> dict[str, object] | None:
+    """Return whether the customer is asked if it is settled; None for what ended before."""
+    asking = resolution.asking
+    if isinstance(asking, Asked):
+        return {"at": moment(asking.at), "until": moment(asking.until), "why_not": None}
+    return None if asking is None else {"at": None, "until": None, "why_not": asking.why}
+
+
+def _confirmed(task: FollowUpTask) -> dict[str, object] | None:
+    confirmation = task.record.confirmation
+    if confirmation is None:
+        return None
+    return {
+        "at": moment(confirmation.at),
+        "by": _by(confirmation.by),
+        "by_customer": task.is_confirmed_by_customer,
+    }
+
+
 def _entry(entry: Entry) -> dict[str, object]:
     return {
         "version": entry.version,
@@ -170,3 +238,22 @@ def _entry(entry: Entry) -> dict[str, object]:
         "detail": dict(entry.detail),
         "words": dict(entry.words) or None,
     }
+
+
+_ADVICE = {
+    Advice.POLICY_PHRASE: (
+        "the words hide behind a rule, a department or a lack of staff",
+        "say what happens now; keep the cause for the root cause",
+    ),
+    Advice.QUIET_HOURS: (
+        "the customer was contacted in the quiet hours of the scheme, by the customer's clock",
+        "promise the next contact for another time of day",
+    ),
+}
+
+
+def warnings_of(advice: Sequence[Advice]) -> list[dict[str, str]]:
+    """Return advice as an answer carries it: the act was carried out all the same."""
+    return [
+        {"code": one.value, "detail": _ADVICE[one][0], "fix": _ADVICE[one][1]} for one in advice
+    ]

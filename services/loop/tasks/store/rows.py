@@ -28,6 +28,7 @@ _PLAIN = (
     "first_contact_at",
     "next_contact_at",
     "waiting_until",
+    "snoozed_until",
     "paused_since",
     "ended_at",
     "rule",
