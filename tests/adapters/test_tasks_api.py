@@ -32,7 +32,7 @@ MEMBERS = {
     "id", "version", "response_id", "state", "flags", "owner", "opened_at",
     "first_contact_due_at", "due_at", "overdue", "scheme", "rule", "customer", "metric",
     "score", "comment", "touchpoint", "segment", "product", "themes", "steps", "attempts",
-    "agreement", "actions", "outcome", "history", "remedies", "snoozed_until",
+    "agreement", "actions", "outcome", "history", "clocks", "remedies", "snoozed_until",
 }  # fmt: skip
 CONTACT = {"mode": "phone", "result": "reached", "note": "said sorry"}
 AGREEMENT = {

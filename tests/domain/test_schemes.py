@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.loop.journey.domain.calendars import BusinessCalendar, Shift
 from services.loop.tasks.domain.acts import Act, Close, LogContact, Resolve, Resume, Wait
+from services.loop.tasks.domain.clocks import clocks_of
 from services.loop.tasks.domain.playbook import carry_out
 from services.loop.tasks.domain.schemes import (
     DEFAULT_SCHEME,
@@ -277,6 +278,50 @@ def test_what_is_resolved_out_of_a_pause_was_resolved_in_time() -> None:
     assert done.state is TaskState.RESOLVED
     assert done.record.resolution is not None
     assert done.record.resolution.within_deadline
+
+
+# ------------------------------------------------------------------ both clocks
+
+
+def test_both_clocks_stand_on_a_task_whichever_of_them_breaches() -> None:
+    """Friday 16:00 to Monday 10:00: 66 hours for the customer, two for the team."""
+    friday, monday = berlin(6, 16), berlin(9, 10)
+    by_team = replace(a_task_under(TEAM, friday), waiting_since=friday)
+
+    found = clocks_of(by_team, TEAM, now=monday)
+
+    assert (found.breaches, found.customer_waits) == ("team", 66 * HOUR)
+    assert (found.team_used, found.team_left) == (2 * HOUR, 12 * HOUR)
+    wall = replace(TEAM, clock="customer")
+    by_wall = replace(a_task_under(wall, friday), waiting_since=friday)
+    found = clocks_of(by_wall, wall, now=monday)
+    # Fourteen hours after Friday 16:00 was Saturday 6:00: an hour of Friday's and one since.
+    assert (found.breaches, found.team_used, found.team_left) == (
+        "customer",
+        2 * HOUR,
+        -HOUR,
+    )
+
+
+def test_the_teams_clock_stands_still_in_a_pause_and_the_customers_does_not() -> None:
+    start = berlin(2, 9)
+    task = acting(
+        replace(a_task_under(TEAM, start), waiting_since=start), (WAITS, berlin(2, 11))
+    )
+
+    for moment in (berlin(2, 11), berlin(5, 10)):
+        found = clocks_of(task, TEAM, now=moment)
+        assert (found.team_used, found.team_left) == (2 * HOUR, 12 * HOUR)
+        assert found.customer_waits == moment - start
+    later = acting(task, (Resume(), berlin(5, 10)))
+    found = clocks_of(later, TEAM, now=berlin(5, 11))
+    assert (found.team_used, found.team_left) == (3 * HOUR, 11 * HOUR)
+
+
+def test_without_a_calendar_there_is_only_the_customers_clock() -> None:
+    found = clocks_of(a_task(), SCHEME, now=NOW + HOUR)
+
+    assert (found.team_used, found.team_left, found.calendar) == (None, None, None)
 
 
 MINUTES = st.integers(0, 60 * 24 * 12).map(lambda minutes: timedelta(minutes=minutes))

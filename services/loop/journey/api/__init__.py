@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.journey.api import lists, people, touchpoints
+from services.loop.journey.api import calendars, lists, people, touchpoints
 
 router = touchpoints.router
-ROUTERS: Final = (touchpoints.router, *lists.ROUTERS, people.router)
+ROUTERS: Final = (touchpoints.router, *lists.ROUTERS, people.router, calendars.router)

@@ -189,6 +189,47 @@ DEFAULT_SCHEME: Mapping[str, Any] = {
 """The scheme that applies until somebody publishes another version of it."""
 
 
+def full_document(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fuller form of a document: every question has an answer in it."""
+    attempts, ask = document["attempts"], document.get("ask_customer") or {}
+    if isinstance(attempts, int):
+        attempts = {"number": attempts}
+    known = {name: document[name] for name in _PLAIN if name in document}
+    return {
+        **_UNSAID,
+        **known,
+        "reminders": list(_reminders(document)),
+        "attempts": {"days": 1, "channels": 1, "quiet_hours": None, **attempts},
+        "ask_customer": {"after_hours": 0, "silent_days": 14, **ask},
+    }
+
+
+_UNSAID: Mapping[str, Any] = {
+    "clock": "customer",
+    "calendar": None,
+    "escalations": [],
+    "pauses_in": [],
+    "night": False,
+    "mode": None,
+    "intended": [],
+    "needs": [],
+    "talk_guide": {},
+    "remedies": [],
+    "saved_within_days": 90,
+    "share_practice": False,
+}
+"""How a document is read that leaves these out."""
+
+_PLAIN = (
+    "id",
+    "name",
+    "version",
+    "first_contact_within_hours",
+    "resolve_within_hours",
+    *_UNSAID,
+)
+
+
 def scheme_from(
     document: Mapping[str, Any], *, hours: BusinessCalendar | None = None
 ) -> RecoveryScheme:
@@ -196,34 +237,35 @@ def scheme_from(
 
     ``hours`` is the calendar that the document names.
     """
-    ask = document.get("ask_customer") or {}
+    full = full_document(document)
+    ask = full["ask_customer"]
     return RecoveryScheme(
-        id=document["id"],
-        name=document["name"],
-        version=document["version"],
-        first_contact_within=timedelta(hours=document["first_contact_within_hours"]),
-        resolve_within=timedelta(hours=document["resolve_within_hours"]),
-        attempt_policy=_attempt_policy(document["attempts"]),
-        clock=document.get("clock", "customer"),
-        calendar=document.get("calendar"),
+        id=full["id"],
+        name=full["name"],
+        version=full["version"],
+        first_contact_within=timedelta(hours=full["first_contact_within_hours"]),
+        resolve_within=timedelta(hours=full["resolve_within_hours"]),
+        attempt_policy=_attempt_policy(full["attempts"]),
+        clock=full["clock"],
+        calendar=full["calendar"],
         hours=hours,
-        reminders=_reminders(document),
+        reminders=tuple(full["reminders"]),
         escalations=tuple(
-            Escalation(at=one["at"], to=one["to"]) for one in document.get("escalations", ())
+            Escalation(at=one["at"], to=one["to"]) for one in full["escalations"]
         ),
-        pauses_in=frozenset(document.get("pauses_in", ())),
-        night=document.get("night", False),
-        mode=document.get("mode"),
-        intended=tuple(document.get("intended", ())),
-        needs=tuple(document.get("needs", ())),
-        talk_guide=document.get("talk_guide") or {},
-        remedies=tuple(_remedy(one) for one in document.get("remedies", ())),
+        pauses_in=frozenset(full["pauses_in"]),
+        night=full["night"],
+        mode=full["mode"],
+        intended=tuple(full["intended"]),
+        needs=tuple(full["needs"]),
+        talk_guide=full["talk_guide"],
+        remedies=tuple(_remedy(one) for one in full["remedies"]),
         ask_customer=AskCustomer(
-            after=timedelta(hours=ask.get("after_hours", 0)),
-            silent_for=timedelta(days=ask.get("silent_days", 14)),
+            after=timedelta(hours=ask["after_hours"]),
+            silent_for=timedelta(days=ask["silent_days"]),
         ),
-        saved_within=timedelta(days=document.get("saved_within_days", 90)),
-        share_practice=document.get("share_practice", False),
+        saved_within=timedelta(days=full["saved_within_days"]),
+        share_practice=full["share_practice"],
     )
 
 
@@ -233,14 +275,12 @@ def _reminders(document: Mapping[str, Any]) -> tuple[float, ...]:
     return (document["remind_at"],) if "remind_at" in document else ()
 
 
-def _attempt_policy(attempts: int | Mapping[str, Any]) -> AttemptPolicy:
-    if isinstance(attempts, int):
-        return AttemptPolicy(number=attempts)
-    quiet = attempts.get("quiet_hours")
+def _attempt_policy(attempts: Mapping[str, Any]) -> AttemptPolicy:
+    quiet = attempts["quiet_hours"]
     return AttemptPolicy(
         number=attempts["number"],
-        days=attempts.get("days", 1),
-        channels=attempts.get("channels", 1),
+        days=attempts["days"],
+        channels=attempts["channels"],
         quiet_hours=(
             QuietHours(
                 start=time.fromisoformat(quiet["from"]), end=time.fromisoformat(quiet["to"])

@@ -18,7 +18,12 @@ from services.loop.tasks.store.lists import (
     page_of,
     place_of,
 )
-from services.loop.tasks.store.policies import current_rules, current_schemes, scheme_of
+from services.loop.tasks.store.policies import (
+    current_rules,
+    current_schemes,
+    scheme_of,
+    schemes_of,
+)
 from services.loop.tasks.store.search import Indexed, index, terms_of
 from services.loop.tasks.store.tasks import (
     add,
@@ -70,6 +75,7 @@ __all__ = [
     "place_of",
     "save",
     "scheme_of",
+    "schemes_of",
     "stale",
     "terms_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import select
@@ -10,7 +10,12 @@ from sqlalchemy import select
 from services.loop.journey.store.calendars import current_calendars
 from services.loop.journey.store.versions import Published, Shelf
 from services.loop.tasks.domain.rules import DEFAULT_RULES, RuleBook, rules_from
-from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme, scheme_from
+from services.loop.tasks.domain.schemes import (
+    DEFAULT_SCHEME,
+    RecoveryScheme,
+    SchemeRef,
+    scheme_from,
+)
 from services.loop.tasks.tables import rules, schemes
 from shared.db.transaction import Reading
 
@@ -39,6 +44,13 @@ async def scheme_of(view: Reading, scheme_id: str, version: int) -> RecoverySche
     found = await SCHEMES.version(view, scheme_id, version)
     (scheme,) = await _with_hours(view, [found or _SHIPPED])
     return scheme
+
+
+async def schemes_of(
+    view: Reading, refs: Iterable[SchemeRef]
+) -> Mapping[SchemeRef, RecoveryScheme]:
+    """Return the schemes of several tasks, each as it stood at its version."""
+    return {ref: await scheme_of(view, ref.id, ref.version) for ref in set(refs)}
 
 
 async def _with_hours(view: Reading, found: Sequence[Published]) -> Sequence[RecoveryScheme]:
