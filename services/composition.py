@@ -242,6 +242,7 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
 @asynccontextmanager
 async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
     """Open what commands about sources need, beside whoever serves: nothing is published."""
+    schema.require_begun(settings.sqlite_path)
     clock, keyring = SystemClock(), load_secret(settings)
     engines = Engines.open(settings.database_url, alone=False)
     try:
@@ -269,6 +270,7 @@ async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDes
     What a replay does is done in one transaction, which waits for the other process's as that
     one waits for ours. What it announces is published by whoever serves, within a second.
     """
+    schema.require_begun(settings.sqlite_path)
     clock, keyring = SystemClock(), load_secret(settings)
     async with AsyncExitStack() as stack:
         engines = Engines.open(settings.database_url, alone=False)

@@ -13,12 +13,24 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.settings import Settings
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def say(sentence: str) -> None:
     """Talk to the person; never part of the data."""
     sys.stderr.write(f"{_visible(sentence)}\n")
+
+
+def say_if_new(settings: Settings) -> None:
+    """Say that this command begins an installation, for somebody who is in the wrong folder."""
+    path = settings.sqlite_path
+    if path is not None and not path.exists():
+        say(
+            f"There was no installation at {path.absolute()}: this begins one there. If you"
+            " have another, point CLOSED_LOOP_DATABASE_URL at it."
+        )
 
 
 def data(text: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from services.commands.output import data, rows, say
+from services.commands.output import data, rows, say, say_if_new
 from shared.clock import SystemClock
 from shared.db import schema
 from shared.db.engine import Engines
@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def _database() -> AsyncIterator[Database]:
-    """Open the installation's database for one command."""
+async def _database(*, begins: bool = False) -> AsyncIterator[Database]:
+    """Open the installation's database for one command.
+
+    Only what makes the first of something ``begins`` an installation, and says so.
+    """
     settings = Settings.load()
+    if begins:
+        say_if_new(settings)
+    else:
+        schema.require_begun(settings.sqlite_path)
     engines = Engines.open(settings.database_url, alone=False)
     try:
         if settings.is_sqlite:
@@ -54,7 +61,7 @@ async def add_user(
     """Add a person and print the first password, once."""
     password = new_token(12)
     now = SystemClock().now()
-    async with _database() as database:
+    async with _database(begins=True) as database:
         async with database.reading() as view:
             known = {team.name: team.id for team in await groups.list_teams(view)}
         for team in teams:
@@ -128,7 +135,7 @@ async def create_api_key(
     source: str, *, name: str, scopes: Sequence[str], test: bool = False
 ) -> int:
     """Create a key and print it, once."""
-    async with _database() as database, database.transaction() as tx:
+    async with _database(begins=True) as database, database.transaction() as tx:
         key, plain = await keys.create_key(
             tx,
             source=source,

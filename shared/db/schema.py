@@ -17,11 +17,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from shared.db.engine import translated
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, NotFound
 from shared.faults import fault_point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -72,6 +73,19 @@ async def upgrade(engines: Engines) -> tuple[str | None, str]:
         fault_point("schema.upgraded")
         await connection.commit()
     return before, head()
+
+
+def require_begun(path: Path | None) -> None:
+    """Raise ``NotFound`` where a SQLite file is named that is not there.
+
+    Whoever looks something up in the wrong folder is told so, and not shown a new empty one.
+    """
+    if path is not None and not path.exists():
+        message = (
+            f"There is no installation at {path.absolute()}. Run this where it is, or point"
+            " CLOSED_LOOP_DATABASE_URL at it; closed-loop serve begins a new one."
+        )
+        raise NotFound(message)
 
 
 async def require_current(engines: Engines) -> None:

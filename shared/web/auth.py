@@ -171,7 +171,10 @@ async def _by_key(request: Request, shown: list[str]) -> Principal:
         raise Unauthenticated("Send an API key as “Authorization: Bearer …”.")
     principal = await principal_of(request, text)
     if principal is None:
-        raise Unauthenticated("This API key is not valid: unknown, expired or revoked.")
+        raise Unauthenticated(
+            "This API key is not valid: unknown, expired or revoked. Take one that is in use,"
+            " or have one made under Settings, Keys."
+        )
     return principal
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -33,8 +34,10 @@ HEADERS_LIMIT: Final = 16_384
 ADDRESS_LIMIT: Final = 8_192
 
 GRACE: Final = 10.0
+DRAINED: Final = 64_000_000
 SLOWEST: Final = 10_000
-"""Seconds that a body has anyway, and bytes that must come a second after that."""
+"""Seconds that a body has anyway, and bytes that must come a second after that; and bytes that
+are thrown away behind a refusal, where a connection could not be closed without."""
 
 _HOST: Final = re.compile(
     rb"[A-Za-z0-9._-]*(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
@@ -45,6 +48,7 @@ _KEY_NAMES: Final = frozenset(
 )
 _SECRET_NAMES: Final = frozenset({"token", "secret", "clientsecret", "password", "passwd"})
 _HOOKS: Final = "/v1/hooks/"
+_REFUSED: Final = frozenset(range(400, 600)) - {408}
 _COUNTED: Final = frozenset({"/v1/responses", "/v1/responses/batch"})
 """Doors that count what they refuse, as soon as they know whose it is; so do the hooks."""
 
@@ -63,6 +67,8 @@ class Limits:
             return
         limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
         refusal = _refusal(scope, limit)
+        if _ends_with_the_answer(scope):
+            receive, send = _hearing_out(receive, send)
         if isinstance(refusal, Kind):
             await explained(scope, self._public_url, refusal)(scope, receive, send)
             return
@@ -92,6 +98,42 @@ class Limits:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _ends_with_the_answer(scope: Scope) -> bool:
+    """Tell whether a body may be on its way over a connection that our answer closes."""
+    headers = dict(scope["headers"])
+    closes = scope["http_version"] == "1.0" or b"close" in headers.get(b"connection", b"")
+    sends = b"content-length" in headers or b"transfer-encoding" in headers
+    return closes and sends and b"expect" not in headers
+
+
+def _hearing_out(receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Return how to refuse a body that is still being sent so that the refusal is read.
+
+    A connection that is closed with bytes on their way to it is reset, and the other side's
+    system throws our answer away. So the rest of the body is thrown away here first, for as
+    long and as much as anybody can be given.
+    """
+    whole = False
+
+    async def receive_noting() -> Message:
+        nonlocal whole
+        message = await receive()
+        whole = not message.get("more_body", False)
+        return message
+
+    async def send_last(message: Message) -> None:
+        # Whoever was too slow has had that time.
+        if message["type"] == "http.response.start" and message["status"] in _REFUSED:
+            left = DRAINED
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    while not whole and left > 0:
+                        left -= len((await receive_noting()).get("body", b""))
+        await send(message)
+
+    return receive_noting, send_last
 
 
 def _is_counted(scope: Scope, refusal: Refused) -> bool:

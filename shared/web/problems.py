@@ -221,7 +221,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
             pointer=_pointer(found.get("loc", ())),
             code=str(found.get("type", "invalid")),
             detail=_EXPLAINED.get(str(found.get("type")), "does not have the expected form"),
-            fix="see the description of this route in /docs",
+            fix=_fix(found),
         )
         for found in details[:MOST_FINDINGS]
     ]
@@ -230,6 +230,14 @@ async def _not_valid(request: Request, error: Exception) -> Response:
         Invalid("The content breaks the rules listed in errors.", findings),
         public_url=web(request).settings.public_url,
     )
+
+
+def _fix(found: Mapping[str, Any]) -> str:
+    """Return what to send instead; of its context only what our own schema allows."""
+    allowed = found.get("ctx", {}).get("expected")
+    if found.get("type") in {"literal_error", "enum"} and allowed:
+        return f"send {str(allowed).replace(chr(39), '')}"
+    return "see the description of this route in /docs"
 
 
 _EXPLAINED = {
@@ -308,8 +316,8 @@ async def _starlettes(request: Request, error: Exception) -> Response:
 _PLAIN = {
     400: "The request cannot be read.",
     404: "There is nothing at this address.",
-    413: "The body is larger than this route takes.",
-    415: "This route does not take this content type.",
+    413: "The body is larger than this route takes. Send less at once.",
+    415: "This route does not take this content type. /docs says what it takes.",
 }
 
 

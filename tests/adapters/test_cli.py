@@ -128,6 +128,41 @@ def test_the_promised_commands_exist() -> None:
     assert {" ".join(words) for words in every_command()} >= promised
 
 
+# ------------------------------------------------------------------ the wrong folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("key", "list"),
+        ("key", "revoke", "key_x"),
+        ("user", "list"),
+        ("source", "show", "crm"),
+        ("dead-letters", "list"),
+    ],
+)
+def test_looking_in_an_empty_folder_begins_no_installation(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Whoever is in the wrong place is told so, and not shown an empty installation."""
+    done = Shell(folder=tmp_path).run(*words)
+
+    assert (done.returncode, done.stdout) == (NOT_FOUND, "")
+    assert f"no installation at {tmp_path}/closed-loop.db" in done.stderr
+    assert "CLOSED_LOOP_DATABASE_URL" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_first_key_begins_an_installation_and_says_so(tmp_path: Path) -> None:
+    """Once; the next command finds it there."""
+    first = Shell(folder=tmp_path).run("key", "create", "--source", "crm")
+    second = Shell(folder=tmp_path).run("key", "create", "--source", "shop")
+
+    assert first.returncode == second.returncode == OK
+    assert f"no installation at {tmp_path}/closed-loop.db: this begins one" in first.stderr
+    assert "installation" not in second.stderr
+
+
 # ------------------------------------------------------------------ data and talk
 
 

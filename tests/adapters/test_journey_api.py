@@ -183,6 +183,7 @@ async def test_a_period_can_be_given_an_end(api: Api) -> None:
     await _made(api, TOUCHPOINTS, code="door")
     path = f"{TOUCHPOINTS}/door/owners"
     period = await _made(api, path, owner=ana)
+    await api.intake.take_in(*await api.intake.responses([{"touchpoint": "door", "score": 9}]))
     end = {"valid_until": (now + timedelta(days=2)).isoformat()}
 
     past = await api.send(
@@ -197,6 +198,8 @@ async def test_a_period_can_be_given_an_end(api: Api) -> None:
 
     assert _finding(past) == "in_the_past"
     assert ends.status_code == 200
+    assert ends.json() == still
+    assert still["responses"] == 1
     assert (still["owner"]["id"], still["owned"]) == (ana, True)
     assert (over["owner"], over["owned"]) == (None, False)
 
@@ -555,6 +558,16 @@ async def test_scores_by_reason_department_and_owner_say_what_is_unknown(api: Ap
         "late",
         "unknown",
     }
+
+
+async def test_a_group_that_is_none_is_answered_with_those_that_are(api: Api) -> None:
+    """The next request can be right without a look at the documentation."""
+    answer = await api.get("/v1/scores", group_by="shop")
+    assert _finding(answer) == "literal_error"
+    (finding,) = answer.json()["errors"]
+    assert finding["fix"].startswith("send touchpoint, segment, product")
+    assert finding["fix"].endswith("week or month")
+    assert "shop" not in answer.text
 
 
 # ------------------------------------------------------------------ people

@@ -173,12 +173,14 @@ async def test_page_and_file_and_json_hold_the_same_rows(desk: Desk) -> None:
     async with desk.browsing("ana") as browser:
         page = await browser.get("/scores?group=channel&weeks=4&channel=%3D1%2B1")
         sheet = await browser.get("/scores.csv?group=channel")
+        by_api = await browser.get("/scores.csv?group_by=channel")
 
     rows = list(csv.DictReader(StringIO(sheet.text.lstrip("\ufeff"))))
     assert [(row["group"], row["n"], row["enough"]) for row in rows] == [
         ("'=1+1", "2", "no"),
         ("sms", "1", "no"),
     ]
+    assert by_api.text == sheet.text  # the name that /v1/scores has for it
     assert sheet.headers["content-type"].startswith("text/csv")
     assert "/scores.csv?group=channel&amp;weeks=4&amp;channel=%3D1%2B1" in page.text
     assert (

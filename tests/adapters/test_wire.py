@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -254,6 +255,31 @@ async def test_nobody_is_waited_for_without_end(door: FrontDoor) -> None:
 
 async def await_(door: FrontDoor, *parts: bytes | float) -> Reply:
     return await door.send(*parts, whole=False)
+
+
+def _shout(port: int, text: bytes) -> bytes:
+    """Send everything before a word is read, as simple libraries do; return the status line."""
+    with socket.create_connection((LOOPBACK, port), timeout=SLOW) as line:
+        line.sendall(text)
+        return line.makefile("rb").readline()
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+async def test_a_refusal_is_read_also_by_who_first_sends_everything(
+    door: FrontDoor, version: bytes
+) -> None:
+    """What is far too large, on a connection that ends with the answer, is answered."""
+    large = b" " * 20_000_000
+    closing = post(b"Content-Length: %d" % len(large), b"Connection: close")
+    head = closing.replace(b"HTTP/1.1", version).replace(b"$KEY", door.key)
+    nobody = head.replace(b"20000000", b"200000").replace(door.key, b"Bearer nobody")
+
+    too_large = await asyncio.to_thread(_shout, door.port, head + large)
+    unknown = await asyncio.to_thread(_shout, door.port, nobody + large[:200_000])
+
+    assert too_large.split()[1] == b"413"
+    assert unknown.split()[1] == b"401"
+    assert await door.effects() == 0
 
 
 async def test_a_body_that_breaks_off_has_no_effect(door: FrontDoor) -> None:

@@ -127,6 +127,18 @@ DOUBTS: dict[str, tuple[str, str]] = {
         "NPS,Date\n" + "".join(f"{n % 11},2026-01-05\n" for n in range(40)),
         "external_id",
     ),
+    "the best answer first": (
+        '"id","Satisfaction (1 = very satisfied, 5 = very dissatisfied)"\nA,1\nB,5\n',
+        "score",
+    ),
+    "the best answer first, in German": (
+        "id;Zufriedenheit (1: sehr gut - 5: mangelhaft)\nA;1\nB;5\n",
+        "score",
+    ),
+    "the best grade first, by a plain name": (
+        "id,Score (1 best to 6 worst),Why\nA,1,Fine\nB,6,They never called back\n",
+        "score",
+    ),
     "recommending from 1 to 5": (
         "Response ID,NPS\n" + "".join(f"R{n},{n % 5 + 1}\n" for n in range(40)),
         "score",
@@ -209,6 +221,24 @@ def test_a_row_without_an_id_gets_one_of_its_own(tmp_path: Path) -> None:
     first, second, third = (one["external_id"] for one in documents(tmp_path, text))
     assert first == third != second
     assert documents(tmp_path, other)[0]["external_id"] == first
+
+
+def test_a_scale_that_says_it_runs_backwards_is_turned_round(tmp_path: Path) -> None:
+    """Whoever accepts the guess gets what the heading says, and not its opposite."""
+    text = '"id","Satisfaction (1 = very satisfied, 5 = very dissatisfied)"\nA,1\nB,4\n'
+    assert [one["score"] for one in documents(tmp_path, text)] == [5, 2]
+    usual = text.replace("1 = very satisfied", "1 = not satisfied at all")
+    usual = usual.replace("very dissatisfied", "very satisfied")
+    assert [one["score"] for one in documents(tmp_path, usual)] == [1, 4]
+    assert the(guessed(tmp_path, usual), "score").confidence == "high"
+    numbered = 'id,"1. Likely to recommend us?"\nA,1\nB,9\n'
+    assert [one["score"] for one in documents(tmp_path, numbered)] == [1, 9]
+
+
+def test_of_two_columns_for_words_the_one_with_sentences_is_taken(tmp_path: Path) -> None:
+    """Thumbs are no comment where a comment stands beside them."""
+    text = "id,NPS,Feedback,Comment\nA,9,\U0001f44d,They were quick and kind\n"
+    assert the(guessed(tmp_path, text), "comment").origin == "Comment"
 
 
 def test_an_id_that_is_missing_now_and_then_is_still_the_id(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx
 
+from services.commands.output import say_if_new
 from services.composition import compose
 from shared.clock import SystemClock
 from shared.errors import Finding, Forbidden, Invalid, NotFound, TryLater, Unauthenticated
@@ -178,6 +179,7 @@ async def running(url: str, key: str | None) -> AsyncIterator[Door]:
 async def own(source: str) -> AsyncIterator[Door]:
     """Open this installation in this process, with a key that ends with the import."""
     settings = Settings.load()
+    say_if_new(settings)
     set_up(form=settings.log_format, level="error")
     clock = SystemClock()
     async with compose(settings) as system:

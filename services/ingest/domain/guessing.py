@@ -87,12 +87,22 @@ class _Guessing:
             self.taken.append(one)
         self.used.add(column.index)
 
-    def best(self, member: str, columns: Iterable[Column]) -> Column | None:
-        """Return the column whose name says most clearly that it is the member."""
+    def best(
+        self, member: str, columns: Iterable[Column], *, words: float = 0
+    ) -> Column | None:
+        """Return the column whose name says most clearly that it is the member.
+
+        Of columns that are named alike, one with so many ``words`` to a value comes first.
+        """
         named = [column for column in columns if column.strength(member)]
         return max(
             named,
-            key=lambda each: (each.strength(member), each.profile.filled, -each.index),
+            key=lambda each: (
+                each.strength(member),
+                each.profile.words >= words,
+                each.profile.filled,
+                -each.index,
+            ),
             default=None,
         )
 
@@ -210,7 +220,7 @@ class _Guessing:
             and column.profile.dates.share < 0.5
             and not is_somebody(column)
         ]
-        column = self.best("comment", left)
+        column = self.best("comment", left, words=3)
         if column is not None:
             strength = column.strength("comment")
             wordy = column.profile.words >= 3

@@ -225,6 +225,26 @@ MEMBERS: Final = {
     ),
 }
 
+_MUCH = (
+    "very|extremely|totally|completely|strongly|highly|sehr|äußerst|völlig|très|muy|meget"
+    "|bardzo|velmi|очень"
+)
+_GOOD = (
+    "satisfied|happy|good|excellent|great|best|likely|easy|agree|zufrieden|gut|beste|bester"
+    "|wahrscheinlich|einfach|leicht|zustimmung|satisfait|bon|excellent|probable|facile"
+    "|satisfecho|bueno|excelente|fácil|tilfreds|god|bedst|sandsynligt|let|nemt|zadowolony"
+    "|dobrze|najlepsza|łatwo|spokojen|spokojený|dobré|nejlepší|snadné|доволен|хорошо|отлично"
+)
+_BEST_FIRST: Final = re.compile(
+    rf"\b[01] (?:(?:{'|'.join(map(plain, _MUCH.split('|')))}) )*"
+    rf"(?:{'|'.join(map(plain, _GOOD.split('|')))})\b.* (?:[4-7]|10)\b"
+)
+
+
+def has_best_first(heading: str) -> bool:
+    """Tell whether a plain heading names both ends of a scale, the lowest as the best."""
+    return _BEST_FIRST.search(heading) is not None
+
 
 def is_known(heading: str) -> bool:
     """Tell whether exports call a column exactly so, whichever member it is."""
@@ -271,6 +291,7 @@ _WORDS: Final = (
     "very poor|poor|neither good nor poor|good|very good",
     "very bad|bad|neutral|good|very good",
     "very poor|poor|fair|good|excellent",
+    "one|two|three|four|five",
     "very difficult|difficult|neutral|easy|very easy",
     "very difficult|difficult|neither easy nor difficult|easy|very easy",
     "strongly disagree|disagree|neutral|agree|strongly agree",

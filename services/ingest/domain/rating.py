@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from services.ingest.domain.headings import EFFORT, RECOMMEND, SATISFACTION, SCORE
+from services.ingest.domain.headings import (
+    EFFORT,
+    RECOMMEND,
+    SATISFACTION,
+    SCORE,
+    has_best_first,
+)
 from services.ingest.domain.profiles import Profile
 from shared.stats.categories import RANGES
 
@@ -39,15 +45,13 @@ def rate(headings: Sequence[str], profile: Profile) -> Rating | None:
     generic = max(SCORE.strength(each) for each in headings)
     if ends is None:
         return _unusable(strength, metric, generic, profile)
+    if any(map(has_best_first, headings)):
+        return _turned(max(strength, generic), metric if strength else "nps", ends, profile)
     if strength:
         confidence, note = _fits(metric, ends, profile)
         points = 10 * strength + {"nps": 16, "csat": 4, "ces": 2}[metric]
         return _rating(points, metric, confidence, profile, note=note, why="by its heading")
-    if not generic and profile.distinct < 2:
-        return None
-    if not generic and not (profile.scale or profile.filled >= _ENOUGH):
-        return None
-    if not generic and (profile.distinct > 11 or (profile.scale is None and ends[1] < 8)):
+    if not generic and not _is_scale(ends, profile):
         return None
     metric, confidence, note = _by_values(ends, profile, named=bool(generic))
     return _rating(10 * generic, metric, confidence, profile, note=note, why="by its values")
@@ -62,6 +66,17 @@ def _unusable(strength: int, metric: Metric, generic: int, profile: Profile) -> 
     if generic >= 2 and chosen:
         return _rating(generic, "nps", "low", profile, note=note, why="by its values")
     return None
+
+
+def _turned(strength: int, metric: Metric, ends: tuple[int, int], profile: Profile) -> Rating:
+    """Return a score whose heading says that the lowest is best: never without being asked."""
+    lowest, highest = RANGES[metric]
+    note = "its heading says that the lowest is best"
+    rating = _rating(10 * strength + 1, metric, "low", profile, note=note, why="by its heading")
+    if profile.scale is not None or not lowest <= ends[0] <= ends[1] <= highest:
+        return rating
+    turned = {"from": [lowest, highest], "to": [highest, lowest]}
+    return replace(rating, rule={**rating.rule, "scale": turned}, note=f"{note}: turned round")
 
 
 def _rating(
@@ -104,6 +119,13 @@ def _ends(profile: Profile, *, numbers: float) -> tuple[int, int] | None:
     else:
         return None
     return ends if 0 <= ends[0] <= ends[1] <= 10 else None
+
+
+def _is_scale(ends: tuple[int, int], profile: Profile) -> bool:
+    """Tell whether values are a scale by themselves, under a heading that says nothing."""
+    if profile.distinct < 2 or profile.distinct > 11:
+        return False
+    return profile.scale is not None or (profile.filled >= _ENOUGH and ends[1] >= 8)
 
 
 def _is_chosen(profile: Profile) -> bool:

@@ -169,15 +169,17 @@ async def patch_owner(
     sent = await read_as(request, OwnershipEnd)
     loop = resources(request, Loop)
     async with loop.database.transaction() as tx:
-        saved = await end_ownership(
+        now = loop.clock.now()
+        await end_ownership(
             tx,
             code,
             period_id,
             at=sent.valid_until,
             expected=expected_version(request),
             by=caller,
-            now=loop.clock.now(),
+            now=now,
         )
+        saved = await find_touchpoint(tx, code, now=now)  # with how often it was named
     return _answer(saved)
 
 
@@ -193,7 +195,7 @@ async def delete_owner(
     loop = resources(request, Loop)
     now = loop.clock.now()
     async with loop.database.transaction() as tx:
-        saved = await end_ownership(
+        await end_ownership(
             tx,
             code,
             period_id,
@@ -202,6 +204,7 @@ async def delete_owner(
             by=caller,
             now=now,
         )
+        saved = await find_touchpoint(tx, code, now=now)
     return _answer(saved)
 
 

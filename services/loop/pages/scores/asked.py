@@ -74,7 +74,8 @@ class Asked:
     @classmethod
     def of_request(cls, request: Request, today: date) -> Asked:
         """Read the query."""
-        given = request.query_params
+        # The rows come from /v1/scores, and so do the addresses that people write themselves.
+        given = {"group": request.query_params.get("group_by", ""), **request.query_params}
 
         def one_of(name: str, allowed: Mapping[str, str]) -> Any:  # noqa: ANN401 - a Literal
             text = given.get(name, "")
