@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -264,3 +265,45 @@ async def test_only_who_may_change_settings_changes_rules(api: Api) -> None:
     assert (await api.get(RULES, *reader)).status_code == 200
     assert (await api.send("POST", RULES, *reader, json=BUSINESS)).status_code == 403
     assert (await api.get(RULES, Scope.TASKS_READ)).status_code == 403
+
+
+async def test_a_change_is_tried_on_what_came_before_it_is_published(api: Api) -> None:
+    """Tasks, owners, breaches and the difference to live, and nothing is written."""
+    doris = await _person(api, "doris")
+    await _task_of(api, customer="c-1", segment="Business")
+    await _task_of(api, customer="c-2", segment="Private")
+    api.intake.clock.advance(timedelta(hours=5))
+    rule = {**BUSINESS, "owner": {"kind": "person", "id": doris}, "scheme": "short"}
+    del rule["position"]
+    short = {
+        "id": "short",
+        "name": "Short",
+        "first_contact_within_hours": 1,
+        "resolve_within_hours": 4,
+        "attempts": {"number": 1},
+    }
+    book = {"repeat": {"within_days": 0, "share_of_time": 1}, "rules": [rule]}
+
+    answer = await api.send("POST", f"{RULES}/try", json={"rules": book, "schemes": [short]})
+
+    assert answer.status_code == 200, answer.text
+    trial = answer.json()
+    assert (trial["responses"], trial["whole"]) == (2, True)
+    assert (trial["only_tried"], trial["only_live"]) == (0, 1)
+    assert {one["name"]: one["tried"]["tasks"] for one in trial["owners"]} == {
+        "Doris": 1,
+        "Customer care": 0,
+    }
+    assert trial["total"]["tried"]["late"] == 1
+    assert trial["total"]["live"] == {
+        "tasks": 2,
+        "late_first_contact": 0,
+        "late": 0,
+        "unknown": 0,
+    }
+    assert (await api.get(RULES)).json()["version"] == 1
+
+    nothing_new = await api.send("POST", f"{RULES}/try", json={})
+    assert nothing_new.json()["total"]["tried"] == nothing_new.json()["total"]["live"]
+    wrong = {"rules": {**book, "rules": [{**rule, "scheme": "nope"}]}}
+    assert (await api.send("POST", f"{RULES}/try", json=wrong)).status_code == 422

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages import closure, customer, queue, scores, settings, task, themes
+from services.loop.pages import (
+    closure,
+    customer,
+    next_task,
+    queue,
+    scores,
+    settings,
+    task,
+    themes,
+)
 from services.loop.pages.journey import ROUTERS as JOURNEY
 from services.loop.pages.rules import ROUTERS as RULES
 
 ROUTERS: Final = (
-    queue.router,
+    *queue.ROUTERS,
+    next_task.router,
     task.router,
     customer.router,
     themes.router,

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.loop.journey import store as journey
-from services.loop.journey.handlers import names_of
-from services.loop.pages.queue.asked import SCORES, TABS, Asked
-from services.loop.pages.queue.lines import lines_of, theme_names
-from services.loop.pages.queue.page import QueuePage, Tab
+from services.loop.pages.queue.asked import TABS, Asked
+from services.loop.pages.queue.choices import choices_for, names_for
+from services.loop.pages.queue.lines import lines_of
+from services.loop.pages.queue.page import QueuePage, Tab, Undo
 from services.loop.pages.queue.sheet import sheet_of
 from services.loop.pages.site import done_of, pages
 from services.loop.resources import Loop
-from services.loop.tasks.handlers import queue, queue_counts
-from services.loop.tasks.store import Counts, place_of
-from services.loop.themes.handlers import current_taxonomy
+from services.loop.tasks import store
+from services.loop.tasks.handlers import (
+    Counts,
+    counts_of,
+    find_undoable,
+    queue,
+    reach_of,
+    wanted_of,
+)
+from services.loop.tasks.store import MOST_COUNTED, place_of
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
-from shared.identity.groups import list_teams, teams_without_members
-from shared.identity.principal import Principal, Role, Scope
+from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
-from shared.web.forms import Form, Option
-from shared.web.paging import Paged, encode_cursor
+from shared.web.forms import Form
+from shared.web.paging import DEFAULT_LIMIT, Page, Paged, encode_cursor
 from shared.web.templating import home_of, reader_of
 
 router = APIRouter(include_in_schema=False)
@@ -39,15 +44,16 @@ _Caller = Annotated[Principal, Depends(requires_page(Scope.TASKS_READ))]
 
 DONE: Final[Mapping[str, str]] = {
     "claim": marked("The task is yours now."),
+    "nothing-next": marked("No task waits for somebody now."),
+    "undo": marked("It is taken back."),
 }
-_LIMIT: Final = 50
 _MOST_IN_A_FILE: Final = 2_000
-_OF_ALL: Final = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
+_FOLDED: Final = frozenset({"product", "metric", "owner", "state"})
 
 
 @router.get("/")
 async def show(request: Request, caller: _Person, page: Paged) -> Response:
-    """Show the queue of the signed-in person, or one of its other parts.
+    """Show the queue of the signed-in person, or one of its other views.
 
     Everybody arrives here; those whose tasks are elsewhere are sent on to what is theirs.
     """
@@ -56,63 +62,58 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
     loop = resources(request, Loop)
     reader = reader_of(request)
     now = loop.clock.now()
-    asked = Asked.of(request)
-    name = f"page{asked.href()}"
+    asked = Asked.of(request.query_params)
+    name = f"page{asked.href()}#{page.limit}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        member = await with_teams(view, caller)
-        counts = await queue_counts(view, caller=member, now=now)
+        if asked.q.startswith("tsk_") and await store.find(view, asked.q) is not None:
+            return RedirectResponse(f"/tasks/{asked.q}", 303)
+        counts = await counts_of(view, caller, await reach_of(view, caller), now=now)
         rows = await queue(
             view,
-            asked.wanted(member),
+            await wanted_of(view, asked.sought, caller, keyring=loop.keyring, now=now),
             caller=caller,
             person_keys=loop.person_keys,
             now=now,
             after=after,
-            most=_LIMIT + 1,
+            most=page.limit + 1,
             order=asked.order,
         )
-        names = await journey.named(view)
-        segments = await names_of(view, "segment", reader.catalogue)
-        offered = await journey.offered(view)
-        themes = theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
-        lines = await lines_of(
-            view, rows[:_LIMIT], names=names, segments=segments, themes=themes, now=now
-        )
-    more = len(rows) > _LIMIT
-    last = place_of(rows[_LIMIT - 1].view.task, asked.order) if more else ()
+        names = await names_for(view, reader)
+        choices = await choices_for(view, names, reader)
+        lines = await lines_of(view, rows[: page.limit], names=names, now=now)
+        undo = await _undo(request, view, caller, now=now)
+    more = len(rows) > page.limit
+    last = place_of(rows[page.limit - 1].view.task, asked.order) if more else ()
     context = QueuePage(
         title=_title(asked, counts, reader),
         tab=asked.tab,
         tabs=_tabs(asked, counts, reader),
-        counts=counts,
-        filters=Form(
-            name="filter",
-            values={
-                "touchpoint": asked.touchpoint,
-                "score": asked.score,
-                "theme": asked.theme,
-            },
-        ),
+        mine=counts.views["mine"],
+        late=counts.late,
+        due_soon=counts.due_soon,
+        unclaimed=counts.views["team"],
+        filters=Form(name="filter", values=asked.members),
         filtered=asked.filtered,
-        touchpoints=sorted(
-            (Option(value=code, label=label) for code, label in offered.items()),
-            key=lambda option: option.label.casefold(),
-        ),
-        scores=_score_options(reader),
-        themes=sorted(
-            (Option(value=theme_id, label=label) for theme_id, label in themes.items()),
-            key=lambda option: option.label.casefold(),
-        ),
+        narrowed=bool(_FOLDED & set(asked.members)),
+        whole=Asked(tab=asked.tab).href(),
+        choices=choices,
         lines=lines,
         position=reader.ngettext("%(n)s task", "%(n)s tasks", len(lines)),
         newer=asked.href() if after is not None else None,
-        older=asked.href(cursor=encode_cursor(loop.keyring, last, of=name)) if more else None,
-        json=_json(asked, caller),
+        older=(
+            asked.href(cursor=encode_cursor(loop.keyring, last, of=name), limit=_limit(page))
+            if more
+            else None
+        ),
+        json=asked.json,
         csv=asked.href("/queue.csv"),
         here=asked.href(),
         now=now,
         done=done_of(request, DONE, reader),
+        undo=undo,
+        picked=request.query_params.get("pick") == "all",
+        pick_all=asked.href(pick="all", cursor=page.cursor or "", limit=_limit(page)),
         may_act=caller.may(Scope.TASKS_WRITE),
     )
     return pages.render(request, "queue.html", context)
@@ -124,12 +125,11 @@ async def file(request: Request, caller: _Caller) -> Response:
     loop = resources(request, Loop)
     reader = reader_of(request)
     now = loop.clock.now()
-    asked = Asked.of(request)
+    asked = Asked.of(request.query_params)
     async with loop.database.reading() as view:
-        member = await with_teams(view, caller)
         rows = await queue(
             view,
-            asked.wanted(member),
+            await wanted_of(view, asked.sought, caller, keyring=loop.keyring, now=now),
             caller=caller,
             person_keys=loop.person_keys,
             now=now,
@@ -137,12 +137,8 @@ async def file(request: Request, caller: _Caller) -> Response:
             most=_MOST_IN_A_FILE,
             order=asked.order,
         )
-        names = await journey.named(view)
-        segments = await names_of(view, "segment", reader.catalogue)
-        themes = theme_names((await current_taxonomy(view)).taxonomy.themes, reader)
-        lines = await lines_of(
-            view, rows, names=names, segments=segments, themes=themes, now=now
-        )
+        names = await names_for(view, reader)
+        lines = await lines_of(view, rows, names=names, now=now)
     return Response(
         sheet_of(lines),
         media_type="text/csv; charset=utf-8",
@@ -153,58 +149,48 @@ async def file(request: Request, caller: _Caller) -> Response:
     )
 
 
-async def with_teams(view: Reading, caller: Principal) -> Principal:
-    """Return the caller with the teams whose unclaimed tasks are theirs to take.
+def _limit(page: Page) -> str:
+    return "" if page.limit == DEFAULT_LIMIT else str(page.limit)
 
-    Beside their own these are, for whoever leads, all teams, and for everybody those without
-    members, so that no task waits where nobody looks.
-    """
-    if caller.role in _OF_ALL:
-        teams = frozenset(team.id for team in await list_teams(view))
-    else:
-        teams = await teams_without_members(view)
-    return replace(caller, teams=caller.teams | teams)
+
+async def _undo(
+    request: Request, view: Reading, caller: Principal, *, now: datetime
+) -> Undo | None:
+    """Return what was done before this page and can be taken back."""
+    bulk = await find_undoable(view, request.query_params.get("bulk", ""), by=caller, now=now)
+    if bulk is None:
+        return None
+    skipped = request.query_params.get("skipped", "")
+    return Undo(
+        id=bulk.id,
+        done=len(bulk.done),
+        skipped=int(skipped) if skipped.isascii() and skipped.isdigit() else 0,
+    )
 
 
 def _title(asked: Asked, counts: Counts, reader: Reader) -> str:
-    title = reader.gettext("My queue")
-    return f"{title} ({counts.mine + counts.team})" if asked.tab == "todo" else title
+    """Return the view's name, with how many tasks it holds."""
+    title = reader.gettext("My queue" if asked.tab == "todo" else TABS[asked.tab])
+    number = _number(counts, asked.tab, reader)
+    return f"{title} ({number})" if number else title
 
 
 def _tabs(asked: Asked, counts: Counts, reader: Reader) -> Sequence[Tab]:
-    numbers = {
-        "todo": counts.mine + counts.team,
-        "mine": counts.mine,
-        "team": counts.team,
-    }
     return [
         Tab(
             label=reader.gettext(label),
             href=replace(asked, tab=name).href(),
             current=name == asked.tab,
-            count=numbers.get(name),
+            count=_number(counts, name, reader),
         )
         for name, label in TABS.items()
     ]
 
 
-def _score_options(reader: Reader) -> Sequence[Option]:
-    return [
-        Option(
-            value=value,
-            label=reader.gettext("%(low)s to %(high)s", low=band[0], high=band[1])
-            if band
-            else reader.gettext("no score"),
-        )
-        for value, band in SCORES.items()
-    ]
-
-
-def _json(asked: Asked, caller: Principal) -> str:
-    members = {
-        "owner": caller.id if asked.tab == "mine" else "",
-        "touchpoint": asked.touchpoint,
-        "theme": asked.theme,
-    }
-    query = urlencode({name: value for name, value in members.items() if value})
-    return f"/v1/tasks?{query}" if query else "/v1/tasks"
+def _number(counts: Counts, name: str, reader: Reader) -> str:
+    found = counts.views.get(name)
+    if found is None:
+        return ""
+    if found > MOST_COUNTED:
+        return f"{reader.number(MOST_COUNTED)}+"
+    return reader.number(found)

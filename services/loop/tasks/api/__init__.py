@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.tasks.api import acts, closure, lists, rules, schemes
+from services.loop.tasks.api import (
+    acts,
+    closure,
+    customers,
+    handing_out,
+    lists,
+    rules,
+    schemes,
+    trials,
+)
 from services.loop.tasks.api.acts import router
 
 __all__ = ["ROUTERS", "router"]
 
 ROUTERS: Final = (
     lists.router,
+    customers.router,
+    handing_out.router,
     acts.router,
     closure.router,
     rules.router,
+    trials.router,
     schemes.router,
 )
 """Every router of the room, for the service."""

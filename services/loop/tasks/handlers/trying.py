@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.loop.journey.handlers import owners_of
+from services.loop.journey.handlers.calendars import refuse_unusable
 from services.loop.journey.store.calendars import calendar_of, current_calendars
 from services.loop.responses.handlers import open_persons
 from services.loop.responses.store import received_between
@@ -45,6 +46,8 @@ async def try_out(
     as they were when each answer arrived; limits of open tasks are left aside, since how much
     somebody would have had open depends on work that nobody did.
     """
+    for calendar in calendars:
+        refuse_unusable(calendar)
     before = await latest_book(view)
     if book is not None:
         await check_book(view, book, before=before.document, schemes=schemes)

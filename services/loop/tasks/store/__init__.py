@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from services.loop.tasks.store.bulk import (
+    BulkAct,
+    BulkItem,
+    BulkName,
+    add_bulk,
+    drop_bulk,
+    find_bulk,
+)
 from services.loop.tasks.store.closure import (
     BeforeAndAfter,
     ClosureCounts,
@@ -36,6 +44,7 @@ from services.loop.tasks.store.tasks import (
     join,
     joined_to,
     lock_many,
+    next_unclaimed,
     of_responses,
     open_by_owner,
     opened_between,
@@ -46,12 +55,16 @@ from services.loop.tasks.store.tasks import (
 __all__ = [
     "MOST_COUNTED",
     "BeforeAndAfter",
+    "BulkAct",
+    "BulkItem",
+    "BulkName",
     "ClosureCounts",
     "ClosureFilter",
     "Indexed",
     "Order",
     "TaskFilter",
     "add",
+    "add_bulk",
     "add_entries",
     "before_and_after",
     "cases_of",
@@ -59,7 +72,9 @@ __all__ = [
     "counts_of",
     "current_rules",
     "current_schemes",
+    "drop_bulk",
     "find",
+    "find_bulk",
     "find_for_change",
     "first_owners",
     "histories_of",
@@ -67,6 +82,7 @@ __all__ = [
     "join",
     "joined_to",
     "lock_many",
+    "next_unclaimed",
     "note_escalated",
     "of_responses",
     "open_by_owner",

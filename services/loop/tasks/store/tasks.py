@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, func, select, update
+from sqlalchemy import Column, Row, Select, func, or_, select, update
 
-from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask
+from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask, TaskState
 from services.loop.tasks.store.rows import row_of, task_of
 from services.loop.tasks.tables import task_history, task_responses, tasks
 from shared.db.base import among
@@ -188,6 +188,34 @@ async def first_owners(view: Reading, task_ids: Sequence[str]) -> Mapping[str, s
     )
     rows = await _rows(view, statement, task_history.c.task_id, task_ids)
     return {row.task_id: str(row.detail["owner"]) for row in rows}
+
+
+async def next_unclaimed(
+    tx: Transaction, teams: Collection[str] | None, *, now: datetime
+) -> str | None:
+    """Return the task of these teams, or of all, that breaks its promise first.
+
+    It waits for no one else and is not put off. It is kept from change until the transaction
+    ends, and whoever asks at the same moment gets the one behind it.
+    """
+    columns = tasks.c
+    waiting = (TaskState.ASSIGNED.value, TaskState.IN_PROGRESS.value)
+    statement = (
+        select(columns.id)
+        .where(
+            columns.ended_at.is_(None),
+            columns.owner_kind == "team",
+            columns.state.in_(waiting),
+            or_(columns.snoozed_until.is_(None), columns.snoozed_until <= now),
+        )
+        .order_by(columns.next_due_at, columns.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if teams is not None:
+        statement = statement.where(among(columns.owner_id, sorted(teams), tx.dialect))
+    found: str | None = await tx.scalar(statement)
+    return found
 
 
 async def open_by_owner(view: Reading, owner_ids: Sequence[str]) -> Mapping[str, int]:
