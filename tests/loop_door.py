@@ -12,7 +12,7 @@ import httpx
 from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.handlers import ensure_other
 from services.loop.responses.api import router as scores
-from services.loop.tasks.api import router as tasks
+from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.themes.api import router as themes
 from shared.db.transaction import Database
 from shared.identity.keys import create_key
@@ -80,7 +80,7 @@ async def opened(intake: Intake, shared: Database) -> AsyncIterator[Api]:
         services=[
             Service(
                 name="loop",
-                routers=[themes, scores, tasks, *JOURNEY],
+                routers=[themes, scores, *TASKS, *JOURNEY],
                 workers=[],
                 resources=intake.loop,
             )

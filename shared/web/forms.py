@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from shared.i18n import Reader
 
 MOST_BYTES: Final = 256_000
-_MOST_FIELDS: Final = 100
+_MOST_FIELDS: Final = 300
+"""A page of two hundred tasks, each chosen, and what is to be done to them."""
 _FORM: Final = "application/x-www-form-urlencoded"
 
 

@@ -14,7 +14,7 @@ import pytest
 from jinja2 import Environment, meta, nodes
 
 from services.ingest.pages import keys, sources
-from services.loop.pages import closure, queue, rules, scores, settings, task, themes
+from services.loop.pages import closure, customer, queue, rules, scores, settings, task, themes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
 from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
@@ -31,7 +31,9 @@ FOLDERS = (
 TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.html")}
 CONTEXTS: dict[str, Any] = {
     "closure.html": closure.ClosurePage,
+    "bulk.html": queue.BulkPage,
     "code.html": codes.CodePage,
+    "customer.html": customer.CustomerPage,
     "dead_letter.html": dead_letters.DeadLetterPage,
     "dead_letters.html": dead_letters.DeadLettersPage,
     "delivery.html": webhooks.DeliveryPage,

@@ -6,7 +6,12 @@ list and the file are made of them in ``routes``.
 
 from __future__ import annotations
 
-from services.loop.pages.queue.page import QueuePage
-from services.loop.pages.queue.routes import router
+from typing import Final
 
-__all__ = ["QueuePage", "router"]
+from services.loop.pages.queue import bulk, routes
+from services.loop.pages.queue.bulk import BulkPage
+from services.loop.pages.queue.page import QueuePage
+
+__all__ = ["ROUTERS", "BulkPage", "QueuePage"]
+
+ROUTERS: Final = (routes.router, bulk.router)

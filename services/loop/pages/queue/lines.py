@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from services.loop.pages.labels import STATES
+from services.loop.pages.queue.choices import Names
 from services.loop.pages.queue.page import Line
 from services.loop.pages.shapes import Clock, Words, customer_of, mark_of, words_of
 from services.loop.responses.store import find_all
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.handlers import QueueRow, TaskView
-from services.loop.themes.domain import Theme
 from shared.db.transaction import Reading
-from shared.i18n import Reader
 
 
 async def lines_of(
     view: Reading,
     rows: Sequence[QueueRow],
     *,
-    names: Mapping[str, str],
-    segments: Mapping[str, str],
-    themes: Mapping[str, str],
+    names: Names,
     now: datetime,
 ) -> Sequence[Line]:
-    """Return tasks as lines; ``names`` are the touchpoints', the others their own."""
+    """Return tasks as lines."""
     tasks = [row.view.task for row in rows]
     responses = await find_all(view, [task.response_id for task in tasks])
     languages = {found.id: found.language for found in responses.values()}
@@ -35,9 +32,13 @@ async def lines_of(
             row,
             now=now,
             language=languages.get(row.view.task.response_id),
-            touchpoint=names.get(row.view.task.touchpoint or "", row.view.task.touchpoint),
-            segment=segments.get(row.view.task.segment or "", row.view.task.segment),
-            themes=[themes.get(found.theme_id, found.theme_id) for found in row.view.themes],
+            touchpoint=names.touchpoints.get(
+                row.view.task.touchpoint or "", row.view.task.touchpoint
+            ),
+            segment=names.segments.get(row.view.task.segment or "", row.view.task.segment),
+            themes=[
+                names.themes.get(found.theme_id, found.theme_id) for found in row.view.themes
+            ],
         )
         for row in rows
     ]
@@ -89,8 +90,3 @@ def _words(seen: TaskView, language: str | None) -> Words:
 
 def _in_time(task: FollowUpTask) -> bool:
     return task.ended_at is not None and task.ended_at <= task.due_at
-
-
-def theme_names(themes: Sequence[Theme], reader: Reader) -> Mapping[str, str]:
-    """Return the themes' names in the reader's language, by id."""
-    return {theme.id: theme.name_in(reader.catalogue) for theme in themes}

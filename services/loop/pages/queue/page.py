@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.loop.pages.shapes import Clock, Customer, Mark, Words
-from services.loop.tasks.store import Counts
 from shared.web.forms import Form, Option
 
 
@@ -18,7 +17,8 @@ class Tab:
     label: str
     href: str
     current: bool
-    count: int | None
+    count: str
+    """How many tasks stand there, or nothing where nobody has to know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +51,46 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the filters and the forms below the list offer."""
+
+    touchpoints: Sequence[Option]
+    segments: Sequence[Option]
+    products: Sequence[Option]
+    metrics: Sequence[Option]
+    scores: Sequence[Option]
+    themes: Sequence[Option]
+    owners: Sequence[Option]
+    states: Sequence[Option]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo:
+    """What was just done to several tasks, and can be taken back."""
+
+    id: str
+    done: int
+    skipped: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueuePage:
     """What the queue shows."""
 
     title: str
     tab: str
     tabs: Sequence[Tab]
-    counts: Counts
+    mine: int
+    late: int
+    due_soon: int
+    unclaimed: int
     filters: Form
     filtered: bool
-    touchpoints: Sequence[Option]
-    scores: Sequence[Option]
-    themes: Sequence[Option]
+    narrowed: bool
+    """Whether one of the filters is used that are folded away."""
+    whole: str
+    """The address of the view without filters."""
+    choices: Choices
     lines: Sequence[Line]
     position: str
     newer: str | None
@@ -72,4 +100,8 @@ class QueuePage:
     here: str
     now: datetime
     done: str
+    undo: Undo | None
+    picked: bool
+    """Whether every task of the page is chosen from the start."""
+    pick_all: str
     may_act: bool

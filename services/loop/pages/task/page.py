@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.loop.pages.shapes import Clock, Customer, Mark, Words
+from services.loop.tasks.domain.clocks import Clocks
 from shared.web.forms import Form, Option
 
 
@@ -98,6 +99,8 @@ class TaskPage:
     now: datetime
     mark: Mark
     customer: Customer
+    timeline: str
+    """Where everything stands that happened with this customer."""
     restricted: bool
     words: Words = field(repr=False)
     themes: Sequence[ThemeRef]
@@ -124,6 +127,9 @@ class TaskPage:
     first_contact: Clock
     due: Clock
     waits: timedelta
+    clocks: Clocks
+    """How both clocks stand: the customer's and the team's."""
+    paused_since: datetime | None
     tries: int
     tries_asked: int
     scheme: str

@@ -26,6 +26,7 @@ from services.loop.pages.task.revision import change_in_short, revision_of
 from services.loop.responses.domain import Personal
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import find
+from services.loop.tasks.domain.clocks import clocks_of
 from services.loop.tasks.domain.task import Entry, FollowUpTask, Step, TaskState
 from services.loop.tasks.handlers import TaskView
 from services.loop.themes.handlers import current_taxonomy
@@ -69,6 +70,7 @@ async def read_page(
         now=now,
         mark=mark_of(task.metric, task.score),
         customer=customer,
+        timeline=f"/customers/{task.person_ref}",
         restricted=seen.restricted,
         words=_words(seen, answer),
         themes=[
@@ -103,8 +105,10 @@ async def read_page(
             and task.first_contact_at > task.first_contact_due_at
         ),
         first_contact=Clock(at=task.first_contact_due_at, now=now),
-        due=Clock(at=task.due_at, now=until),
+        due=Clock(at=task.due_at, now=min(task.paused_since or until, until)),
         waits=max(until - task.waiting_since, timedelta()),
+        clocks=clocks_of(task, seen.scheme, now=now),
+        paused_since=task.paused_since,
         tries=task.tries,
         tries_asked=task.scheme.attempts,
         scheme=reader.gettext(

@@ -37,6 +37,4 @@ async def get_customer(request: Request, customer_id: str, caller: Reader) -> JS
         seen = await look_at_customer(
             tx, customer_id, caller=caller, person_keys=loop.person_keys, now=now
         )
-    return JSONResponse(
-        customer_document(seen, now), headers={"Cache-Control": "no-store"}
-    )
+    return JSONResponse(customer_document(seen, now), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,66 @@
+"""The blind index: keyed digests of what a task can be found by.
+
+Nothing in it can be read; it goes with the person, and with the answer that it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, delete, select
+
+from services.loop.tasks.tables import search
+from shared.db.base import among
+from shared.db.transaction import Reading, Transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """What one answer's task is found by."""
+
+    response_id: str
+    task_id: str
+    person_ref: str
+    terms: frozenset[str]
+
+
+def tasks_with(terms: Collection[str]) -> Select[tuple[str]]:
+    """Return the ids of the tasks that are found by any of these terms."""
+    return select(search.c.task_id).where(search.c.term.in_(sorted(terms)))
+
+
+async def index(tx: Transaction, found: Sequence[Indexed]) -> None:
+    """Write what these answers' tasks are found by, in the place of what was there."""
+    if not found:
+        return
+    await tx.execute(
+        delete(search).where(
+            among(search.c.response_id, [one.response_id for one in found], tx.dialect)
+        )
+    )
+    rows = [
+        {
+            "term": term,
+            "response_id": one.response_id,
+            "task_id": one.task_id,
+            "person_ref": one.person_ref,
+        }
+        for one in found
+        for term in sorted(one.terms)
+    ]
+    if rows:
+        await tx.execute(search.insert(), rows)
+
+
+async def terms_of(view: Reading, response_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Return what the tasks of these answers are found by, by answer."""
+    rows = await view.all(
+        select(search.c.response_id, search.c.term).where(
+            among(search.c.response_id, response_ids, view.dialect)
+        )
+    )
+    return {
+        response_id: frozenset(row.term for row in rows if row.response_id == response_id)
+        for response_id in response_ids
+    }
