@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 OWN: Final = "own"
 """What reads a payload that is our own format already."""
 
-_AT_ONCE: Final = 8_000
+_AT_ONCE: Final = 2_000
 """Bytes of a body that may be read on the event loop; what is longer is read beside it."""
 
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})

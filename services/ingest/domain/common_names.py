@@ -18,6 +18,9 @@ from shared.strict_json import parse_json
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN: Final = re.compile(r"[\W_]+")
 _CUSTOM: Final = re.compile(r"__[cr]$")
+_NUMBER: Final = re.compile(r"\s*[+-]?\d{1,18}(?:\.\d{1,18})?\s*", re.ASCII)
+_MOMENT: Final = re.compile(r"20\d\d-\d\d-\d\d|\d{9,13}$", re.ASCII)
+_THIS_CENTURY: Final = 946_684_800
 _STORED: Final = frozenset({"$oid", "$date"})
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
@@ -155,7 +158,11 @@ def answers_in(payload: Any, names: Names) -> list[Any]:  # noqa: ANN401 - any J
 
 
 def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """Return what is made of an answer: its questions, who answered, and the scale's end."""
+    """Return what is made of an answer.
+
+    Its questions; those and its members; which of them are numbers, and which moments; who
+    answered; the end of the scale.
+    """
     asked = asked_in(one, names)
     said = {n: part["value"] if _is_said(part, names) else part for n, part in one.items()}
     members = [
@@ -163,14 +170,29 @@ def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
         for name, part in said.items()
         if isinstance(part, str | int | float)
     ]
+    pairs = asked + members
     people = (one.get(name) for name in names.people)
     return {
         "asked": asked,
-        "pairs": asked + members,
+        "pairs": pairs,
+        "rated": [pair for pair in pairs if _is_number(pair["value"])],
+        "moments": [pair for pair in members if _is_moment(pair["value"])],
         # Of one person only: the name of one and the address of another are nobody's.
         "who": next((person for person in people if isinstance(person, dict) and person), None),
         "best_score": next((end for end in _ends(one, names.best)), None),
     }
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_moment(value: object) -> bool:
+    if isinstance(value, str):
+        return _MOMENT.match(value) is not None
+    return _is_number(value) and isinstance(value, int | float) and value > _THIS_CENTURY
 
 
 def _ends(one: Mapping[str, Any], best: Sequence[str]) -> Iterator[int]:
