@@ -48,6 +48,9 @@ def test_one_reminder_one_alert_and_none_for_a_task_that_is_done(unique: str) ->
     """Nineteen hours later comes the reminder, after another six the alert; each once."""
     with Embedded() as installation:
         with installation.client() as client:
+            # Whatever hour it is while this runs: by itself nothing rings at night.
+            by_night = client.patch("/v1/schemes/standard", json={"night": True})
+            assert by_night.status_code == 200, by_night.text
             posted = [
                 client.post(
                     "/v1/responses", json=a_response(unique, external_id=f"{unique}-{n}")

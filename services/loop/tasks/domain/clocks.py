@@ -26,6 +26,11 @@ class Clocks:
     calendar: str | None = None
     """The name of the opening hours that were counted."""
 
+    @property
+    def is_team_late(self) -> bool:
+        """Tell whether opening hours have passed since the deadline."""
+        return self.team_left is not None and self.team_left < timedelta()
+
 
 def clocks_of(task: FollowUpTask, scheme: RecoveryScheme, *, now: datetime) -> Clocks:
     """Return how the clocks of a task stand now, or stood when it ended."""
