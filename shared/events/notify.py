@@ -50,7 +50,10 @@ class AlertUndeliverable(_Alert):
     reason: str
     target: str | None = Field(
         default=None,
-        description="who was not reached: a member of staff, a team or a webhook",
+        description="who was not reached: a member of staff, a team, a customer or a webhook",
+    )
+    task_ids: list[str] = Field(
+        default_factory=list, description="the tasks of a mail about several of them"
     )
     passed_on: bool = Field(
         default=False, description="somebody else is told by mail in the recipient's place"

@@ -11,6 +11,7 @@ import httpx
 
 from services.loop.listeners import Hearing
 from services.loop.resources import Loop
+from services.loop.tasks import store as tasks
 from services.notify import store
 from shared.bus.consumer import Arrived
 from shared.db.engine import Engines
@@ -121,6 +122,41 @@ async def test_the_history_says_so_where_nobody_was_left_to_be_told(
         assert "Mail not delivered · to Customer care · nobody could be told instead" in said
 
 
+async def test_each_task_of_an_import_says_that_its_owner_was_not_reached(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    async with open_house(engines, clock, keyring) as house, house.client() as client:
+        await employ(house, "Ana")
+        task = await task_of(house, client)
+        loop = loop_of(house)
+
+        together = alert(clock, task_ids=[task["id"], "tsk_of_nobody"], import_id="imp_1")
+        await hear(loop.database, Hearing(loop), together)
+
+        shown = (await client.get(f"/v1/tasks/{task['id']}")).json()
+        assert [one["act"] for one in shown["history"]] == ["open", "undeliverable"]
+
+
+async def test_a_question_that_did_not_reach_the_customer_is_said_to_be_one(
+    engines: Engines, clock: ManualClock, keyring: Keyring
+) -> None:
+    """Nobody is told in a customer's place, and that is nothing to be alarmed of."""
+    async with open_house(engines, clock, keyring) as house, house.client() as client:
+        ana = await employ(house, "Ana")
+        task = await task_of(house, client)
+        loop = loop_of(house)
+        async with loop.database.reading() as view:
+            found = await tasks.find(view, task["id"])
+        assert found is not None
+
+        question = alert(clock, task_id=task["id"], target=found.person_ref)
+        await hear(loop.database, Hearing(loop), question)
+
+        said = await history_on_the_page(house, ana, task["id"])
+        assert "Mail not delivered · to the customer" in said
+        assert "instead" not in said
+
+
 async def test_only_mails_about_a_task_that_is_known_are_noted(
     engines: Engines, clock: ManualClock, keyring: Keyring
 ) -> None:
@@ -128,18 +164,23 @@ async def test_only_mails_about_a_task_that_is_known_are_noted(
     async with open_house(engines, clock, keyring) as house, house.client() as client:
         await employ(house, "Ana")
         task = await task_of(house, client)
-        (loop,) = [service for service in house.services if service.name == "loop"]
-        assert isinstance(loop.resources, Loop)
+        loop = loop_of(house)
 
         await hear(
-            loop.resources.database,
-            Hearing(loop.resources),
+            loop.database,
+            Hearing(loop),
             alert(clock, channel="webhook", task_id=task["id"]),
             alert(clock, task_id=None),
             alert(clock, task_id="tsk_of_nobody"),
         )
 
         assert (await client.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+def loop_of(house: WholeHouse) -> Loop:
+    (loop,) = [service.resources for service in house.services if service.name == "loop"]
+    assert isinstance(loop, Loop)
+    return loop
 
 
 def alert(clock: ManualClock, **members: Any) -> Arrived:

@@ -311,6 +311,13 @@ async def test_a_summary_is_passed_on_with_its_lines(house: Manned) -> None:
         "ana@example.org",
     ]
     assert house.mail.mails[0].subject == house.mail.mails[1].subject
+    (verdict,) = [
+        one["data"]
+        for one in await house.announced()
+        if one["type"] == "alert.undeliverable.v1"
+    ]
+    assert (verdict["task_id"], verdict["import_id"]) == (None, "imp_1")
+    assert verdict["task_ids"] == ["tsk_0", "tsk_1", "tsk_2"]
 
 
 # ---------------------------------------------------------------- other refusals

@@ -39,7 +39,7 @@ async def settle(
         # The announcement belongs to the request that the alert goes back to.
         before = correlation_id.set(done.delivery.correlation_id)
         instead = await follow_up(tx, done, mail_settings=mail_settings, now=now)
-        _announce(tx, done, instead=instead, now=now)
+        await _announce(tx, done, instead=instead, now=now)
         correlation_id.reset(before)
         if done.outcome.verdict is Verdict.GONE:
             await disable(
@@ -65,7 +65,7 @@ async def _note_health(
     await store.note_health(tx, well=sorted(well), failed=failed, now=now)
 
 
-def _announce(
+async def _announce(
     tx: Transaction, done: store.Settlement, *, instead: Sequence[str], now: datetime
 ) -> None:
     one = done.delivery
@@ -87,7 +87,7 @@ def _announce(
                 at=now,
             )
         case GiveUp(reason):
-            announce_undeliverable(
+            await announce_undeliverable(
                 tx, one, reason=reason, attempts=one.attempts, instead=instead, now=now
             )
         case RetryAt():

@@ -59,7 +59,7 @@ async def pass_over(tx: Transaction, one: Delivery, *, now: datetime) -> None:
     if not await store.fail_claimed(tx, one, reason=PASSED_OVER, now=now):
         return
     instead = await _pass_on(tx, one, now=now)
-    announce_undeliverable(
+    await announce_undeliverable(
         tx, one, reason=PASSED_OVER, attempts=one.attempts - 1, instead=instead, now=now
     )
 
@@ -74,7 +74,7 @@ async def lift_suppression(
     await audit.record(tx, by, "mail.unsuppressed", suppression_id, now=now)
 
 
-def announce_undeliverable(
+async def announce_undeliverable(
     tx: Transaction,
     one: Delivery,
     *,
@@ -96,12 +96,21 @@ def announce_undeliverable(
             at=now,
             reason=reason,
             target=one.target,
+            task_ids=await _told_together(tx, one),
             passed_on=bool(instead),
             passed_on_to=list(instead),
         ),
         key=one.person_ref or one.id,
         at=now,
     )
+
+
+async def _told_together(view: Reading, one: Delivery) -> list[str]:
+    """Return the tasks that a summary tells of and that somebody has yet to act on."""
+    if one.purpose not in SUMMARY_KINDS.values():
+        return []
+    lines = await store.lines_of(view, [one.id])
+    return sorted({facts_from(line).task_id for line in lines[one.id]})
 
 
 async def _pause(tx: Transaction, done: Settlement, *, settings: str, now: datetime) -> None:

@@ -307,6 +307,8 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
 
 def _undelivered(detail: Mapping[str, Any], seen: TaskView, reader: Reader) -> Sequence[str]:
     """Return whom a mail did not reach, and who was told instead."""
+    if detail.get("target") == seen.task.person_ref:
+        return [reader.gettext("to the customer")]
     target = seen.names.get(str(detail.get("target")))
     told = [seen.names[who] for who in detail.get("told") or () if who in seen.names]
     return [

@@ -12,12 +12,13 @@ from shared.events.notify import AlertUndeliverable
 
 async def note_undelivered(tx: Transaction, alerts: Sequence[AlertUndeliverable]) -> None:
     """Write down which mails could not be delivered; calls to other programs are not noted."""
-    mails = {
-        alert.delivery_id: (alert.task_id, alert)
+    mails = [
+        (task_id, alert)
         for alert in alerts
-        if alert.channel == "email" and alert.task_id is not None
-    }
-    tasks = await store.lock_many(tx, sorted({task_id for task_id, _ in mails.values()}))
+        if alert.channel == "email"
+        for task_id in (alert.task_ids if alert.task_id is None else [alert.task_id])
+    ]
+    tasks = await store.lock_many(tx, sorted({task_id for task_id, _ in mails}))
     await store.add_entries(
         tx,
         [
@@ -36,7 +37,7 @@ async def note_undelivered(tx: Transaction, alerts: Sequence[AlertUndeliverable]
                     },
                 ),
             )
-            for task_id, alert in mails.values()
+            for task_id, alert in mails
             if task_id in tasks
         ],
     )
