@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.pages.labels import (
+    BENEFITS,
     CAUSES,
     CLOSE_REASONS,
     FEELINGS,
@@ -38,6 +40,10 @@ ACTS: Final = frozenset(
         "wait",
         "resume",
         "notes",
+        "snooze",
+        "remedies",
+        "approve",
+        "decline",
         "resolve",
         "close",
         "reopen",
@@ -61,6 +67,8 @@ _REFUSED: Final = {
         "Eliminate comes after verify: first record what was agreed with the customer."
     ),
     "done": marked("This action has been carried out already."),
+    "approve": marked("Who asked for a remedy does not decide on it."),
+    "decline": marked("Who asked for a remedy does not decide on it."),
 }
 _NOT_NOW: Final = marked("This is not possible in the state that the task is in now.")
 
@@ -89,7 +97,7 @@ async def act_of(
             return _plain_act_of(name, fields)
 
 
-def _plain_act_of(name: str, fields: Fields) -> Act:
+def _plain_act_of(name: str, fields: Fields) -> Act:  # noqa: C901, PLR0912 - one case a form
     """Return an act that names no owner; the casts hold since each value was chosen from."""
     act: Any
     match name:
@@ -119,6 +127,14 @@ def _plain_act_of(name: str, fields: Fields) -> Act:
                 until=fields.moment("until"),
                 note=fields.optional("note", most=_LONG),
             )
+        case "snooze":
+            act = acts.Snooze(until=cast("Any", fields.moment("until", required=True)))
+        case "remedies":
+            act = _remedy_of(fields)
+        case "approve":
+            act = acts.Approve(n=fields.whole("n"), note=fields.optional("note", most=_LONG))
+        case "decline":
+            act = acts.Decline(n=fields.whole("n"), reason=fields.optional("note", most=_LONG))
         case "notes":
             act = acts.AddNote(text=fields.text("text", most=_LONG))
         case "resolve":
@@ -129,6 +145,7 @@ def _plain_act_of(name: str, fields: Fields) -> Act:
                 content=cast("Any", fields.choice("content", list(VERDICTS))),
                 avoidable=cast("Any", fields.choice("avoidable", list(VERDICTS))),
                 lesson=fields.optional("lesson", most=_LONG),
+                benefits=cast("Any", tuple(b for b in BENEFITS if fields.values.get(b))),
             )
         case "close":
             act = acts.Close(
@@ -138,6 +155,30 @@ def _plain_act_of(name: str, fields: Fields) -> Act:
         case _:
             act = acts.Reopen(reason=fields.text("reason", most=_LONG))
     return cast("Act", act)
+
+
+def _remedy_of(fields: Fields) -> acts.Grant:
+    amount = fields.optional("amount", most=20)
+    number: Decimal | None = None
+    if amount is not None:
+        try:
+            number = Decimal(amount.replace(",", "."))
+        except InvalidOperation:
+            number = None
+        if number is None or not number.is_finite() or not 0 <= number < 10**12:
+            fields.wrong("amount", marked("Please give an amount such as 12.50."))
+    currency = fields.optional("currency", most=3)
+    if (amount is None) != (currency is None):
+        missing = "amount" if amount is None else "currency"
+        fields.wrong(missing, marked("Please give amount and currency, or neither."))
+    elif currency is not None and not (currency.isascii() and currency.isalpha()):
+        fields.wrong("currency", marked("Please give three letters such as EUR."))
+    return acts.Grant(
+        remedy=fields.text("remedy", most=80),
+        amount=number,
+        currency=currency.upper() if currency else None,
+        note=fields.optional("note", most=_LONG),
+    )
 
 
 def why_refused(name: str, refusal: Conflict, reader: Reader) -> str:
@@ -156,6 +197,8 @@ def why_refused(name: str, refusal: Conflict, reader: Reader) -> str:
 
 def missing_text(name: str, reader: Reader) -> str:
     """Say what one missing thing is."""
+    if name.startswith("remedies/"):
+        return reader.gettext("the decision on remedy %(n)s", n=name.removeprefix("remedies/"))
     if name.startswith("actions/"):
         return reader.gettext(
             "that action %(n)s was carried out", n=name.removeprefix("actions/")

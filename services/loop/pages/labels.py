@@ -75,6 +75,13 @@ CAUSES: Final[Mapping[str, str]] = {
     "finance": marked("Finance"),
 }
 
+BENEFITS: Final[Mapping[str, str]] = {
+    "kept_customer": marked("The customer stays"),
+    "limited_damage": marked("Less bad talk"),
+    "idea": marked("An idea for us"),
+    "growth": marked("A chance to grow"),
+}
+
 VERDICTS: Final[Mapping[str, str]] = {
     "yes": marked("Yes"),
     "no": marked("No"),
@@ -111,6 +118,11 @@ ACTS: Final[Mapping[str, str]] = {
     "wait": marked("Waiting"),
     "resume": marked("Resumed"),
     "notes": marked("Note"),
+    "snooze": marked("Put off"),
+    "remedies": marked("Remedy"),
+    "approve": marked("Remedy approved"),
+    "decline": marked("Remedy declined"),
+    "promise-due": marked("Reminder of a promise sent"),
     "resolve": marked("Resolved"),
     "confirm": marked("Confirmed"),
     "close": marked("Closed"),

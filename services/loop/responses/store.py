@@ -113,6 +113,24 @@ def first_rated_between(
     )
 
 
+async def first_rated_after(
+    view: Reading, *, person_ref: str, besides: str, after: datetime
+) -> Response | None:
+    """Return a person's first scored answer after that moment, other than ``besides``."""
+    row = await view.first(
+        select(responses)
+        .where(
+            responses.c.person_ref == person_ref,
+            responses.c.id != besides,
+            responses.c.category.is_not(None),
+            responses.c.answered_at > after,
+        )
+        .order_by(responses.c.answered_at, responses.c.id)
+        .limit(1)
+    )
+    return None if row is None else _response(row)
+
+
 async def add_all(tx: Transaction, new: Sequence[Response]) -> None:
     """Add responses that are not there yet."""
     if new:

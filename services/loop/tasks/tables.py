@@ -182,6 +182,15 @@ bulk_acts = Table(
 )
 """What was done to many tasks at once, for as long as it can be taken back."""
 
+task_viewers = Table(
+    "loop_task_viewers",
+    metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("staff_id", String(40), primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False, index=True),
+)
+"""Who has a task open; a row lives for a minute after the last look."""
+
 rules = Table(
     "loop_rules",
     metadata,

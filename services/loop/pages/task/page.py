@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.loop.pages.shapes import Clock, Customer, Mark, Words
+from services.loop.pages.task.support import Support
 from services.loop.tasks.domain.clocks import Clocks
 from shared.web.forms import Form, Option
 
@@ -31,6 +32,8 @@ class StepLine:
     at: datetime | None
     by: str
     can_take: bool
+    why_not: str
+    """What has to come before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ class Choices:
     outcomes: Sequence[Option]
     causes: Sequence[Option]
     verdicts: Sequence[Option]
+    benefits: Sequence[Option]
     reasons: Sequence[Option]
     waiting_for: Sequence[Option]
     owners: Sequence[Option]
@@ -144,5 +148,11 @@ class TaskPage:
     forms: Mapping[str, Form] = field(repr=False)
     choices: Choices
     stale: bool
+    typed: Sequence[Said] = field(repr=False)
+    """What was typed into a form that somebody else was faster than."""
     done: str
+    advice: Sequence[str]
+    others: Sequence[str]
+    """Who else has the task open."""
+    support: Support
     may_act: bool

@@ -23,11 +23,12 @@ from services.loop.pages.task.page import (
     ThemeRef,
 )
 from services.loop.pages.task.revision import change_in_short, revision_of
+from services.loop.pages.task.support import support_of
 from services.loop.responses.domain import Personal
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import find
 from services.loop.tasks.domain.clocks import clocks_of
-from services.loop.tasks.domain.task import Entry, FollowUpTask, Step, TaskState
+from services.loop.tasks.domain.task import Entry, FollowUpTask, Step, StepDone, TaskState
 from services.loop.tasks.handlers import TaskView
 from services.loop.themes.handlers import current_taxonomy
 from shared.db.transaction import Reading
@@ -129,7 +130,13 @@ async def read_page(
         forms=_forms(form, caller),
         choices=choices,
         stale=since is not None,
+        typed=_typed(form, reader) if since is not None else [],
         done="",
+        advice=[],
+        others=[],
+        support=await support_of(
+            view, seen, customer, answer, reader=reader, caller=caller, now=now
+        ),
         may_act=caller.may(Scope.TASKS_WRITE) and not seen.restricted,
     )
 
@@ -187,8 +194,36 @@ def _steps(task: FollowUpTask, reader: Reader) -> Sequence[StepLine]:
                 and step not in {Step.VERIFY, Step.DOCUMENT}
                 and (step is not Step.ELIMINATE or Step.VERIFY in taken)
             ),
+            why_not=_why_not(step, taken, reader) if task.is_open else "",
         )
         for step in Step
+    ]
+
+
+def _why_not(step: Step, taken: Mapping[Step, StepDone], reader: Reader) -> str:
+    """Say what has to come before a step: what was agreed before it is carried out."""
+    if step in taken:
+        return ""
+    if step is Step.VERIFY:
+        return reader.gettext("by recording what was agreed")
+    if step is Step.ELIMINATE and Step.VERIFY not in taken:
+        return reader.gettext("after V: first record what was agreed")
+    if step is Step.DOCUMENT:
+        return (
+            reader.gettext("by resolving")
+            if Step.ELIMINATE in taken
+            else reader.gettext("after E: first carry out what was agreed")
+        )
+    return ""
+
+
+def _typed(form: Form | None, reader: Reader) -> Sequence[Said]:
+    """Return what stands in a form that came too late, as far as it is text."""
+    values = form.values if form else {}
+    return [
+        Said(label=said(_SAID, name, reader), text=text)
+        for name, text in values.items()
+        if text and name in _SAID
     ]
 
 
@@ -233,6 +268,13 @@ def _ending(seen: TaskView, reader: Reader) -> Sequence[Said]:
                 label=reader.gettext("Was it avoidable?"),
                 text=said(labels.VERDICTS, done.avoidable, reader),
             ),
+            *(
+                Said(
+                    label=reader.gettext("What it was good for"),
+                    text=said(labels.BENEFITS, benefit, reader),
+                )
+                for benefit in done.benefits
+            ),
         ]
     if record.closure is not None:
         return [
@@ -255,6 +297,8 @@ _SAID: Final[Mapping[str, str]] = {
     "what": marked("Action"),
     "root_cause": marked("Root cause"),
     "lesson": marked("Lesson to share"),
+    "cause": marked("Root cause"),
+    "agreed_with": marked("Agreed with"),
 }
 
 
@@ -300,6 +344,10 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
     if entry.act in {"claim", "assign"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []
+    if entry.act in {"remedies", "approve", "decline"}:
+        return [
+            str(detail[name]) for name in ("remedy", "amount", "currency") if name in detail
+        ]
     return [
         said(_SHOWN[name], value, reader) for name, value in detail.items() if name in _SHOWN
     ]
@@ -329,6 +377,7 @@ async def _choices(view: Reading, reader: Reader) -> Choices:
         outcomes=options(labels.OUTCOMES, reader),
         causes=options(labels.CAUSES, reader),
         verdicts=options(labels.VERDICTS, reader),
+        benefits=options(labels.BENEFITS, reader),
         reasons=options(labels.CLOSE_REASONS, reader),
         waiting_for=options(labels.WAITING_FOR, reader),
         owners=[

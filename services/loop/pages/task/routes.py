@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -13,10 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from services.loop.pages.forms import ACTS, act_of, why_refused
 from services.loop.pages.site import done_of, pages
 from services.loop.pages.task.reading import read_page
+from services.loop.pages.task.support import ADVICE
 from services.loop.resources import Loop
-from services.loop.tasks.handlers import act_on, read_task
-from shared.errors import Conflict, NotFound, Stale
-from shared.i18n import marked
+from services.loop.tasks.handlers import act_on, advise, look_at, read_task
+from shared.errors import Conflict, Invalid, NotFound, Stale
+from shared.i18n import Reader, marked
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -39,6 +40,10 @@ DONE: Final[Mapping[str, str]] = {
     "wait": marked("The task waits."),
     "resume": marked("The task goes on."),
     "notes": marked("The note is in the history."),
+    "snooze": marked("The task is put off; its clock runs on."),
+    "remedies": marked("The remedy is in the history."),
+    "approve": marked("The remedy is approved."),
+    "decline": marked("The remedy is declined."),
     "resolve": marked("The task is resolved."),
     "close": marked("The task is closed."),
     "reopen": marked("The task is open again."),
@@ -75,6 +80,14 @@ async def act(request: Request, task_id: str, name: str, caller: _Writer) -> Res
                 person_keys=loop.person_keys,
                 now=loop.clock.now(),
             )
+            advice = await advise(
+                tx, task_id, wanted, person_keys=loop.person_keys, now=loop.clock.now()
+            )
+    except Invalid as refusal:
+        for finding in refusal.findings:
+            field = finding.pointer.rpartition("/")[2]
+            fields.wrong({"value": "amount"}.get(field, field), finding.detail)
+        return await _page(request, task_id, caller, form=fields.form(name), status=422)
     except Stale as refusal:
         return await _page(
             request,
@@ -88,6 +101,9 @@ async def act(request: Request, task_id: str, name: str, caller: _Writer) -> Res
         text = why_refused(name, refusal, reader)
         form = fields.form(name, refusal=text)
         return await _page(request, task_id, caller, form=form, status=refusal.status)
+    if advice:
+        # To the task, wherever it was done from: that is where the advice can be followed.
+        return RedirectResponse(f"/tasks/{task_id}?done={name}&advice={','.join(advice)}", 303)
     return RedirectResponse(_after(task_id, name, fields.values.get("back", "")), 303)
 
 
@@ -116,5 +132,20 @@ async def _page(
         context = await read_page(
             view, seen, reader, caller, now=loop.clock.now(), form=form, since=since
         )
-    context = replace(context, done=done_of(request, DONE, reader) if status == 200 else "")
+    others: Sequence[str] = []
+    if not seen.restricted and seen.task.is_open:
+        async with loop.database.transaction() as tx:
+            others = await look_at(tx, task_id, by=caller, now=loop.clock.now())
+    context = replace(
+        context,
+        done=done_of(request, DONE, reader) if status == 200 else "",
+        advice=_advice(request, reader) if status == 200 else [],
+        others=others,
+    )
     return pages.render(request, "task.html", context, status=status)
+
+
+def _advice(request: Request, reader: Reader) -> Sequence[str]:
+    """Return what should have been done otherwise, as the address names it after an act."""
+    named = request.query_params.get("advice", "").split(",")
+    return [reader.gettext(text) for one, text in ADVICE.items() if one.value in named]

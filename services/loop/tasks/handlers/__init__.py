@@ -15,6 +15,7 @@ from services.loop.tasks.handlers.bulk import (
 )
 from services.loop.tasks.handlers.closure import Closure, closure_rates
 from services.loop.tasks.handlers.confirming import Question, read_question, take_answer
+from services.loop.tasks.handlers.looking import look_at
 from services.loop.tasks.handlers.opening import Opened, open_tasks
 from services.loop.tasks.handlers.reading import (
     QueueRow,
@@ -59,6 +60,7 @@ __all__ = [
     "find_undoable",
     "index_tasks",
     "list_tasks",
+    "look_at",
     "look_at_customer",
     "note_undelivered",
     "open_tasks",
