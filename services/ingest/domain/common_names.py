@@ -10,18 +10,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Final
 
-from shared.errors import Refused
-from shared.strict_json import parse_json
+from services.ingest.domain.headings import (
+    EFFORT,
+    MEMBERS,
+    RECOMMEND,
+    SATISFACTION,
+    SCORE,
+    plain,
+)
+from services.ingest.domain.spelling import BETWEEN, alike
 
-_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_BETWEEN: Final = re.compile(r"[\W_]+")
-_CUSTOM: Final = re.compile(r"__[cr]$")
+_ABOUT: Final = {
+    "comment": MEMBERS["comment"], "email": MEMBERS["customer.email"], "nps": RECOMMEND,
+    "csat": SATISFACTION, "ces": EFFORT, "score": SCORE,
+}  # fmt: skip
+_TELLING: Final = 2
+_IN_FULL: Final = 3
+# Of a column many values tell what these are; of one call nothing does.
+_TOO_VAGUE: Final = frozenset(
+    {"points", "grade", "mark", "body", "note", "nota", "wert", "wynik", "punkte", "punkty"}
+)
 _NUMBER: Final = re.compile(r"\s*[+-]?\d{1,18}(?:\.\d{1,18})?\s*", re.ASCII)
 _MOMENT: Final = re.compile(r"20\d\d-\d\d-\d\d|\d{9,13}$", re.ASCII)
 _THIS_CENTURY: Final = 946_684_800
-_STORED: Final = frozenset({"$oid", "$date"})
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 # The words of a question, and the answer to it, in a list of both.
@@ -51,40 +65,6 @@ _REMARKS: Final = ("comment", "remark", "follow_up_answer")
 # Of these the number, and what else is said with it, may lie in an object of its own.
 _RATED: Final = ("nps", "csat", "ces", "score", "rating", "comment", "feedback")
 _IN_RATED: Final = ("value", "score", "rating", "stars", "number", "text", "body", "message")
-
-
-def spelt_alike(name: str) -> str:
-    """Return a name as ``response_id``, however the sender writes it."""
-    parted = _CAPITAL.sub("_", _CUSTOM.sub("", name))
-    return _BETWEEN.sub("_", parted).strip("_").lower()
-
-
-def alike(value: Any, *, outermost: bool = True) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a payload with its names spelt alike; of equal ones the first counts.
-
-    JSON in a text of the outermost object is read, and so are ids and moments of a document
-    store.
-    """
-    if isinstance(value, list):
-        return [alike(one, outermost=outermost) if one else one for one in value]
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1 and (stored := next(iter(value))) in _STORED:
-        return value[stored]
-    found: dict[str, Any] = {}
-    for name, part in value.items():
-        read = _unpacked(part) if outermost else part
-        found.setdefault(spelt_alike(name) or name, alike(read, outermost=False))
-    return found
-
-
-def _unpacked(part: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if not isinstance(part, str) or not part.startswith("{"):
-        return part
-    try:
-        return parse_json(part.encode("utf-8", "surrogatepass"))
-    except Refused:
-        return part
 
 
 _IN_ORDER: Final = frozenset({"within", "questions", "people", "best"})
@@ -170,7 +150,7 @@ def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
         for name, part in said.items()
         if isinstance(part, str | int | float)
     ]
-    pairs = asked + members
+    pairs = [{**pair, "about": _about(pair["key"])} for pair in asked + members]
     people = (one.get(name) for name in names.people)
     return {
         "asked": asked,
@@ -181,6 +161,17 @@ def _made_of(one: Mapping[str, Any], names: Names) -> dict[str, Any]:
         "who": next((person for person in people if isinstance(person, dict) and person), None),
         "best_score": next((end for end in _ends(one, names.best)), None),
     }
+
+
+def _about(key: str) -> str | None:
+    """Return what a question or a name asks for, by the words that files know as well."""
+    words = plain(key)
+    strength, about = max(
+        ((names.strength(words), about) for about, names in _ABOUT.items()), key=itemgetter(0)
+    )
+    if about == "score" and (strength < _IN_FULL or words in _TOO_VAGUE):
+        return None
+    return about if strength >= _TELLING else None
 
 
 def _is_number(value: object) -> bool:
@@ -381,4 +372,4 @@ def _said_in(one: Mapping[str, Any], names: Sequence[str]) -> Any:  # noqa: ANN4
 
 
 def _words(name: str) -> str:
-    return _BETWEEN.sub(" ", name).strip().lower()
+    return BETWEEN.sub(" ", name).strip().lower()

@@ -28,7 +28,8 @@ from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 from typing_extensions import override
 
-from services.ingest.domain.common_names import Names, answers_in, spelt_alike
+from services.ingest.domain.common_names import Names, answers_in
+from services.ingest.domain.spelling import spelt_alike
 from shared.errors import Refused, TooLarge
 from shared.strict_json import parse_json
 

@@ -9,7 +9,7 @@ can read is read. What none can is left as it came, and refused where every way 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from services.ingest.domain.cloudevents import TYPE, read_binary, read_structured
 from services.ingest.domain.hook_parts import (
@@ -24,6 +24,8 @@ from services.ingest.domain.hook_parts import (
 from services.ingest.domain.mapping_rules import MEMBERS
 from services.ingest.domain.values import CannotConvert, Conversion
 from shared.errors import Invalid
+
+_WORDS: Final = ("metric", "measurement", "sentiment")
 
 
 def is_own(payload: Any, headers: Mapping[str, str]) -> bool:  # noqa: ANN401 - any JSON value
@@ -72,6 +74,9 @@ def _read(document: object) -> Read:
             detail="A response is an object with members.",
         )
     members: dict[str, Any] = dict(document)
+    for name in _WORDS:
+        if isinstance(word := members.get(name), str):
+            members[name] = word.strip().lower() or None
     for name, kind in MEMBERS.items():
         if kind is None or (kind == "text" and name != "external_id"):
             continue
