@@ -38,6 +38,9 @@ MOST_GROWTH = 1.5
 
 Fault = Callable[[], None]
 
+# The test's own mail server is stopped in the middle of what it is told.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @dataclass
 class _Storm:
