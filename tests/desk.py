@@ -16,6 +16,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.domain import Touchpoint
 from services.loop.journey.handlers import add_touchpoint
 from services.loop.pages import ROUTERS
@@ -141,7 +142,7 @@ class Desk(Intake):
                 services=[
                     Service(
                         name="loop",
-                        routers=[*ROUTERS, *TASKS],
+                        routers=[*ROUTERS, *TASKS, *JOURNEY],
                         workers=[],
                         resources=self.loop,
                     )

@@ -97,6 +97,12 @@ SETTINGS: Final = (
         about=marked("Which response opens a task, under which scheme, and for whom."),
     ),
     Area(
+        name=marked("Absences and limits"),
+        path="/settings/absences",
+        scope=Scope.TASKS_WRITE,
+        about=marked("Who is away or has enough to do, and who gets the new tasks instead."),
+    ),
+    Area(
         name=marked("Dead letters"),
         path="/settings/dead-letters",
         scope=Scope.SETTINGS_READ,
@@ -131,6 +137,7 @@ class Frame:
     path: str
     stylesheet: str
     icon: str
+    script: str
 
 
 def reader_of(request: Request) -> Reader:
@@ -197,6 +204,7 @@ class Pages:
             path=request.url.path,
             stylesheet=static("app.css"),
             icon=static("icon.svg"),
+            script=static("app.js"),
         )
         template = _environment(self, reader.catalogue).get_template(name)
         return HTMLResponse(

@@ -7,6 +7,7 @@ from typing import Final
 from services.loop.pages import (
     closure,
     customer,
+    keyboard,
     next_task,
     queue,
     scores,
@@ -15,11 +16,13 @@ from services.loop.pages import (
     themes,
 )
 from services.loop.pages.journey import ROUTERS as JOURNEY
+from services.loop.pages.people import ROUTERS as PEOPLE
 from services.loop.pages.rules import ROUTERS as RULES
 
 ROUTERS: Final = (
     *queue.ROUTERS,
     next_task.router,
+    keyboard.router,
     task.router,
     customer.router,
     themes.router,
@@ -27,5 +30,6 @@ ROUTERS: Final = (
     settings.router,
     *closure.ROUTERS,
     *RULES,
+    *PEOPLE,
     *JOURNEY,
 )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.journey.api import calendars, lists, people, touchpoints
+from services.loop.journey.api import absences, calendars, lists, people, touchpoints
 
 router = touchpoints.router
-ROUTERS: Final = (touchpoints.router, *lists.ROUTERS, people.router, calendars.router)
+ROUTERS: Final = (
+    touchpoints.router,
+    *lists.ROUTERS,
+    people.router,
+    absences.router,
+    calendars.router,
+)

@@ -24,6 +24,7 @@ from services.loop.journey.store.lists import (
     save_code,
 )
 from services.loop.journey.store.periods import (
+    codes_owned_by,
     owners_at,
     periods_of,
     replace_periods,
@@ -58,6 +59,7 @@ __all__ = [
     "aliases",
     "all_list_aliases",
     "answers_of",
+    "codes_owned_by",
     "emotions_of",
     "end_absence",
     "every",

@@ -44,6 +44,20 @@ async def periods_of(view: Reading, code: str) -> Sequence[Ownership]:
     return [_period(row) for row in rows]
 
 
+async def codes_owned_by(view: Reading, owner_id: str, *, at: datetime) -> Sequence[str]:
+    """Return the touchpoints that somebody owns at this moment or will own later."""
+    rows = await view.all(
+        select(_periods.code)
+        .where(
+            _periods.owner_id == owner_id,
+            or_(_periods.valid_until.is_(None), _periods.valid_until > at),
+        )
+        .distinct()
+        .order_by(_periods.code)
+    )
+    return [row.code for row in rows]
+
+
 async def replace_periods(
     tx: Transaction, code: str, before: Sequence[Ownership], after: Sequence[Ownership]
 ) -> None:

@@ -218,6 +218,17 @@ async def next_unclaimed(
     return found
 
 
+async def open_ids_of(view: Reading, owner_id: str, *, most: int) -> Sequence[str]:
+    """Return the open tasks of one owner, those that break their promise first."""
+    rows = await view.all(
+        select(tasks.c.id)
+        .where(tasks.c.owner_id == owner_id, tasks.c.ended_at.is_(None))
+        .order_by(tasks.c.next_due_at, tasks.c.id)
+        .limit(most)
+    )
+    return [row.id for row in rows]
+
+
 async def open_by_owner(view: Reading, owner_ids: Sequence[str]) -> Mapping[str, int]:
     """Count the open tasks of these owners."""
     statement = (

@@ -1,0 +1,9 @@
+"""The pages about colleagues: who is away, who has enough, who takes over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.loop.pages.people import absences, handover
+
+ROUTERS: Final = (absences.router, handover.router)
