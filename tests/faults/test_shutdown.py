@@ -94,6 +94,32 @@ def _locks(connection: sqlite3.Connection) -> bool:
     return True
 
 
+def test_a_second_signal_ends_it_at_once(hung: HungServer, unique: str) -> None:
+    """Whoever does not want to wait need not, and the code says so."""
+    mail = {
+        "CLOSED_LOOP_SMTP_URL": f"smtp://{LOOPBACK}:{hung.port}",
+        "CLOSED_LOOP_MAIL_FROM": "Closed Loop <closed-loop@example.org>",
+    }
+    installation = Embedded()
+    with contextlib.ExitStack() as stack:
+        stack.callback(installation.stop)
+        installation.start("all", mail)
+        with installation.client() as client:
+            client.post("/v1/responses", json=a_response(unique))
+        wait_until(lambda: bool(hung.held), what="the mail server to hang", seconds=60)
+        (pid,) = installation.pids
+
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.5)
+        assert installation.exit_code("all") is None, "nothing was waited for"
+        began = time.monotonic()
+        os.kill(pid, signal.SIGTERM)
+        installation.wait_dead("all", seconds=5)
+
+        assert time.monotonic() - began < 2
+        assert installation.exit_code("all") == 130
+
+
 def test_it_ends_soon_when_nothing_hangs() -> None:
     installation = Embedded()
     with contextlib.ExitStack() as stack:
