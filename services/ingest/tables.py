@@ -116,6 +116,8 @@ sources = Table(
     Column("mapping", Json),
     Column("namespace", String(100)),
     Column("silent_after_hours", Integer),
+    # What the last change replaced, so that it can be brought back.
+    Column("former", Json),
     # Since when it is silent and somebody was told; NULL while it delivers.
     Column("silent_since", UtcDateTime),
     # What its signatures are checked with, under a key of the installation.

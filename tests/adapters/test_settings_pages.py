@@ -594,6 +594,33 @@ async def test_settings_are_saved_whole_and_once(desk: FrontDesk) -> None:
     assert source.mapping == {"version": 1, "fields": {"segment": "hidden.tier"}}
 
 
+def former_in(answer: httpx.Response) -> dict[str, str]:
+    """Return what the form that brings the former settings back would send."""
+    form = answer.text.partition("What held until")[2]
+    hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in hidden}
+
+
+async def test_settings_that_were_a_mistake_are_brought_back(desk: FrontDesk) -> None:
+    right = "version: 1\nfields:\n  segment: hidden.tier\n  score: '\"a\"'\n"
+    async with desk.browsing("ada") as browser:
+        version = version_in(await browser.get(path := await create(browser)))
+        await send(browser, path, sender="typeform", mapping=right, version=version)
+        meant = await settings_of(desk)
+        for _ in range(2):  # pressing the button twice does not throw the way back away
+            version = version_in(await browser.get(path))
+            await send(browser, path, namespace="shop", version=version)
+        fields = former_in(await browser.get(path))
+        back = await send(browser, path, **fields)
+        again = await send(browser, path, **fields)
+        page = await browser.get(path)
+
+    assert (back.status_code, again.status_code) == (303, 412)
+    source = await settings_of(desk)
+    assert (source.sender, source.mapping) == (meant.sender, meant.mapping)
+    assert (source.namespace, former_in(page)["namespace"]) == (None, "shop")
+
+
 async def test_a_key_that_changed_the_settings_is_named_in_words(desk: FrontDesk) -> None:
     rights = {"Authorization": f"Bearer {await desk.key('crm', *Scope)}"}
     async with desk.browsing() as machine, desk.browsing("ada") as browser:

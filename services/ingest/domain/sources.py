@@ -30,6 +30,17 @@ def is_test(source: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Former:
+    """The settings that a source had until they were changed last."""
+
+    sender: str | None
+    mapping: Mapping[str, Any] | None
+    namespace: str | None
+    silent_after_hours: int | None
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """The settings of one source; every one of them has a default."""
 
@@ -42,6 +53,8 @@ class Source:
     """Where its customers' ids count; several sources may share one."""
     silent_after_hours: int | None = None
     silent_since: datetime | None = None
+    former: Former | None = None
+    """What the last change replaced."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What its signatures are checked with, the newest first; several while one changes."""
     version: int = 0

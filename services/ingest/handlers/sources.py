@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.ingest import store
 from services.ingest.domain.mappings import HookMapping, compile_mapping
 from services.ingest.domain.reading import tidy
-from services.ingest.domain.sources import TEST, Source, is_test
+from services.ingest.domain.sources import TEST, Former, Source, is_test
 from services.ingest.senders import ready_mapping, ready_senders
 from services.ingest.store import Kept, Sample, Secret
 from shared.errors import Conflict, Finding, Invalid, NotFound, Stale
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FRESH_FOR: Final = 1.0
 """Seconds for which a look at all namespaces counts."""
 MOST_SECRETS: Final = 5
+_SETTINGS: Final = ("sender", "mapping", "namespace", "silent_after_hours")
 
 
 async def source_named(ingest: Ingest, name: str) -> Source:
@@ -143,12 +144,12 @@ async def change_source(
         changed_at=now,
         changed_by=by.id,
     )
+    differs = [one for one in _SETTINGS if getattr(changed, one) != getattr(known, one)]
+    if differs and known.version:
+        settings = {one: getattr(known, one) for one in _SETTINGS}
+        changed = replace(changed, former=Former(**settings, until=now))
     await store.save_source(tx, changed)
-    named = ("sender", "mapping", "namespace", "silent_after_hours")
-    detail = {
-        "changed": [one for one in named if getattr(changed, one) != getattr(known, one)],
-        "version": changed.version,
-    }
+    detail = {"changed": differs, "version": changed.version}
     await audit.record(tx, by, "source.changed", name[:80], detail, now=now)
     return changed
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select, update
 
-from services.ingest.domain.sources import TEST, Source
+from services.ingest.domain.sources import TEST, Former, Source
 from services.ingest.tables import responses, sources
 from shared.ids import first_id
 
@@ -61,6 +61,7 @@ async def save_source(tx: Transaction, source: Source) -> None:
         "namespace": source.namespace,
         "silent_after_hours": source.silent_after_hours,
         "silent_since": source.silent_since,
+        "former": _former_row(source.former),
         "version": source.version,
         "changed_at": source.changed_at,
         "changed_by": source.changed_by,
@@ -218,11 +219,24 @@ def _source(row: Row[Any], keyring: Keyring, now: datetime) -> Source:
         namespace=row.namespace,
         silent_after_hours=row.silent_after_hours,
         silent_since=row.silent_since,
+        former=_former(row.former),
         secrets=tuple(one.value for one in secrets if one.counts(now)),
         version=row.version,
         changed_at=row.changed_at,
         changed_by=row.changed_by,
     )
+
+
+def _former_row(former: Former | None) -> dict[str, Any] | None:
+    if former is None:
+        return None
+    return {**asdict(former), "until": former.until.isoformat()}
+
+
+def _former(row: Mapping[str, Any] | None) -> Former | None:
+    if row is None:
+        return None
+    return Former(**{**row, "until": datetime.fromisoformat(row["until"])})
 
 
 def _secrets(sealed: bytes, name: str, keyring: Keyring) -> list[Secret]:

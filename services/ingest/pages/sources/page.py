@@ -121,6 +121,10 @@ class SourcePage:
     senders: Sequence[Option]
     changed_at: datetime | None
     changed_by: str
+    former: Form | None
+    """The settings before the last change, as their form would send them."""
+    former_sender: str
+    former_until: datetime | None
     may_write: bool
 
 

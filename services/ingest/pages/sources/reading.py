@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -83,6 +84,7 @@ async def read_source(
     """Return what a source's page shows; raise ``NotFound``."""
     standing = await standing_of(view, name, keyring=keyring, now=now)
     source = standing.source
+    before = _before(source)
     keys = await list_keys(view, source=name, with_revoked=False)
     secrets = [one for one in standing.secrets if one.counts(now)]
     kept = [
@@ -136,6 +138,9 @@ async def read_source(
         senders=sender_options(reader),
         changed_at=source.changed_at,
         changed_by=await _named(view, reader, source.changed_by),
+        former=settings_form(before) if before else None,
+        former_sender=sender_label(before, reader) if before else "",
+        former_until=source.former.until if source.former else None,
         may_write=caller.may(Scope.SETTINGS_WRITE),
     )
 
@@ -143,6 +148,20 @@ async def read_source(
 def may_open(caller: Principal) -> bool:
     """Tell whether somebody may see what customers wrote into a payload, and mend it."""
     return caller.may(Scope.RESPONSES_READ) and caller.may(Scope.SETTINGS_WRITE)
+
+
+def _before(source: Source) -> Source | None:
+    """Return the source as it was before its settings were changed last."""
+    former = source.former
+    if former is None:
+        return None
+    return replace(
+        source,
+        sender=former.sender,
+        mapping=former.mapping,
+        namespace=former.namespace,
+        silent_after_hours=former.silent_after_hours,
+    )
 
 
 def settings_form(source: Source) -> Form:
