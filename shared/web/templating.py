@@ -91,6 +91,18 @@ SETTINGS: Final = (
         about=marked("The parts of the company, and who heads each of them."),
     ),
     Area(
+        name=marked("Schemes"),
+        path="/settings/schemes",
+        scope=Scope.SETTINGS_READ,
+        about=marked("What is promised to customers, and how it is kept: the ten questions."),
+    ),
+    Area(
+        name=marked("Calendars"),
+        path="/settings/calendars",
+        scope=Scope.SETTINGS_READ,
+        about=marked("When somebody is at work: shifts, public holidays, special days."),
+    ),
+    Area(
         name=marked("Rules"),
         path="/settings/rules",
         scope=Scope.SETTINGS_READ,

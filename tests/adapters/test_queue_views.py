@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from services.loop.tasks import store
-from services.loop.tasks.domain.acts import Act, AddNote, Claim, Wait
+from services.loop.tasks.domain.acts import Act, AddNote, Claim, Snooze, Wait
 from services.loop.tasks.domain.task import FollowUpTask, TaskState
 from services.loop.tasks.handlers import act_on
 from services.loop.tasks.tables import search, tasks
@@ -491,3 +491,77 @@ async def test_a_page_of_two_hundred_is_chosen_at_once(desk: Desk) -> None:
     assert len(ticks) == 200
     assert page.text.count(" checked>") == 200
     assert "200 tasks will be changed." in said(answer)
+
+
+# ------------------------------------------------------------------ saved, put off, counted
+
+
+async def test_a_view_is_saved_under_a_name_without_what_was_searched_for(desk: Desk) -> None:
+    async with desk.browsing("ana") as ana, desk.browsing("ole") as ole:
+        back = "/?tab=overdue&score=0-3&q=lindqvist"
+        saved = await post(ana, "/queue/views", name="Late and low", back=back)
+        mine, theirs = await ana.get("/"), await ole.get("/")
+        (view,) = re.findall(r'name="id" value="(viw_\w+)"', mine.text)
+        stolen = await post(ole, "/queue/views/delete", id=view)
+        nameless = await post(ana, "/queue/views", name=" ", back="/")
+        gone = await post(ana, "/queue/views/delete", id=view, back="/?tab=mine")
+        empty = await ana.get("/")
+
+    assert saved.headers["location"] == "/?tab=overdue&score=0-3&done=saved"
+    assert 'href="/?tab=overdue&amp;score=0-3"><bdi>Late and low' in mine.text
+    assert "Late and low" not in theirs.text
+    assert stolen.status_code == 404
+    assert nameless.headers["location"] == "/?done=unnamed"
+    assert gone.headers["location"] == "/?tab=mine&done=forgotten"
+    assert "Late and low" not in empty.text
+
+
+async def test_views_for_everybody_are_made_by_leads_and_stay_few(desk: Desk) -> None:
+    async with desk.browsing("uwe") as lead, desk.browsing("ana") as ana:
+        refused = await post(ana, "/queue/views", name="All", shared="yes", back="/")
+        made = [
+            (
+                await post(lead, "/queue/views", name=f"View {n}", shared="yes", back="/")
+            ).status_code
+            for n in range(13)
+        ]
+        seen = await ana.get("/")
+
+    assert refused.status_code == 403
+    assert made == [303] * 12 + [409]
+    assert "View 11" in seen.text
+    assert "for everybody" in said(seen)
+    assert 'action="/queue/views/delete"' not in seen.text
+
+
+async def test_what_is_put_off_is_out_of_the_way_and_not_lost(desk: Desk) -> None:
+    task = await desk.hears("later", customer="c-1")
+    await act(desk, task, Snooze(until=desk.clock.now() + timedelta(hours=3)))
+
+    async with desk.browsing("ana") as browser:
+        away = await listed(browser, view="todo")
+        kept = await browser.get("/?tab=open")
+    desk.clock.advance(timedelta(hours=4))
+    async with desk.browsing("ana") as browser:
+        back = await listed(browser, view="todo")
+
+    assert away == []
+    assert "put off until" in said(kept)
+    assert back == [task.id]
+
+
+async def test_an_open_page_can_ask_how_many_tasks_have_come(desk: Desk) -> None:
+    await desk.hears("before", customer="c-1")
+
+    async with desk.browsing("ana") as browser:
+        page = await browser.get("/?tab=team")
+        (asking,) = re.findall(r'data-from="([^"]+)"', page.text)
+        nothing = await browser.get(unescape(asking))
+        await desk.hears("secret words", customer="c-2")
+        await desk.hears("secret words", customer="c-3")
+        two = await browser.get(unescape(asking))
+
+    assert nothing.text.strip() == ""
+    assert "2 new tasks, show" in two.text
+    assert 'href="/?tab=team"' in two.text
+    assert "secret" not in two.text

@@ -7,14 +7,17 @@ from typing import Final
 from services.loop.pages import (
     closure,
     customer,
+    examples,
     keyboard,
     next_task,
     queue,
     scores,
     settings,
     task,
+    team,
     themes,
 )
+from services.loop.pages.clocks import ROUTERS as CLOCKS
 from services.loop.pages.journey import ROUTERS as JOURNEY
 from services.loop.pages.people import ROUTERS as PEOPLE
 from services.loop.pages.rules import ROUTERS as RULES
@@ -25,11 +28,14 @@ ROUTERS: Final = (
     keyboard.router,
     task.router,
     customer.router,
+    team.router,
     themes.router,
     scores.router,
     settings.router,
     *closure.ROUTERS,
+    examples.router,
     *RULES,
+    *CLOCKS,
     *PEOPLE,
     *JOURNEY,
 )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages.queue import bulk, routes
+from services.loop.pages.queue import bulk, routes, saving
 from services.loop.pages.queue.bulk import BulkPage
 from services.loop.pages.queue.page import QueuePage
+from services.loop.pages.queue.saving import NewsPage
 
-__all__ = ["ROUTERS", "BulkPage", "QueuePage"]
+__all__ = ["ROUTERS", "BulkPage", "NewsPage", "QueuePage"]
 
-ROUTERS: Final = (routes.router, bulk.router)
+ROUTERS: Final = (routes.router, bulk.router, saving.router)

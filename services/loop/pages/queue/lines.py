@@ -72,6 +72,7 @@ def _line(
         letters=row.letters,
         tries=row.tries,
         repeat=row.repeat,
+        put_off_until=task.snoozed_until if task.is_snoozed(now) else None,
         clock=Clock(at=task.next_due_at, now=now) if task.is_open else None,
         first_contact=row.next_promise == "first_contact",
         ended_at=task.ended_at,

@@ -41,6 +41,7 @@ class Line:
     letters: str
     tries: int
     repeat: bool
+    put_off_until: datetime | None
     clock: Clock | None
     """The promise that breaks next; None for a task that has ended."""
     first_contact: bool
@@ -62,6 +63,17 @@ class Choices:
     themes: Sequence[Option]
     owners: Sequence[Option]
     states: Sequence[Option]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A saved view."""
+
+    id: str
+    name: str
+    href: str
+    shared: bool
+    may_forget: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +110,10 @@ class QueuePage:
     json: str
     csv: str
     here: str
+    news: str
+    """Where to ask how many tasks have come since."""
+    kept: Sequence[Kept]
+    may_share: bool
     now: datetime
     done: str
     undo: Undo | None

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from services.loop.pages.queue.asked import TABS, Asked
 from services.loop.pages.queue.choices import choices_for, names_for
 from services.loop.pages.queue.lines import lines_of
-from services.loop.pages.queue.page import QueuePage, Tab, Undo
+from services.loop.pages.queue.page import Kept, QueuePage, Tab, Undo
 from services.loop.pages.queue.sheet import sheet_of
 from services.loop.pages.site import done_of, pages
 from services.loop.resources import Loop
@@ -27,6 +27,8 @@ from services.loop.tasks.handlers import (
     reach_of,
     wanted_of,
 )
+from services.loop.tasks.handlers.saving import may_forget
+from services.loop.tasks.handlers.sight import LEADING
 from services.loop.tasks.store import MOST_COUNTED, place_of
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
@@ -46,6 +48,9 @@ DONE: Final[Mapping[str, str]] = {
     "claim": marked("The task is yours now."),
     "nothing-next": marked("No task waits for somebody now."),
     "undo": marked("It is taken back."),
+    "saved": marked("The view is saved."),
+    "unnamed": marked("The view was not saved: it needs a name of at most 80 characters."),
+    "forgotten": marked("The saved view is deleted."),
 }
 _MOST_IN_A_FILE: Final = 2_000
 _FOLDED: Final = frozenset({"product", "metric", "owner", "state"})
@@ -82,6 +87,8 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         names = await names_for(view, reader)
         choices = await choices_for(view, names, reader)
         lines = await lines_of(view, rows[: page.limit], names=names, now=now)
+        kept = await store.saved_views_of(view, caller.id)
+        since = await store.latest_id(view)
         undo = await _undo(request, view, caller, now=now)
     more = len(rows) > page.limit
     last = place_of(rows[page.limit - 1].view.task, asked.order) if more else ()
@@ -109,6 +116,18 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         json=asked.json,
         csv=asked.href("/queue.csv"),
         here=asked.href(),
+        news=asked.href("/queue/news", since=since),
+        kept=[
+            Kept(
+                id=saved.id,
+                name=saved.name,
+                href=Asked.read(saved.query).href(),
+                shared=saved.shared,
+                may_forget=may_forget(saved, caller),
+            )
+            for saved in kept
+        ],
+        may_share=caller.role in LEADING,
         now=now,
         done=done_of(request, DONE, reader),
         undo=undo,

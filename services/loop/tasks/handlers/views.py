@@ -105,12 +105,19 @@ def filter_of(name: str, reach: Reach, caller: Principal, *, now: datetime) -> T
     """Return what a view holds; ``open`` for a name that is none."""
     plain = TaskFilter(states=OPEN)
     everything = replace(plain, owners=reach.owners)
-    mine = replace(plain, owners=frozenset({reach.me}))
+    # What was put off is no work of now; it stays where all open tasks and the late ones stand.
+    now_due = replace(plain, snoozed_at=now)
+    mine = replace(now_due, owners=frozenset({reach.me}))
     views = {
-        "todo": replace(plain, owners=reach.teams | {reach.me}),
+        "todo": replace(now_due, owners=reach.teams | {reach.me}),
         "mine": mine,
-        "team": replace(plain, owners=reach.teams),
-        "today": replace(everything, due_from=now, due_before=_midnight_after(now, caller)),
+        "team": replace(now_due, owners=reach.teams),
+        "today": replace(
+            everything,
+            snoozed_at=now,
+            due_from=now,
+            due_before=_midnight_after(now, caller),
+        ),
         "overdue": replace(everything, due_before=now),
         "waiting": replace(everything, states=frozenset({TaskState.WAITING_CUSTOMER})),
         "denied": replace(everything, denied=True),

@@ -17,6 +17,7 @@ from services.loop.tasks.store.closure import (
     before_and_after,
     closure_counts,
 )
+from services.loop.tasks.store.examples import examples_of
 from services.loop.tasks.store.lists import (
     MOST_COUNTED,
     Order,
@@ -87,6 +88,7 @@ __all__ = [
     "current_schemes",
     "drop_bulk",
     "drop_saved_view",
+    "examples_of",
     "find",
     "find_bulk",
     "find_for_change",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     func,
     literal,
+    or_,
     select,
     tuple_,
     union_all,
@@ -57,6 +58,8 @@ class TaskFilter:
     """Between which moments the next promise breaks."""
     opened_after: str | None = None
     """Only tasks whose id sorts behind this one: ids sort by the time they were made."""
+    snoozed_at: datetime | None = None
+    """Without what its owner has put off beyond this moment."""
     promised: bool | None = None
     """With a next contact agreed, or without."""
     scores: tuple[int, int] | None = None
@@ -137,6 +140,11 @@ async def counts_of(
     return {name: int(getattr(row, name)) for name in all_wanted}
 
 
+async def latest_id(view: Reading) -> str:
+    """Return the id behind which whatever opens from now on sorts."""
+    return str(await view.scalar(select(func.max(tasks.c.id))) or "")
+
+
 async def note_escalated(
     tx: Transaction, told: Sequence[tuple[str, str]], *, at: datetime
 ) -> None:
@@ -189,6 +197,9 @@ def _bounds(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
         yield tasks.c.next_due_at >= wanted.due_from
     if wanted.due_before is not None:
         yield tasks.c.next_due_at < wanted.due_before
+    if wanted.snoozed_at is not None:
+        until = tasks.c.snoozed_until
+        yield or_(until.is_(None), until <= wanted.snoozed_at)
     if wanted.opened_after is not None:
         yield tasks.c.id > wanted.opened_after
     if wanted.scores is not None:
