@@ -27,6 +27,7 @@ from shared.events.loop import (
     TaskOpened,
     TaskOverdue,
     TaskPromiseDue,
+    TaskRecognised,
     TaskReopened,
     TaskResolved,
 )
@@ -44,6 +45,7 @@ TASK_EVENTS: Sequence[type[Event]] = (
     TaskClosed,
     TaskPromiseDue,
     TaskApprovalAsked,
+    TaskRecognised,
 )
 _TASK = (
     TaskOpened
@@ -57,6 +59,7 @@ _TASK = (
     | TaskConfirmed
     | TaskPromiseDue
     | TaskApprovalAsked
+    | TaskRecognised
     | TaskClosed
 )
 
@@ -162,6 +165,8 @@ def _facts(one: Arrived) -> TaskFacts:
                 stage=event.stage,
                 n=event.n,
             )
+        case TaskRecognised():
+            return replace(facts, owner_id=event.to.id, owner_kind=event.to.kind)
         case TaskApprovalAsked():
             value = " ".join(part for part in (event.amount, event.currency) if part)
             return replace(

@@ -165,6 +165,15 @@ class TaskApprovalAsked(_Task):
     to: list[OwnerRef] = Field(description="who is told")
 
 
+class TaskRecognised(_Task):
+    """A customer praised somebody, and a colleague passes it on."""
+
+    TYPE: ClassVar[str] = "task.recognised.v1"
+
+    to: OwnerRef = Field(description="who is praised")
+    recognised_by: str
+
+
 class TaskResolved(_Task):
     """Staff documented outcome and cause; the customer has yet to confirm."""
 

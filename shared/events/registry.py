@@ -23,6 +23,7 @@ EVENTS: dict[str, type[Event]] = {
         loop.TaskEscalated,
         loop.TaskPromiseDue,
         loop.TaskApprovalAsked,
+        loop.TaskRecognised,
         loop.TaskResolved,
         loop.TaskConfirmed,
         loop.TaskClosed,

@@ -33,6 +33,7 @@ MEMBERS = {
     "first_contact_due_at", "due_at", "overdue", "scheme", "rule", "customer", "metric",
     "score", "comment", "touchpoint", "segment", "product", "themes", "steps", "attempts",
     "agreement", "actions", "outcome", "history", "clocks", "remedies", "snoozed_until",
+    "recognitions", "example", "customer_id",
 }  # fmt: skip
 CONTACT = {"mode": "phone", "result": "reached", "note": "said sorry"}
 AGREEMENT = {

@@ -23,6 +23,7 @@ from shared.events.loop import (
     TaskClosed,
     TaskConfirmed,
     TaskPromiseDue,
+    TaskRecognised,
     TaskReopened,
     TaskResolved,
 )
@@ -310,3 +311,18 @@ async def test_those_who_may_approve_are_asked(house: Asking) -> None:
     (message,) = house.mail.messages
     assert message["To"] == "uwe@example.org"
     assert "Voucher · 45.50 EUR" in words_of(message)
+
+
+async def test_praise_is_mailed_to_whoever_earned_it_although_the_task_is_done(
+    house: Asking,
+) -> None:
+    ole = await house.staff("ole@example.org")
+    members: dict[str, Any] = {"state": "resolved", "version": 9, "recognised_by": "stf_ana"}
+    praised = OwnerRef(id=ole, kind="person")
+    await house.hear(await house.resolution(ask_customer_at=None, ask_customer_until=None))
+    await house.hear(await house.event(TaskRecognised, to=praised, **members))
+    await house.dispatch()
+
+    (message,) = house.mail.messages
+    assert message["To"] == "ole@example.org"
+    assert "waited forty minutes" in words_of(message)

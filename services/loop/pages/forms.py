@@ -47,6 +47,8 @@ ACTS: Final = frozenset(
         "resolve",
         "close",
         "reopen",
+        "recognitions",
+        "example",
     }
 )
 """The forms of a task's page, by the last part of the address they post to."""
@@ -66,6 +68,7 @@ _REFUSED: Final = {
     "steps": marked(
         "Eliminate comes after verify: first record what was agreed with the customer."
     ),
+    "recognitions": marked("Praise is passed on to somebody else."),
     "done": marked("This action has been carried out already."),
     "approve": marked("Who asked for a remedy does not decide on it."),
     "decline": marked("Who asked for a remedy does not decide on it."),
@@ -86,6 +89,11 @@ async def act_of(
             return acts.Assign(
                 owner=await _owner(fields, view, caller, reader),
                 reason=fields.text("reason", most=_LONG),
+            )
+        case "recognitions":
+            return acts.Recognise(
+                owner=await _owner(fields, view, caller, reader),
+                note=fields.optional("note", most=_LONG),
             )
         case "actions":
             return acts.PromiseAction(
@@ -135,6 +143,8 @@ def _plain_act_of(name: str, fields: Fields) -> Act:  # noqa: C901, PLR0912 - on
             act = acts.Approve(n=fields.whole("n"), note=fields.optional("note", most=_LONG))
         case "decline":
             act = acts.Decline(n=fields.whole("n"), reason=fields.optional("note", most=_LONG))
+        case "example":
+            act = acts.ShareExample(shared=fields.values.get("shared") == "yes")
         case "notes":
             act = acts.AddNote(text=fields.text("text", most=_LONG))
         case "resolve":

@@ -122,6 +122,8 @@ ACTS: Final[Mapping[str, str]] = {
     "remedies": marked("Remedy"),
     "approve": marked("Remedy approved"),
     "decline": marked("Remedy declined"),
+    "recognitions": marked("Praise passed on"),
+    "example": marked("Good example"),
     "promise-due": marked("Reminder of a promise sent"),
     "resolve": marked("Resolved"),
     "confirm": marked("Confirmed"),

@@ -103,6 +103,7 @@ class ThemePage:
     newer: str | None
     department: str | None
     tasks: str
+    examples: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +256,7 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
         newer=asked.href(path) if after is not None else None,
         department=summary.theme.department,
         tasks="/?" + urlencode({"tab": "open", "theme": theme_id}),
+        examples="/examples?" + urlencode({"theme": theme_id}),
     )
     return pages.render(request, "theme.html", context)
 

@@ -23,6 +23,7 @@ EVENT_TYPES = (
     "task.escalated",
     "task.promise-due",
     "task.approval-asked",
+    "task.recognised",
     "task.resolved",
     "task.confirmed",
     "task.reopened",
@@ -43,7 +44,12 @@ MAIL_KINDS: Mapping[str, str] = {
     "task.reopened": "task_reopened",
     "task.promise-due": "task_promise",
     "task.approval-asked": "task_approval",
+    "task.recognised": "task_recognised",
 }
+
+ALSO_WHEN_DONE = ("task_recognised",)
+"""The mails that are worth sending after a task has ended: praise does not go stale."""
+
 """The events that are worth a mail to the owner, and the mail's kind."""
 
 SUMMARY_KINDS: Mapping[str, str] = {
@@ -102,9 +108,10 @@ class TaskFacts:
 
         That a task is open again is news when the customer said so; staff who did it know.
         """
-        if self.is_done or (self.type == "task.reopened" and self.reopened_by != "customer"):
+        if self.type == "task.reopened" and self.reopened_by != "customer":
             return None
-        return MAIL_KINDS.get(self.type)
+        kind = MAIL_KINDS.get(self.type)
+        return None if self.is_done and kind not in ALSO_WHEN_DONE else kind
 
     def addressed(self) -> Sequence[TaskFacts]:
         """Return what is mailed, once for each who is told: the owner, or those drawn in."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, update
 
+from services.notify.domain.alerts import ALSO_WHEN_DONE
 from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import (
     TASK_DONE,
@@ -62,7 +63,7 @@ async def hold_settled_tasks(tx: Transaction, *, now: datetime) -> int:
             deliveries.c.state == State.DUE,
             deliveries.c.next_attempt_at <= now,
             deliveries.c.channel == Channel.EMAIL,
-            deliveries.c.purpose.not_in(CUSTOMER_MAIL_KINDS),
+            deliveries.c.purpose.not_in([*CUSTOMER_MAIL_KINDS, *ALSO_WHEN_DONE]),
             done,
         )
         .values(state=State.HELD, reason=TASK_DONE, settled_at=now)

@@ -341,7 +341,7 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return change_in_short(entry, seen.task, reader)
     if entry.act == "undeliverable":
         return _undelivered(detail, seen, reader)
-    if entry.act in {"claim", "assign"}:
+    if entry.act in {"claim", "assign", "recognitions"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []
     if entry.act in {"remedies", "approve", "decline"}:

@@ -44,6 +44,8 @@ DONE: Final[Mapping[str, str]] = {
     "remedies": marked("The remedy is in the history."),
     "approve": marked("The remedy is approved."),
     "decline": marked("The remedy is declined."),
+    "recognitions": marked("The praise is passed on."),
+    "example": marked("The choice is saved."),
     "resolve": marked("The task is resolved."),
     "close": marked("The task is closed."),
     "reopen": marked("The task is open again."),

@@ -86,6 +86,7 @@ class Support:
     asked: str
     """Whether the customer is asked if it is settled, and what came of it."""
     before_after: str
+    is_example: bool
     snoozed_until: datetime | None
 
 
@@ -119,6 +120,7 @@ async def support_of(
         tries=_tries(seen, scheme, reader),
         asked=_asked(task, reader),
         before_after=await _before_after(view, task, reader),
+        is_example=task.record.example is not None,
         snoozed_until=task.snoozed_until if task.is_snoozed(now) else None,
     )
 

@@ -191,6 +191,23 @@ class Close:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recognise:
+    """Pass a customer's praise on to a colleague."""
+
+    NAME: ClassVar[str] = "recognitions"
+    owner: OwnerRef
+    note: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareExample:
+    """Let colleagues learn from an ended task, or no longer."""
+
+    NAME: ClassVar[str] = "example"
+    shared: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reopen:
     """Open an ended task again; its clock never stopped."""
 
@@ -216,6 +233,8 @@ Act = (
     | Resolve
     | Confirm
     | Close
+    | Recognise
+    | ShareExample
     | Reopen
 )
 
@@ -242,5 +261,7 @@ ALLOWED_FROM: dict[str, frozenset[TaskState]] = {
     Resume.NAME: WAITING,
     Confirm.NAME: frozenset({TaskState.RESOLVED}),
     Reopen.NAME: ENDED,
+    Recognise.NAME: OPEN | ENDED,
+    ShareExample.NAME: ENDED,
 }
 """The states from which each act is allowed."""

@@ -27,9 +27,11 @@ from services.loop.tasks.domain.acts import (
     Grant,
     LogContact,
     PromiseAction,
+    Recognise,
     Reopen,
     Resolve,
     Resume,
+    ShareExample,
     Snooze,
     TakeStep,
     Wait,
@@ -47,6 +49,7 @@ from services.loop.tasks.domain.changes import (
 from services.loop.tasks.domain.pausing import paused, resumed
 from services.loop.tasks.domain.remedies import decide, grant
 from services.loop.tasks.domain.schemes import AttemptPolicy, RecoveryScheme
+from services.loop.tasks.domain.sharing import share
 from services.loop.tasks.domain.task import (
     Acted,
     Actor,
@@ -127,6 +130,8 @@ def carry_out(  # noqa: C901, PLR0912 - one line per act: the table itself
             change = _confirm(task, done)
         case Close():
             change = _close(task, act, done, scheme, zone)
+        case Recognise() | ShareExample():
+            change = share(task, act, done)
         case Reopen():
             change = _reopen(task, act, done)
         case unreachable:
@@ -407,6 +412,7 @@ def _reopen(task: FollowUpTask, act: Reopen, done: Done) -> Change:
                 confirmation=None,
                 closure=None,
                 denials=denials,
+                example=None,
             ),
         ),
         detail={"from": task.state.value},

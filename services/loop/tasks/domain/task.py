@@ -178,6 +178,13 @@ class Closure(Done):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recognition(Done):
+    """A customer's praise was passed on to a colleague."""
+
+    to: OwnerRef
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """What has been done so far; ``round`` counts up when a task is reopened."""
 
@@ -193,6 +200,9 @@ class Record:
     closure: Closure | None = None
     denials: tuple[Done, ...] = ()
     """Every time the customer said that it is not settled."""
+    recognitions: tuple[Recognition, ...] = ()
+    example: Done | None = None
+    """That colleagues may learn from it, without the customer in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,6 +382,13 @@ class Contacted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """A customer praised a colleague, who is to hear it."""
+
+    recognition: Recognition
+
+
+@dataclass(frozen=True, kw_only=True)
 class Promised:
     """Something was promised to the customer: an action, with a due time of its own."""
 
@@ -415,7 +432,15 @@ class Reopened:
 
 
 Fact = (
-    Assigned | Contacted | Promised | ApprovalAsked | Resolved | Confirmed | Closed | Reopened
+    Assigned
+    | Contacted
+    | Promised
+    | ApprovalAsked
+    | Recognised
+    | Resolved
+    | Confirmed
+    | Closed
+    | Reopened
 )
 
 

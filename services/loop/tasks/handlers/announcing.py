@@ -19,6 +19,7 @@ from services.loop.tasks.domain.task import (
     Fact,
     FollowUpTask,
     Promised,
+    Recognised,
     Reopened,
     Resolved,
     TaskState,
@@ -87,6 +88,12 @@ def event_of(  # noqa: PLR0911 - one event per fact: the table itself
                 currency=remedy.currency,
                 asked_by=remedy.by.id if remedy.by.kind == "staff" else None,
                 to=[_owner(one) for one in told],
+            )
+        case Recognised():
+            return events.TaskRecognised(
+                **members,
+                to=_owner(fact.recognition.to),
+                recognised_by=fact.recognition.by.id,
             )
         case Resolved():
             resolution = fact.resolution

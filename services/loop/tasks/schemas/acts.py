@@ -329,6 +329,26 @@ class ReopenIn(ActIn):
     reason: Words
 
 
+class RecogniseIn(ActIn):
+    """To whom the praise goes, and what you add to it."""
+
+    ACT: ClassVar[MakesAct] = acts.Recognise
+    SUMMARY = "Pass a customer's praise on to a colleague"
+
+    owner: OwnerId = Field(alias="to")
+    note: MaybeWords = None
+
+
+class ExampleIn(ActIn):
+    """Whether colleagues may learn from it; names and numbers are covered up."""
+
+    ACT: ClassVar[MakesAct] = acts.ShareExample
+    SUMMARY = "Mark an ended task as a good example, or no longer"
+    BLANK = True
+
+    shared: bool = True
+
+
 ACTS: Mapping[str, type[ActIn]] = {
     "claim": ClaimIn,
     "assign": AssignIn,
@@ -347,6 +367,8 @@ ACTS: Mapping[str, type[ActIn]] = {
     "confirm": ConfirmIn,
     "close": CloseIn,
     "reopen": ReopenIn,
+    "recognitions": RecogniseIn,
+    "example": ExampleIn,
 }
 """The acts by their last path segment."""
 
@@ -364,16 +386,24 @@ def parse(kind: type[S], document: object) -> S:
 def body_of(kind: type[ActIn]) -> dict[str, Any]:
     """Return the description of an act's body for the OpenAPI document."""
     schema = kind.model_json_schema(by_alias=True)
-    parts: Mapping[str, Any] = schema.pop("$defs", {})
-    for name, member in schema.get("properties", {}).items():
-        if "$ref" in member:
-            schema["properties"][name] = parts[member["$ref"].rpartition("/")[2]]
+    schema = _inlined(schema, schema.pop("$defs", {}))
     return {
         "requestBody": {
             "required": not kind.BLANK,
             "content": {"application/json": {"schema": schema}},
         }
     }
+
+
+def _inlined(part: Any, parts: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON schema
+    """Return a schema with what it refers to in its place: one document has no second one."""
+    if isinstance(part, list):
+        return [_inlined(each, parts) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined(parts[part["$ref"].rpartition("/")[2]], parts)
+    return {name: _inlined(each, parts) for name, each in part.items()}
 
 
 _EXPLAINED = {

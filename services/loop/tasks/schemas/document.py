@@ -68,6 +68,20 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
         "agreement": _agreement(seen, record.agreement),
         "actions": [_action(seen, action) for action in record.actions],
         "remedies": [_remedy(remedy) for remedy in record.remedies],
+        "recognitions": [
+            {
+                "to": {
+                    "id": each.to.id,
+                    "name": seen.names.get(each.to.id, each.to.id),
+                    "kind": each.to.kind,
+                },
+                "note": seen.words_of(each.entry).get("note"),
+                "at": moment(each.at),
+                "by": _by(each.by),
+            }
+            for each in record.recognitions
+        ],
+        "example": record.example is not None,
         "snoozed_until": moment(task.snoozed_until) if task.is_snoozed(now) else None,
         "outcome": _outcome(seen),
         "history": [_entry(entry) for entry in seen.history],

@@ -71,6 +71,7 @@ def _counted(task: FollowUpTask) -> dict[str, datetime | None]:
             confirmation.at if confirmation and task.is_confirmed_by_customer else None
         ),
         "saved_until": resolution.saved_until if resolution else None,
+        "example_at": record.example.at if record.example else None,
     }
 
 
