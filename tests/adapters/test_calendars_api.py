@@ -326,3 +326,42 @@ async def test_lists_go_on_where_they_stopped(api: Api, path: str) -> None:
 
     assert [one["id"] for one in first["data"] + second["data"]][:3] == ["a-0", "a-1", "a-2"]
     assert second["has_more"] is False
+
+
+# ------------------------------------------------------------------ how it was kept
+
+
+async def test_service_levels_say_how_often_a_promise_was_kept_and_on_what_it_rests(
+    api: Api,
+) -> None:
+    """Two customers: one is called after an hour and done, the other waits for ever."""
+    for number in (1, 2):
+        event = await api.intake.response(
+            customer=f"c-{number}", answered_at=api.intake.clock.now()
+        )
+        await api.intake.take_in(event)
+    first, *_ = (await api.get("/v1/tasks")).json()["data"]
+    api.intake.clock.advance(timedelta(hours=1))
+    called = {"mode": "phone", "result": "reached", "note": "said sorry"}
+    await api.send("POST", f"/v1/tasks/{first['id']}/contacts", json=called)
+    done = {"reason": "unreachable", "note": "the line was cut"}
+    refused = await api.send("POST", f"/v1/tasks/{first['id']}/close", json=done)
+    assert refused.status_code == 409
+    api.intake.clock.advance(timedelta(hours=30))
+
+    answer = await api.get("/v1/service-levels", Scope.SCORES_READ)
+
+    assert answer.status_code == 200, answer.text
+    (level,) = answer.json()["data"]
+    assert (level["scheme"], level["n"]) == ({"id": "standard", "name": "24 hours"}, 2)
+    contact, resolution = level["first_contact"], level["resolution"]
+    assert (contact["n"], contact["on_time"], contact["share"]) == (2, 1, 0.5)
+    assert contact["enough"] is False
+    assert contact["ci95"][0] < 0.5 < contact["ci95"][1]
+    assert contact["customer"] == {"n": 1, "median_seconds": 3600, "p90_seconds": 3600}
+    assert contact["team"] == {"n": 0, "median_seconds": None, "p90_seconds": None}
+    assert (resolution["n"], resolution["on_time"], resolution["share"]) == (2, 0, 0.0)
+    past = await api.get("/v1/service-levels", **{"from": "2020-01-01", "to": "2020-02-01"})
+    assert past.json()["data"] == []
+    blind = EVERY_SCOPE - {Scope.SCORES_READ}
+    assert (await api.get("/v1/service-levels", *blind)).status_code == 403
