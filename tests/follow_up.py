@@ -16,10 +16,17 @@ from services.loop.tasks.domain.acts import (
     Resolve,
     TakeStep,
 )
+from services.loop.tasks.domain.opening import (
+    opened,
+)
 from services.loop.tasks.domain.playbook import carry_out
 from services.loop.tasks.domain.rules import DEFAULT_RULES, OpenTask, decide, rules_from
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, scheme_from
-from services.loop.tasks.domain.task import Actor, FollowUpTask, Step, opened
+from services.loop.tasks.domain.task import (
+    Actor,
+    FollowUpTask,
+    Step,
+)
 from shared.stats.categories import category_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -68,6 +75,8 @@ def a_response(**said: Any) -> Response:
         "has_comment": True,
         "sealed_person": None,
     }
+    # Each answer is another customer's, unless a test says otherwise.
+    plain["person_ref"] = f"per_{said.get('id', plain['id']).removeprefix('rsp_')}"
     values = plain | said
     values["category"] = category_of(values["metric"], values["score"])
     return Response(**values)

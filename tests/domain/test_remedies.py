@@ -22,10 +22,15 @@ from services.loop.tasks.domain.acts import (
 )
 from services.loop.tasks.domain.advice import Advice, advice_on
 from services.loop.tasks.domain.attempts import attempts_left, is_quiet, zone_of
+from services.loop.tasks.domain.facts import (
+    ApprovalAsked,
+)
 from services.loop.tasks.domain.phrases import policy_phrase
 from services.loop.tasks.domain.playbook import carry_out
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME, RecoveryScheme, scheme_from
-from services.loop.tasks.domain.task import ApprovalAsked, FollowUpTask
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from shared.errors import Conflict, Invalid, NotFound
 from tests.follow_up import AGREED, ANA, ELIMINATED, NOW, OLE, REACHED, RESOLVED, a_task, after
 

@@ -21,15 +21,17 @@ from services.loop.tasks.domain.acts import (
     PromiseAction,
     Wait,
 )
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Closed,
+    Reopened,
+)
 from services.loop.tasks.domain.revising import Call, revised
 from services.loop.tasks.domain.rules import NoAction, OpenTask, decide, decide_at_any_age
 from services.loop.tasks.domain.task import (
     SYSTEM,
-    Acted,
-    Closed,
     Closure,
     FollowUpTask,
-    Reopened,
     TaskState,
 )
 from shared.errors import Conflict

@@ -24,15 +24,17 @@ from services.loop.tasks.domain.acts import (
     TakeStep,
     Wait,
 )
-from services.loop.tasks.domain.playbook import carry_out
-from services.loop.tasks.domain.rules import NoAction, OpenTask, decide
-from services.loop.tasks.domain.task import (
-    OPEN,
+from services.loop.tasks.domain.facts import (
     Assigned,
     Closed,
     Contacted,
     Reopened,
     Resolved,
+)
+from services.loop.tasks.domain.playbook import carry_out
+from services.loop.tasks.domain.rules import NoAction, OpenTask, decide
+from services.loop.tasks.domain.task import (
+    OPEN,
     Step,
     TaskState,
 )

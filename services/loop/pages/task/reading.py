@@ -28,7 +28,15 @@ from services.loop.responses.domain import Personal
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import find
 from services.loop.tasks.domain.clocks import clocks_of
-from services.loop.tasks.domain.task import Entry, FollowUpTask, Step, StepDone, TaskState
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+    Step,
+    StepDone,
+    TaskState,
+)
 from services.loop.tasks.handlers import TaskView
 from services.loop.themes.handlers import current_taxonomy
 from shared.db.transaction import Reading
@@ -341,6 +349,8 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return change_in_short(entry, seen.task, reader)
     if entry.act == "undeliverable":
         return _undelivered(detail, seen, reader)
+    if entry.act == "escalated":
+        return [reader.listed([seen.names.get(one, one) for one in entry.named])]
     if entry.act in {"claim", "assign", "recognitions"}:
         name = seen.names.get(str(detail.get("to")))
         return [name] if name else []

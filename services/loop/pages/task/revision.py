@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from services.loop.pages.task.page import Revision
-from services.loop.tasks.domain.task import Entry, FollowUpTask
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from services.loop.tasks.handlers import TaskView
 from shared.i18n import Reader
 from shared.stats.categories import RANGES, Metric

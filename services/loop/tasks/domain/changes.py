@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.loop.tasks.domain.acts import ALLOWED_FROM, Act
+from services.loop.tasks.domain.facts import (
+    Fact,
+)
 from services.loop.tasks.domain.task import (
     Done,
-    Fact,
     FollowUpTask,
     Record,
     Step,

@@ -12,10 +12,17 @@ from datetime import datetime
 
 from services.loop.responses.domain import Response
 from services.loop.tasks.domain.acts import Close, Reopen
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Entry,
+)
 from services.loop.tasks.domain.planning import Joined
 from services.loop.tasks.domain.playbook import carry_out
 from services.loop.tasks.domain.revising import Call
-from services.loop.tasks.domain.task import SYSTEM, Acted, Entry, FollowUpTask
+from services.loop.tasks.domain.task import (
+    SYSTEM,
+    FollowUpTask,
+)
 
 
 def joined(task: FollowUpTask, answer: Joined, *, now: datetime) -> Acted:

@@ -46,29 +46,31 @@ from services.loop.tasks.domain.changes import (
     text_of,
     with_step,
 )
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Assigned,
+    Closed,
+    Confirmed,
+    Contacted,
+    Entry,
+    Promised,
+    Reopened,
+    Resolved,
+)
 from services.loop.tasks.domain.pausing import paused, resumed
 from services.loop.tasks.domain.remedies import decide, grant
 from services.loop.tasks.domain.schemes import AttemptPolicy, RecoveryScheme
 from services.loop.tasks.domain.sharing import share
 from services.loop.tasks.domain.task import (
-    Acted,
     Actor,
     AgreedAction,
     Agreement,
-    Assigned,
-    Closed,
     Closure,
-    Confirmed,
     ContactAttempt,
-    Contacted,
     Done,
-    Entry,
     FollowUpTask,
-    Promised,
     Record,
-    Reopened,
     Resolution,
-    Resolved,
     Step,
     TaskState,
 )

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from services.loop.tasks.domain.acts import Approve, Decline, Grant
 from services.loop.tasks.domain.changes import Change, members_of_done, present, refusal
+from services.loop.tasks.domain.facts import (
+    ApprovalAsked,
+)
 from services.loop.tasks.domain.schemes import RecoveryScheme, Remedy
 from services.loop.tasks.domain.task import (
-    ApprovalAsked,
     Done,
     FollowUpTask,
     GrantedRemedy,

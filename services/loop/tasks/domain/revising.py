@@ -13,10 +13,17 @@ from datetime import datetime
 
 from services.loop.responses.domain import Response
 from services.loop.tasks.domain.acts import Close, Reopen
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Entry,
+)
 from services.loop.tasks.domain.playbook import carry_out
 from services.loop.tasks.domain.rules import OpeningRule
 from services.loop.tasks.domain.schemes import RecoveryScheme
-from services.loop.tasks.domain.task import SYSTEM, Acted, Entry, FollowUpTask
+from services.loop.tasks.domain.task import (
+    SYSTEM,
+    FollowUpTask,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from services.loop.tasks.domain.acts import Recognise, ShareExample
 from services.loop.tasks.domain.changes import Change, members_of_done, refusal
-from services.loop.tasks.domain.task import Done, FollowUpTask, Recognised, Recognition
+from services.loop.tasks.domain.facts import (
+    Recognised,
+)
+from services.loop.tasks.domain.task import (
+    Done,
+    FollowUpTask,
+    Recognition,
+)
 
 
 def share(task: FollowUpTask, act: Recognise | ShareExample, done: Done) -> Change:

@@ -14,14 +14,16 @@ from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Act, Approve, Decline, Resolve
 from services.loop.tasks.domain.attempts import zone_of
 from services.loop.tasks.domain.confirming import asking_of
-from services.loop.tasks.domain.playbook import carry_out
-from services.loop.tasks.domain.task import (
+from services.loop.tasks.domain.facts import (
     Acted,
-    Actor,
     ApprovalAsked,
     Contacted,
-    FollowUpTask,
     Promised,
+)
+from services.loop.tasks.domain.playbook import carry_out
+from services.loop.tasks.domain.task import (
+    Actor,
+    FollowUpTask,
 )
 from services.loop.tasks.handlers.announcing import event_of
 from services.loop.tasks.handlers.chasing import watch_promises

@@ -7,21 +7,23 @@ from datetime import datetime
 from typing import Any, Literal, assert_never
 
 from services.loop.journey.domain import OwnerRef
-from services.loop.tasks.domain.task import (
-    Actor,
-    AgreedAction,
+from services.loop.tasks.domain.facts import (
     ApprovalAsked,
-    Asked,
     Assigned,
     Closed,
     Confirmed,
     Contacted,
     Fact,
-    FollowUpTask,
     Promised,
     Recognised,
     Reopened,
     Resolved,
+)
+from services.loop.tasks.domain.task import (
+    Actor,
+    AgreedAction,
+    Asked,
+    FollowUpTask,
     TaskState,
 )
 from shared.events import loop as events

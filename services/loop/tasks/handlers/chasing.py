@@ -13,14 +13,16 @@ from typing import Final
 
 from services.loop.journey.store import named
 from services.loop.tasks import store
-from services.loop.tasks.domain.task import (
-    SYSTEM,
-    AgreedAction,
+from services.loop.tasks.domain.facts import (
     Contacted,
     Entry,
     Fact,
-    FollowUpTask,
     Promised,
+)
+from services.loop.tasks.domain.task import (
+    SYSTEM,
+    AgreedAction,
+    FollowUpTask,
 )
 from services.loop.tasks.handlers.announcing import contact_event, promise_event
 from shared.db.timers import DueTimer, Timer, postpone, set_all, settle

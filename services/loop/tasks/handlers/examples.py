@@ -11,8 +11,13 @@ from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
 from services.loop.responses.store import find_all
 from services.loop.tasks import store
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
 from services.loop.tasks.domain.masking import masked, secrets_of
-from services.loop.tasks.domain.task import Entry, FollowUpTask
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from services.loop.tasks.handlers.reading import personal_of
 from services.loop.themes.store import themes_of
 from shared.db.transaction import Reading

@@ -8,10 +8,17 @@ from datetime import datetime
 from services.loop.responses.domain import Response
 from services.loop.responses.store import find_all
 from services.loop.tasks import store
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Closed,
+    Reopened,
+)
 from services.loop.tasks.domain.joining import revised_again
 from services.loop.tasks.domain.revising import Call, revised
 from services.loop.tasks.domain.schemes import RecoveryScheme
-from services.loop.tasks.domain.task import Acted, Closed, FollowUpTask, Reopened
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from services.loop.tasks.handlers.watching import silence, tighten, wake
 from shared.db.transaction import Transaction
 

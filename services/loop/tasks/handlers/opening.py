@@ -11,7 +11,13 @@ from services.loop.journey.store import named
 from services.loop.responses.domain import Personal, Response
 from services.loop.tasks import store
 from services.loop.tasks.domain.conditions import Circumstances
+from services.loop.tasks.domain.facts import (
+    Acted,
+)
 from services.loop.tasks.domain.joining import joined
+from services.loop.tasks.domain.opening import (
+    opened,
+)
 from services.loop.tasks.domain.planning import (
     Case,
     Cases,
@@ -31,7 +37,9 @@ from services.loop.tasks.domain.rules import (
     decide_at_any_age,
 )
 from services.loop.tasks.domain.schemes import RecoveryScheme
-from services.loop.tasks.domain.task import Acted, FollowUpTask, opened
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from services.loop.tasks.handlers.announcing import event_of, members_of
 from services.loop.tasks.handlers.following import follow, rewatch
 from services.loop.tasks.handlers.placing import circumstances_of, desks_of

@@ -10,8 +10,13 @@ from typing import Any, Final
 from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
 from services.loop.tasks import store
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
 from services.loop.tasks.domain.schemes import RecoveryScheme
-from services.loop.tasks.domain.task import Entry, FollowUpTask
+from services.loop.tasks.domain.task import (
+    FollowUpTask,
+)
 from services.loop.tasks.handlers.sight import owners_in_sight, sight_of
 from services.loop.tasks.store import Order, TaskFilter
 from services.loop.themes.store import MentionRow, themes_of
@@ -42,6 +47,8 @@ class TaskView:
     themes: Sequence[MentionRow]
     scheme: RecoveryScheme
     """The scheme of its version, with the opening hours of today."""
+    escalated: bool = False
+    """Whether others than the owner were drawn in."""
     history: Sequence[Entry] = field(default=(), repr=False)
     names: Mapping[str, str] = field(default_factory=dict)
     """The names of everybody who owns the task or an action, or whom its history names."""
@@ -59,6 +66,7 @@ class TaskView:
             name
             for name, is_so in (
                 ("overdue", self.task.is_overdue(now)),
+                ("escalated", self.escalated and self.task.is_open),
                 ("snoozed", self.task.is_snoozed(now)),
                 ("restricted", self.restricted),
                 ("erased", self.erased),
@@ -173,6 +181,7 @@ async def _views(
     keys = await person_keys.for_reading(view, [task.person_ref for task in tasks])
     themes = await themes_of(view, [task.response_id for task in tasks])
     schemes = await store.schemes_of(view, [task.scheme for task in tasks])
+    escalated = await store.escalated_among(view, [task.id for task in tasks])
     erased = {t.id for t in tasks if t.sealed_person is not None and t.person_ref not in keys}
     histories = (
         await store.histories_of(
@@ -202,6 +211,7 @@ async def _views(
             else None,
             themes=themes[task.response_id],
             scheme=schemes[task.scheme],
+            escalated=task.id in escalated,
             history=histories.get(task.id, ()),
             names=names,
         )

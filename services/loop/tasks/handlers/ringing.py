@@ -13,8 +13,14 @@ from datetime import datetime
 from services.loop.journey.domain.calendars import waking_hours
 from services.loop.journey.store import named
 from services.loop.tasks import store
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
 from services.loop.tasks.domain.schemes import RecoveryScheme
-from services.loop.tasks.domain.task import SYSTEM, Entry, FollowUpTask
+from services.loop.tasks.domain.task import (
+    SYSTEM,
+    FollowUpTask,
+)
 from services.loop.tasks.handlers.announcing import members_of
 from services.loop.tasks.handlers.chasing import KINDS as PROMISES
 from services.loop.tasks.handlers.chasing import ring_promises

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.loop.tasks import store
-from services.loop.tasks.domain.task import SYSTEM, Entry
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
+from services.loop.tasks.domain.task import (
+    SYSTEM,
+)
 from shared.db.transaction import Transaction
 from shared.events.notify import AlertUndeliverable
 

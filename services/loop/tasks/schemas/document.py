@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 from services.loop.responses.domain import Personal
 from services.loop.tasks.domain.advice import Advice
 from services.loop.tasks.domain.clocks import clocks_of
+from services.loop.tasks.domain.facts import (
+    Entry,
+)
 from services.loop.tasks.domain.task import (
     Actor,
     AgreedAction,
     Agreement,
     Asked,
     ContactAttempt,
-    Entry,
     FollowUpTask,
     GrantedRemedy,
     Resolution,

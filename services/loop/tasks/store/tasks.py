@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import Column, Row, Select, func, or_, select, update
 
-from services.loop.tasks.domain.task import Acted, Actor, Entry, FollowUpTask, TaskState
+from services.loop.tasks.domain.facts import (
+    Acted,
+    Entry,
+)
+from services.loop.tasks.domain.task import (
+    Actor,
+    FollowUpTask,
+    TaskState,
+)
 from services.loop.tasks.store.rows import row_of, task_of
 from services.loop.tasks.tables import task_history, task_responses, tasks
 from shared.db.base import among
