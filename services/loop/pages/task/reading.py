@@ -338,6 +338,10 @@ _SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "reason": labels.CLOSE_REASONS,
     "emotion_before": labels.FEELINGS,
     "emotion_after": labels.FEELINGS,
+    # Of a remedy what stands in the scheme, and the number.
+    "remedy": {},
+    "amount": {},
+    "currency": {},
 }
 
 
@@ -349,15 +353,9 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return change_in_short(entry, seen.task, reader)
     if entry.act == "undeliverable":
         return _undelivered(detail, seen, reader)
-    if entry.act == "escalated":
-        return [reader.listed([seen.names.get(one, one) for one in entry.named])]
-    if entry.act in {"claim", "assign", "recognitions"}:
-        name = seen.names.get(str(detail.get("to")))
-        return [name] if name else []
-    if entry.act in {"remedies", "approve", "decline"}:
-        return [
-            str(detail[name]) for name in ("remedy", "amount", "currency") if name in detail
-        ]
+    if entry.act in {"claim", "assign", "recognitions", "escalated"}:
+        names = [seen.names[who] for who in entry.named if who in seen.names]
+        return [reader.listed(names)] if names else []
     return [
         said(_SHOWN[name], value, reader) for name, value in detail.items() if name in _SHOWN
     ]

@@ -16,7 +16,7 @@ from services.loop.pages.task.reading import read_page
 from services.loop.pages.task.support import ADVICE
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import act_on, advise, look_at, read_task
-from shared.errors import Conflict, Invalid, NotFound, Stale
+from shared.errors import Conflict, Invalid, NotFound, Stale, TryLater
 from shared.i18n import Reader, marked
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
@@ -134,10 +134,8 @@ async def _page(
         context = await read_page(
             view, seen, reader, caller, now=loop.clock.now(), form=form, since=since
         )
-    others: Sequence[str] = []
-    if not seen.restricted and seen.task.is_open:
-        async with loop.database.transaction() as tx:
-            others = await look_at(tx, task_id, by=caller, now=loop.clock.now())
+    is_worked_on = seen.task.is_open and not seen.restricted
+    others = await _others(loop, task_id, caller) if is_worked_on else []
     context = replace(
         context,
         done=done_of(request, DONE, reader) if status == 200 else "",
@@ -145,6 +143,15 @@ async def _page(
         others=others,
     )
     return pages.render(request, "task.html", context, status=status)
+
+
+async def _others(loop: Loop, task_id: str, caller: Principal) -> Sequence[str]:
+    """Return who else has the task open; a page is read also while nothing can be written."""
+    try:
+        async with loop.database.transaction() as tx:
+            return await look_at(tx, task_id, by=caller, now=loop.clock.now())
+    except TryLater:
+        return []
 
 
 def _advice(request: Request, reader: Reader) -> Sequence[str]:
