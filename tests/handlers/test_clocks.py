@@ -16,7 +16,7 @@ from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Act, Assign, Claim, Reopen, Resume, Wait
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME
 from services.loop.tasks.domain.task import FollowUpTask
-from services.loop.tasks.handlers import act_on
+from services.loop.tasks.handlers import act_on, read_task
 from services.loop.tasks.store import TaskFilter
 from services.loop.tasks.tables import escalations, schemes
 from shared.db.transaction import Database
@@ -235,8 +235,8 @@ async def test_each_reminder_and_each_escalation_rings_once(loop: Clocks) -> Non
     first, second = await loop.escalated()
     assert (first.level, first.to) == ("lead", references(lead))
     assert (second.level, second.to) == ("head", references(head))
-    told = {(row["task_id"], row["owner_id"]) for row in await loop.rows(escalations)}
-    assert told == {(task.id, lead.id), (task.id, head.id)}
+    noted = {(row["task_id"], row["owner_id"]) for row in await loop.rows(escalations)}
+    assert noted == {(task.id, lead.id), (task.id, head.id)}
     async with loop.database.reading() as view:
         (found,) = await store.page_of(
             view,
@@ -246,6 +246,15 @@ async def test_each_reminder_and_each_escalation_rings_once(loop: Clocks) -> Non
             most=5,
         )
     assert found.id == task.id
+    async with loop.database.reading() as view:
+        seen = await read_task(view, task.id, caller=MACHINE, person_keys=loop.person_keys)
+    assert seen.flags(loop.clock.now()) == ("overdue", "escalated")
+    told = [line.named for line in seen.history if line.act == "escalated"]
+    assert told == [[lead.id], [head.id]]
+    done = await loop.act(task, NOT_NEEDED)
+    async with loop.database.reading() as view:
+        seen = await read_task(view, done.id, caller=MACHINE, person_keys=loop.person_keys)
+    assert seen.flags(loop.clock.now()) == ()
 
 
 async def test_an_escalation_follows_the_task_to_its_new_owner(loop: Clocks) -> None:

@@ -132,6 +132,7 @@ ACTS: Final[Mapping[str, str]] = {
     "revise": marked("The customer answered again"),
     "due-soon": marked("Reminder sent"),
     "overdue": marked("Overdue"),
+    "escalated": marked("Escalated"),
     "undeliverable": marked("Mail not delivered"),
 }
 

@@ -26,6 +26,7 @@ from services.loop.tasks.store.rows import task_of
 from services.loop.tasks.store.search import tasks_with
 from services.loop.tasks.tables import escalations, tasks
 from services.loop.themes.store import responses_touching
+from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 
 Order = Literal["due", "ended"]
@@ -157,6 +158,13 @@ async def note_escalated(
                 for task_id, owner_id in sorted(set(told))
             ],
         )
+
+
+async def escalated_among(view: Reading, task_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of these tasks of which others than the owner were told."""
+    told = select(escalations.c.task_id).distinct()
+    rows = await view.all(told.where(among(escalations.c.task_id, task_ids, view.dialect)))
+    return frozenset(row.task_id for row in rows)
 
 
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
