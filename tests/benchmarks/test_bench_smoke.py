@@ -12,6 +12,7 @@ import structlog
 from services.bench.rows import Sizes
 from services.bench.run import bench
 from shared.errors import NotFound
+from tests.benchmarks.queue_speed import PATHS, measure
 
 TINY = Sizes(posts=20, batch=20, lines=5, events=20, connections=4)
 
@@ -58,3 +59,10 @@ async def test_a_row_without_its_server_says_what_to_set(capsys, monkeypatch):
 async def test_a_row_that_is_none_is_refused():
     with pytest.raises(NotFound, match="post-sqlite"):
         await bench(only="coffee", rounds=1, as_json=True)
+
+
+async def test_the_queue_is_measured_beside_a_short_one():
+    found = await measure(3, 6, 1)
+
+    assert set(found) == set(PATHS)
+    assert all(one["few_ms"] > 0 and one["ratio"] > 0 for one in found.values())

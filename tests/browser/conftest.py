@@ -70,14 +70,14 @@ async def office(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
     """The office that the looking tests share: they change nothing in it."""
-    async with _office(browser, tmp_path_factory.mktemp("office")) as opened:
+    async with furnished_office(browser, tmp_path_factory.mktemp("office")) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_office(browser: Browser, tmp_path: Path) -> AsyncIterator[Office]:
     """An office of a test's own, to work in."""
-    async with _office(browser, tmp_path) as opened:
+    async with furnished_office(browser, tmp_path) as opened:
         yield opened
 
 
@@ -102,7 +102,7 @@ async def _settle(desk: Desk) -> None:
 
 
 @asynccontextmanager
-async def _office(browser: Browser, folder: Path) -> AsyncIterator[Office]:
+async def furnished_office(browser: Browser, folder: Path) -> AsyncIterator[Office]:
     keyring = Keyring("a secret for tests, long enough to be taken")
     async with desk_on(
         str(folder / "desk.db"),

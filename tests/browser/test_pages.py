@@ -114,9 +114,9 @@ async def test_what_can_be_touched_is_large_enough(office: Office, name: str) ->
     await page.goto(office.paths.get(name, "/sign-in"))
     small = await page.evaluate(
         """() => [...document.querySelectorAll('button, select, input:not([type=hidden]),'
-          + ' textarea, summary, .tabs a, .areas a, .button, .choices label')]
+          + ' textarea, summary, .tabs a, .areas a, .button, .choices label, .pick label')]
           .filter(one => one.getClientRects().length && !one.closest('.choices label input'))
-          .filter(one => !one.matches('.choices input'))
+          .filter(one => !one.matches('.choices input, .pick input'))
           .map(one => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
           .filter(([_, box]) => box.height < 43.5 || box.width < 24)
           .map(([what, box]) => `${what} ${box.width}x${box.height}`)"""
