@@ -296,6 +296,7 @@ def _ending(seen: TaskView, reader: Reader) -> Sequence[Said]:
 
 
 _SAID: Final[Mapping[str, str]] = {
+    "comment": marked("What the customer wrote"),
     "note": marked("Note"),
     "text": marked("Note"),
     "reason": marked("Reason"),
@@ -348,7 +349,7 @@ _SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
 def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
     detail: Mapping[str, Any] = entry.detail
     if entry.act == "open":
-        return [reader.gettext(seen.task.rule_name)]
+        return [reader.gettext(seen.task.rule_name), *_because(detail, seen, reader)]
     if entry.act == "revise":
         return change_in_short(entry, seen.task, reader)
     if entry.act == "undeliverable":
@@ -358,6 +359,23 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return [reader.listed(names)] if names else []
     return [
         said(_SHOWN[name], value, reader) for name, value in detail.items() if name in _SHOWN
+    ]
+
+
+_BECAUSE: Final[Mapping[str, str]] = {
+    "absent": marked("%(name)s is away"),
+    "full": marked("%(name)s has as many tasks as the limit allows"),
+    "gone": marked("%(name)s no longer works here"),
+}
+
+
+def _because(detail: Mapping[str, Any], seen: TaskView, reader: Reader) -> Sequence[str]:
+    """Say why others than the one who was meant got the task."""
+    steps = [str(step).partition(":") for step in detail.get("because") or ()]
+    return [
+        reader.gettext(_BECAUSE[why], name=seen.names.get(who, who))
+        for why, _, who in steps
+        if why in _BECAUSE
     ]
 
 

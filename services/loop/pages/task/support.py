@@ -13,7 +13,7 @@ from services.loop.pages.shapes import Customer, mark_of
 from services.loop.responses.domain import Response as Answer
 from services.loop.responses.store import first_rated_after
 from services.loop.tasks.domain.advice import Advice
-from services.loop.tasks.domain.attempts import attempts_left, is_quiet, zone_of
+from services.loop.tasks.domain.attempts import attempts_left, is_quiet, own_zone_of, zone_of
 from services.loop.tasks.domain.schemes import RecoveryScheme, Remedy
 from services.loop.tasks.domain.task import Asked, FollowUpTask, NotAsked
 from services.loop.tasks.handlers import TaskView
@@ -41,7 +41,6 @@ _WHY_NOT: Final = {
     "do_not_contact": marked("The customer was not asked: they do not want to be contacted."),
     "no_address": marked("The customer was not asked: there is no usable e-mail address."),
     "erased": marked("The customer was not asked: nothing is known of them any more."),
-    "automatic": marked("The customer was not asked."),
 }
 
 _REMEDY_STATES: Final = {
@@ -177,11 +176,16 @@ def _quiet(seen: TaskView, scheme: RecoveryScheme, reader: Reader, now: datetime
     if hours is None or not is_quiet(now, hours, zone, mode="phone"):
         return ""
     there = Reader(language=reader.language, time_zone=zone.key)
+    text = (
+        marked("Where the customer is it is %(time)s (%(zone)s): quiet hours until %(end)s.")
+        if own_zone_of(seen.personal)
+        else marked(
+            "It is not known where the customer is; by the clock of %(zone)s it is %(time)s:"
+            " quiet hours until %(end)s."
+        )
+    )
     return reader.gettext(
-        "Where the customer is it is %(time)s (%(zone)s): quiet hours until %(end)s.",
-        time=there.time(now),
-        zone=zone.key,
-        end=hours.end.strftime("%H:%M"),
+        text, time=there.time(now), zone=zone.key, end=hours.end.strftime("%H:%M")
     )
 
 

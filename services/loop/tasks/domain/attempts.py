@@ -31,17 +31,19 @@ def attempts_left(task: FollowUpTask, policy: AttemptPolicy, zone: ZoneInfo) -> 
     return {name: missing for name, missing in left.items() if missing > 0}
 
 
-def zone_of(personal: Personal | None, scheme: RecoveryScheme) -> ZoneInfo:
-    """Return the customer's time zone: the attribute ``time_zone``, else that of the calendar.
+def own_zone_of(personal: Personal | None) -> ZoneInfo | None:
+    """Return the customer's time zone as it was sent, as the attribute ``time_zone``.
 
     Nothing else tells it: a telephone number or a language belongs to several.
     """
     named = personal.attributes.get("time_zone") if personal else None
-    here = scheme.hours.time_zone if scheme.hours else None
-    for name in (named, here):
-        if isinstance(name, str) and (zone := _zone(name)) is not None:
-            return zone
-    return ZoneInfo("UTC")
+    return _zone(named) if isinstance(named, str) else None
+
+
+def zone_of(personal: Personal | None, scheme: RecoveryScheme) -> ZoneInfo:
+    """Return the customer's time zone, else that of the scheme's calendar, else UTC."""
+    here = _zone(scheme.hours.time_zone) if scheme.hours else None
+    return own_zone_of(personal) or here or ZoneInfo("UTC")
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -24,7 +24,7 @@ CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicat
 Benefit = Literal["kept_customer", "limited_damage", "idea", "growth"]
 """What following up was good for: a customer who stays, fewer bad words, an idea, a chance."""
 RemedyState = Literal["granted", "asked", "approved", "declined"]
-WhyNotAsked = Literal["no_consent", "do_not_contact", "no_address", "erased", "automatic"]
+WhyNotAsked = Literal["no_consent", "do_not_contact", "no_address", "erased"]
 
 
 class TaskState(StrEnum):

@@ -63,10 +63,12 @@ def _counted(task: FollowUpTask) -> dict[str, datetime | None]:
     record = task.record
     resolution, confirmation = record.resolution, record.confirmation
     asking = resolution.asking if resolution else None
+    denied_at = record.denials[-1].at if record.denials else None
     return {
         "reached_at": task.reached_at,
-        "asked_at": asking.at if isinstance(asking, Asked) else None,
-        "denied_at": record.denials[-1].at if record.denials else None,
+        # Whoever said no was asked, although the resolution is no longer there.
+        "asked_at": asking.at if isinstance(asking, Asked) else denied_at,
+        "denied_at": denied_at,
         "confirmed_at": (
             confirmation.at if confirmation and task.is_confirmed_by_customer else None
         ),
