@@ -42,14 +42,15 @@ async def hear(tx: Transaction, arrived: Sequence[Arrived], _now: datetime) -> N
                         themes=event.themes,
                     )
             case TaskResolved() | TaskClosed() | TaskReopened() as event:
-                known = tasks.get(event.response_id)
-                if known is None or known.version < event.version:
-                    tasks[event.response_id] = TaskStands(
-                        response_id=event.response_id,
-                        task_id=event.task_id,
-                        version=event.version,
-                        is_open=isinstance(event, TaskReopened),
-                    )
+                for response_id in (event.response_id, *event.other_responses):
+                    known = tasks.get(response_id)
+                    if known is None or known.version < event.version:
+                        tasks[response_id] = TaskStands(
+                            response_id=response_id,
+                            task_id=event.task_id,
+                            version=event.version,
+                            is_open=isinstance(event, TaskReopened),
+                        )
             case _:
                 pass  # the consumer hands over nothing else
     await mark_handled(tx, list(verdicts.values()))

@@ -82,6 +82,10 @@ class _Task(Event):
     import_id: str | None = Field(
         default=None, description="the import that the response came with, if it came with one"
     )
+    other_responses: list[str] = Field(
+        default_factory=list,
+        description="further answers of the customer that belong to this case",
+    )
     person_ref: str
     person: str | None = Field(default=None, description="sealed: customer block and comment")
 

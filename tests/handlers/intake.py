@@ -38,6 +38,8 @@ class Intake:
     keyring: Keyring
     person_keys: PersonKeys
     classifiers: Classifiers = field(default_factory=Classifiers)
+    customers: dict[str, str] = field(default_factory=dict)
+    """Whose the answers are that no test gave a customer, by response."""
 
     @property
     def loop(self) -> Loop:
@@ -69,9 +71,12 @@ class Intake:
             )
 
     async def response(
-        self, *, comment: str | None = None, customer: str | None = "c-1", **members: Any
+        self, *, comment: str | None = None, customer: str | None = "", **members: Any
     ) -> ResponseReceived | ResponseRevised:
-        """Return a response as ingest would publish it: an unhappy customer, just now."""
+        """Return a response as ingest would publish it: an unhappy customer, just now.
+
+        Each is another customer's unless ``customer`` says otherwise: c-1, c-2 and so on.
+        """
         (event,) = await self.responses([{"comment": comment, "customer": customer, **members}])
         return event
 
@@ -94,10 +99,12 @@ class Intake:
         return events
 
     def _draft(self, members: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        comment, customer = members.pop("comment", None), members.pop("customer", "c-1")
+        comment, customer = members.pop("comment", None), members.pop("customer", "")
         block = members.pop("block", {})
         now = self.clock.now()
         response_id = members.get("response_id", new_id("rsp"))
+        if customer == "":
+            customer = self.customers.setdefault(response_id, f"c-{len(self.customers) + 1}")
         ref = self.person_keys.ref("crm", customer) if customer else response_id
         draft = {
             "response_id": response_id,

@@ -351,7 +351,7 @@ async def test_published_rules_and_schemes_apply_to_new_tasks_only(loop: Loop) -
 
 
 async def test_a_poll_of_a_thousand_opens_a_thousand(loop: Loop) -> None:
-    poll = [a_response(id=f"rsp_{n}", person_ref=f"per_{n % 50}") for n in range(1_200)]
+    poll = [a_response(id=f"rsp_{n}") for n in range(1_200)]
     async with loop.database.transaction() as tx:
         became = await open_tasks(tx, poll, owners={}, causes={}, now=loop.clock.now())
 

@@ -130,6 +130,8 @@ ACTS: Final[Mapping[str, str]] = {
     "close": marked("Closed"),
     "reopen": marked("Reopened"),
     "revise": marked("The customer answered again"),
+    "revise_other": marked("The customer changed a further answer"),
+    "repeat": marked("The customer was unhappy again: one case, due sooner"),
     "due-soon": marked("Reminder sent"),
     "overdue": marked("Overdue"),
     "escalated": marked("Escalated"),

@@ -38,6 +38,9 @@ class Entry:
         told = self.detail.get("told")
         ids = [self.detail.get("to"), self.detail.get("target")]
         ids += told if isinstance(told, list) else []
+        because = self.detail.get("because")
+        if isinstance(because, list):
+            ids += [str(step).partition(":")[2] for step in because]
         return [each for each in ids if isinstance(each, str)]
 
 

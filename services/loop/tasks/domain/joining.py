@@ -79,7 +79,9 @@ def revised_again(
     changed = replace(task, version=task.version + 1)
     noted = Acted(
         task=changed,
-        entry=Entry(version=changed.version, act="revise", at=now, by=SYSTEM, detail=detail),
+        entry=Entry(
+            version=changed.version, act="revise_other", at=now, by=SYSTEM, detail=detail
+        ),
     )
     if reopens:
         return (noted, carry_out(changed, Reopen(reason=""), by=SYSTEM, now=now))

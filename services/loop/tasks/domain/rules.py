@@ -104,7 +104,7 @@ class NoAction:
 DEFAULT_RULES: Mapping[str, Any] = {
     "version": 1,
     "too_old_after_days": 30,
-    "repeat": {"within_days": 0, "share_of_time": 0.5},
+    "repeat": {"within_days": 14, "share_of_time": 0.5},
     "rules": [
         {
             "id": "unhappy-customer",

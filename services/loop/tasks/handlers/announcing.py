@@ -52,6 +52,7 @@ def members_of(task: FollowUpTask, names: Mapping[str, str]) -> dict[str, Any]:
         "first_contact_due_at": task.first_contact_due_at,
         "due_at": task.due_at,
         "import_id": task.import_id,
+        "other_responses": list(task.other_responses),
         "person_ref": task.person_ref,
         "person": task.sealed_person,
     }

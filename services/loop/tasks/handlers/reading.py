@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
+from services.loop.responses.handlers import open_person
+from services.loop.responses.store import find_all
 from services.loop.tasks import store
 from services.loop.tasks.domain.facts import (
     Entry,
@@ -17,7 +19,7 @@ from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import (
     FollowUpTask,
 )
-from services.loop.tasks.handlers.sight import owners_in_sight, sight_of
+from services.loop.tasks.handlers.sight import Sight, owners_in_sight, sight_of
 from services.loop.tasks.store import Order, TaskFilter
 from services.loop.themes.store import MentionRow, themes_of
 from shared.db.transaction import Reading
@@ -68,6 +70,7 @@ class TaskView:
                 ("overdue", self.task.is_overdue(now)),
                 ("escalated", self.escalated and self.task.is_open),
                 ("snoozed", self.task.is_snoozed(now)),
+                ("repeat", self.task.repeat),
                 ("restricted", self.restricted),
                 ("erased", self.erased),
             )
@@ -193,6 +196,7 @@ async def _views(
         if whole
         else {}
     )
+    histories = await _with_further_words(view, tasks, histories, keys, sight)
     owning = {task.owner.id for task in tasks} | {
         action.owner.id for task in tasks for action in task.record.actions
     }
@@ -217,6 +221,35 @@ async def _views(
         )
         for task in tasks
     ]
+
+
+async def _with_further_words(
+    view: Reading,
+    tasks: Sequence[FollowUpTask],
+    histories: Mapping[str, Sequence[Entry]],
+    keys: Mapping[str, bytes],
+    sight: Sight,
+) -> Mapping[str, Sequence[Entry]]:
+    """Return the histories with what the customer wrote in further answers to one case."""
+    seen = [t for t in tasks if t.other_responses and t.id in histories and sight.covers(t)]
+    answers = await find_all(view, [one for task in seen for one in task.other_responses])
+    words = {
+        one.id: {"comment": person.comment}
+        for one in answers.values()
+        if (person := open_person(one, keys)) is not None and person.comment
+    }
+    return {
+        **histories,
+        **{
+            task.id: [
+                replace(line, words=words.get(str(line.detail.get("response_id")), {}))
+                if line.act == "repeat"
+                else line
+                for line in histories[task.id]
+            ]
+            for task in seen
+        },
+    }
 
 
 async def _machines(

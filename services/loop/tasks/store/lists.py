@@ -24,7 +24,7 @@ from sqlalchemy import (
 from services.loop.tasks.domain.task import OPEN, FollowUpTask, TaskState
 from services.loop.tasks.store.rows import task_of
 from services.loop.tasks.store.search import tasks_with
-from services.loop.tasks.tables import escalations, tasks
+from services.loop.tasks.tables import escalations, task_responses, tasks
 from services.loop.themes.store import responses_touching
 from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
@@ -168,7 +168,7 @@ async def escalated_among(view: Reading, task_ids: Sequence[str]) -> frozenset[s
 
 
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EQUAL: Final = ("response_id", "person_ref", "touchpoint", "segment", "product", "metric")
+_EQUAL: Final = ("person_ref", "touchpoint", "segment", "product", "metric")
 
 
 def _conditions(wanted: TaskFilter, now: datetime) -> list[ColumnElement[bool]]:
@@ -215,6 +215,11 @@ def _bounds(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _memberships(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.response_id is not None:
+        joined = select(task_responses.c.task_id).where(
+            task_responses.c.response_id == wanted.response_id
+        )
+        yield or_(tasks.c.response_id == wanted.response_id, tasks.c.id.in_(joined))
     if wanted.ids is not None:
         yield tasks.c.id.in_(sorted(wanted.ids))
     for name, codes in wanted.codes.items():
