@@ -66,6 +66,7 @@ MOMENTS = {
     "task.opened": NOW,
     "task.due-soon": NOW + 7 * HOUR,
     "task.overdue": NOW + 25 * HOUR,
+    "task.escalated": NOW + 25 * HOUR,
     "task.reopened": NOW + 20 * HOUR,
     "task.promise-due": NOW + 20 * HOUR,
     "task.approval-asked": NOW + 2 * HOUR,
