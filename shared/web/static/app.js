@@ -119,5 +119,7 @@ function count(news) {
 }
 
 offerSwitch(document);
+/* On a phone the views stand in a row that runs out of sight. */
+find(".views [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const news = find("#news");
 if (news) count(news);
