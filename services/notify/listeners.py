@@ -148,13 +148,14 @@ def _facts(one: Arrived) -> TaskFacts:
         person_ref=event.person_ref,
         person=event.person,
         correlation_id=one.envelope.correlationid,
-        import_id=event.import_id,
+        # Many at once are told of in one mail, just as what one import brought.
+        import_id=event.import_id or (event.burst if isinstance(event, TaskOpened) else None),
     )
     match event:
         case TaskEscalated():
             return replace(facts, level=event.level, told=tuple(to.id for to in event.to))
-        case TaskReopened():
-            return replace(facts, reopened_by=event.by)
+        case TaskReopened() | TaskConfirmed():
+            return replace(facts, said_by=event.by)
         case TaskPromiseDue():
             return replace(
                 facts,

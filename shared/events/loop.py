@@ -100,6 +100,11 @@ class TaskOpened(_Task):
 
     TYPE: ClassVar[str] = "task.opened.v1"
 
+    burst: str | None = Field(
+        default=None,
+        description="the same for tasks of many unhappy customers of one touchpoint at once",
+    )
+
 
 class TaskAssigned(_Task):
     """Somebody else owns the task now, by claim or by assignment."""

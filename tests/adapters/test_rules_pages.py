@@ -98,11 +98,19 @@ async def test_the_form_of_a_rule_shows_what_it_says(desk: Desk) -> None:
             **{**BUSINESS, "name": "Firms"},
         )
         await _post(
-            browser, "common", version="2", within_days="7", share="25", too_old_after_days="9"
+            browser,
+            "common",
+            version="2",
+            within_days="7",
+            share="25",
+            too_old_after_days="9",
+            at_least="20",
+            within_minutes="30",
         )
         draft = await _draft(desk)
         assert draft is not None
         assert draft.document["rules"][1]["name"] == "Firms"
+        assert draft.document["burst"] == {"at_least": 20, "within_minutes": 30}
         assert draft.document["repeat"] == {"within_days": 7, "share_of_time": 0.25}
         await _post(browser, "remove", version="3", id="business-customers")
         await _post(browser, "drop", version="4")

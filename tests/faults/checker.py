@@ -104,7 +104,9 @@ def _in_the_log(evidence: Evidence) -> Sequence[str]:
 
 
 def _one_task(evidence: Evidence) -> Sequence[str]:
-    tasks = Counter(one.response_id for one in evidence.tasks)
+    tasks = Counter(
+        answer for one in evidence.tasks for answer in (one.response_id, *one.other_responses)
+    )
     wrong = []
     for row in evidence.responses:
         is_called_for = row.score is not None and row.score <= MOST_FOR_A_TASK

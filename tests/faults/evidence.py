@@ -158,7 +158,9 @@ async def _read_tables(connection: AsyncConnection) -> Evidence:
                 ),
             )
         ),
-        tasks=await _rows(connection, t.id, t.response_id, t.import_id, t.state),
+        tasks=await _rows(
+            connection, t.id, t.response_id, t.other_responses, t.import_id, t.state
+        ),
         outboxes={
             one.owner: [
                 _announced(row)

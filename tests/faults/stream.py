@@ -95,7 +95,8 @@ class Stream:
         said: dict[str, Any] = {
             "score": self._lot.randrange(11),
             "answered_at": self._moment(),
-            "customer": {"id": f"C-{self._lot.randrange(500)}"},
+            # Another customer each: two bad answers of one would be one case.
+            "customer": {"id": f"C-{key}"},
         }
         if self._lot.random() < 0.6:
             said["comment"] = self._comment()

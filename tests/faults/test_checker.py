@@ -75,7 +75,15 @@ def truth() -> tuple[History, Evidence]:
     evidence = Evidence(
         responses=[response(1, 2, "tsk_1"), response(2, 10, None)],
         taken_in={"rsp_1": 1, "rsp_2": 1},
-        tasks=[SimpleNamespace(id="tsk_1", response_id="rsp_1", import_id=None, state="open")],
+        tasks=[
+            SimpleNamespace(
+                id="tsk_1",
+                response_id="rsp_1",
+                other_responses=[],
+                import_id=None,
+                state="open",
+            )
+        ],
         outboxes={
             "ingest": [
                 announced(1, "evt_1", topics.RESPONSES, received, response_id="rsp_1"),

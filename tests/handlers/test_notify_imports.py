@@ -101,6 +101,20 @@ async def test_hundreds_of_tasks_of_an_import_are_one_mail_to_their_owner(
     assert announced["data"]["import_id"] == IMPORT
 
 
+async def test_many_unhappy_customers_at_once_are_one_mail_to_their_owner(
+    house: Importing,
+) -> None:
+    await house.opened(*range(30), import_id=None, burst="burst_0a1b2c")
+    await house.opened(30, import_id=None)
+    house.clock.advance(MINUTE)
+    await house.dispatch()
+
+    one, many = sorted(house.subjects(), key=len)
+    assert many == "30 unhappy customers at once, the first due today 10:00"
+    assert "30" not in one
+    assert len(await house.mails()) == 2
+
+
 async def test_the_mail_names_the_first_due_and_no_customer(house: Importing) -> None:
     now = house.clock.now()
     for number in range(8):

@@ -37,6 +37,7 @@ class _Values:
     due: str
     due_in_full: str
     is_late: bool
+    is_burst: bool
     tasks: tuple[_Line, ...]
     more: int
     link: str
@@ -61,6 +62,7 @@ def render_summary(
         due=shortly(reader, earliest, now),
         due_in_full=in_full(reader, earliest),
         is_late=now > earliest,
+        is_burst=summary.is_burst,
         tasks=tuple(
             _Line(
                 what=what_of(reader, task),

@@ -25,9 +25,14 @@ def due_at(*, first: datetime, last: datetime) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Tasks of one import that their owner is told about in one mail."""
+    """Tasks of one import, or of one burst, that their owner is told about in one mail."""
 
     tasks: tuple[TaskFacts, ...]
+
+    @property
+    def is_burst(self) -> bool:
+        """Tell whether many were unhappy at once, and no import brought these."""
+        return all((task.import_id or "").startswith("burst_") for task in self.tasks)
 
     @property
     def earliest(self) -> datetime:

@@ -122,13 +122,17 @@ async def common(request: Request, caller: _Writer) -> Response:
     within = _number(fields, reader, "within_days", 0, 365)
     share = _number(fields, reader, "share", 10, 100)
     too_old = _number(fields, reader, "too_old_after_days", 0, 3_660)
+    at_least = _number(fields, reader, "at_least", 0, 100_000)
+    minutes = _number(fields, reader, "within_minutes", 1, 1_440)
     if fields.errors:
         form = fields.form("common")
         return await rules_page(request, caller, Page(), form=form, status=422)
 
     def change(document: Document) -> dict[str, Any]:
         repeat = {"within_days": within, "share_of_time": share / 100}
-        return {**document, "repeat": repeat, "too_old_after_days": too_old}
+        burst = {"at_least": at_least, "within_minutes": minutes}
+        common = {"repeat": repeat, "burst": burst, "too_old_after_days": too_old}
+        return {**document, **common}
 
     return await _listed(
         request, caller, fields, lambda: _draft(request, caller, fields, change), "draft"

@@ -197,6 +197,8 @@ def _common(document: Document) -> Form:
             "within_days": str(repeat["within_days"]),
             "share": str(round(repeat["share_of_time"] * 100)),
             "too_old_after_days": str(document["too_old_after_days"]),
+            "at_least": str(document["burst"]["at_least"]),
+            "within_minutes": str(document["burst"]["within_minutes"]),
         },
     )
 

@@ -116,5 +116,6 @@ def change(word: str, reader: Reader) -> str:
         "changed": reader.gettext("%(rule)s changed", rule=rule_id),
         "order": reader.gettext("another order"),
         "repeat": reader.gettext("unhappy again"),
+        "burst": reader.gettext("many at once"),
         "too_old_after_days": reader.gettext("old answers"),
     }[kind]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import blake2s
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.responses.domain import Response
@@ -164,6 +165,11 @@ def scheme_for(decision: OpenTask, schemes: Mapping[str, RecoveryScheme]) -> Rec
     A rule that names a scheme nobody knows must not cost a customer the call.
     """
     return schemes.get(decision.rule.scheme) or schemes[DEFAULT_SCHEME["id"]]
+
+
+def burst_of(touchpoint: str) -> str:
+    """Return the name under which many unhappy customers of a touchpoint are told of."""
+    return f"burst_{blake2s(touchpoint.encode(), digest_size=12).hexdigest()}"
 
 
 def hurried(scheme: RecoveryScheme, share: float) -> RecoveryScheme:

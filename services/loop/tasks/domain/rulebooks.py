@@ -20,6 +20,7 @@ RULE_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 RESERVED: Final = frozenset({"draft", "versions", "try"})
 """Ids that are addresses of something else."""
 MOST_RULES: Final = 200
+_COMMON: Final = ("too_old_after_days", "repeat", "burst")
 
 
 def findings_of(
@@ -123,13 +124,17 @@ def _no_owner(pointer: str) -> Finding:
 
 def whole(document: Document) -> dict[str, Any]:
     """Return a document with every member, also those that an earlier version left out."""
-    repeat = document.get("repeat") or {}
+    repeat, burst = document.get("repeat") or {}, document.get("burst") or {}
     return {
         "version": document["version"],
         "too_old_after_days": document["too_old_after_days"],
         "repeat": {
             "within_days": repeat.get("within_days", 0),
             "share_of_time": repeat.get("share_of_time", 1.0),
+        },
+        "burst": {
+            "at_least": burst.get("at_least", 0),
+            "within_minutes": burst.get("within_minutes", 60),
         },
         "rules": [_whole_rule(rule) for rule in document["rules"]],
     }
@@ -206,5 +211,5 @@ def differences(before: Document, after: Document) -> Sequence[str]:
     found += [f"changed:{i}" for i, rule in new.items() if i in old and old[i] != rule]
     if [i for i in old if i in new] != [i for i in new if i in old]:
         found.append("order")
-    found += [name for name in ("too_old_after_days", "repeat") if before[name] != after[name]]
+    found += [name for name in _COMMON if before[name] != after[name]]
     return found

@@ -74,6 +74,10 @@ class RuleBook:
     rules: tuple[OpeningRule, ...]
     repeat_within: timedelta = timedelta()
     """How long an unhappy customer who is unhappy again is one case; zero is never."""
+    burst_at_least: int = 0
+    """From so many unhappy customers of one touchpoint on they are told of together; 0: never.
+    """
+    burst_within: timedelta = timedelta(hours=1)
     repeat_share: float = 1.0
     """The part of the usual time that a customer who is unhappy again waits at most."""
 
@@ -105,6 +109,7 @@ DEFAULT_RULES: Mapping[str, Any] = {
     "version": 1,
     "too_old_after_days": 30,
     "repeat": {"within_days": 14, "share_of_time": 0.5},
+    "burst": {"at_least": 0, "within_minutes": 60},
     "rules": [
         {
             "id": "unhappy-customer",
@@ -121,12 +126,14 @@ DEFAULT_RULES: Mapping[str, Any] = {
 
 def rules_from(document: Mapping[str, Any]) -> RuleBook:
     """Read a rule book from its JSON form; what a former version did not know is left out."""
-    repeat = document.get("repeat") or {}
+    repeat, burst = document.get("repeat") or {}, document.get("burst") or {}
     return RuleBook(
         version=document["version"],
         too_old_after=timedelta(days=document["too_old_after_days"]),
         repeat_within=timedelta(days=repeat.get("within_days", 0)),
         repeat_share=repeat.get("share_of_time", 1.0),
+        burst_at_least=burst.get("at_least", 0),
+        burst_within=timedelta(minutes=burst.get("within_minutes", 60)),
         rules=tuple(
             OpeningRule(
                 id=rule["id"],

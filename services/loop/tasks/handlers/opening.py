@@ -24,6 +24,7 @@ from services.loop.tasks.domain.planning import (
     Joined,
     New,
     Plan,
+    burst_of,
     is_unhappy,
     plan,
     scheme_for,
@@ -121,7 +122,8 @@ async def open_tasks(
     after = {acted.task.id: acted.task for acted in followed}
     known = {r: after.get(task.id, task) for r, task in known.items()}
 
-    await _announce(tx, ours, followed, causes, now=now)
+    bursts = await _bursts(tx, ours, book, now=now)
+    await _announce(tx, ours, followed, causes, bursts=bursts, now=now)
     return {
         **{r: one for r, one in plans.items() if isinstance(one, NoAction)},
         **{
@@ -220,12 +222,25 @@ def _call_of(
     return Call(rule=decision.rule, scheme=scheme_for(decision, schemes), may_open=opens)
 
 
+async def _bursts(
+    tx: Transaction, ours: Sequence[FollowUpTask], book: RuleBook, *, now: datetime
+) -> Mapping[str, str]:
+    """Return the touchpoints at which many customers are unhappy at once, with its name."""
+    touchpoints = sorted({t.touchpoint for t in ours if t.touchpoint is not None})
+    if not book.burst_at_least or not touchpoints:
+        return {}
+    since = now - book.burst_within
+    counts = await store.opened_lately(tx, touchpoints, since=since)
+    return {code: burst_of(code) for code, n in counts.items() if n >= book.burst_at_least}
+
+
 async def _announce(
     tx: Transaction,
     ours: Sequence[FollowUpTask],
     followed: Sequence[Acted],
     causes: Mapping[str, Envelope],
     *,
+    bursts: Mapping[str, str],
     now: datetime,
 ) -> None:
     names = await named(tx) if ours or any(acted.fact for acted in followed) else {}
@@ -239,7 +254,7 @@ async def _announce(
             )
     for task in ours:
         tx.announce(
-            TaskOpened(**members_of(task, names)),
+            TaskOpened(**members_of(task, names), burst=bursts.get(task.touchpoint or "")),
             key=task.person_ref,
             at=now,
             cause=causes.get(task.response_id),

@@ -141,6 +141,15 @@ class Repeat(BaseModel):
     )
 
 
+class Burst(BaseModel):
+    """From how many unhappy customers of a touchpoint on their owner gets one mail for all."""
+
+    model_config = _STRICT
+
+    at_least: int = Field(default=0, ge=0, le=100_000, description="0: never")
+    within_minutes: int = Field(default=60, ge=1, le=1_440)
+
+
 class BookIn(BaseModel):
     """A whole rule book: the rules in their order, and what applies to all of them."""
 
@@ -148,6 +157,7 @@ class BookIn(BaseModel):
 
     too_old_after_days: int = Field(default=30, ge=0, le=3_660)
     repeat: Repeat
+    burst: Burst = Field(default_factory=Burst)
     rules: list[RuleIn] = Field(max_length=MOST_RULES)
 
     def document(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from services.loop.tasks.store.saved_views import (
     number_of_saved_views,
     saved_views_of,
 )
-from services.loop.tasks.store.search import Indexed, index, terms_of
+from services.loop.tasks.store.search import Indexed, index
 from services.loop.tasks.store.tasks import (
     add,
     add_entries,
@@ -60,6 +60,7 @@ from services.loop.tasks.store.tasks import (
     open_by_owner,
     open_ids_of,
     opened_between,
+    opened_lately,
     save,
     stale,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "open_by_owner",
     "open_ids_of",
     "opened_between",
+    "opened_lately",
     "page_of",
     "place_of",
     "save",
@@ -117,6 +119,5 @@ __all__ = [
     "scheme_of",
     "schemes_of",
     "stale",
-    "terms_of",
     "viewers_of",
 ]

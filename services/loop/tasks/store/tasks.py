@@ -27,6 +27,7 @@ from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
 from shared.identity.person_keys import PersonKeys
+from shared.ids import first_id
 from shared.sealing import CannotOpen, open_document, seal_document
 
 
@@ -224,6 +225,20 @@ async def next_unclaimed(
         statement = statement.where(among(columns.owner_id, sorted(teams), tx.dialect))
     found: str | None = await tx.scalar(statement)
     return found
+
+
+async def opened_lately(
+    view: Reading, touchpoints: Sequence[str], *, since: datetime
+) -> Mapping[str, int]:
+    """Count the tasks that opened since then, by touchpoint."""
+    # Ids sort by the time they were made: the key leads to the latest without an index more.
+    statement = (
+        select(tasks.c.touchpoint, func.count().label("n"))
+        .where(tasks.c.id >= first_id("tsk", since), tasks.c.opened_at >= since)
+        .group_by(tasks.c.touchpoint)
+    )
+    rows = await _rows(view, statement, tasks.c.touchpoint, touchpoints)
+    return {row.touchpoint: row.n for row in rows}
 
 
 async def open_ids_of(view: Reading, owner_id: str, *, most: int) -> Sequence[str]:
