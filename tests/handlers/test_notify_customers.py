@@ -270,6 +270,7 @@ async def test_webhooks_hear_that_the_customer_confirmed(house: Asking) -> None:
     await house.dispatch()
 
     assert b'"task.confirmed"' in house.posts.calls[0].body
+    assert b'"by":"customer"' in house.posts.calls[0].body
 
 
 # ------------------------------------------------------------------ promises and approvals

@@ -94,7 +94,8 @@ class TaskFacts:
     level: str | None = None
     told: tuple[str, ...] = ()
     """The persons to whom an escalation or a question goes, in place of the owner."""
-    reopened_by: str | None = None
+    said_by: str | None = None
+    """Who confirmed a task, or opened it again: staff, a key, the program or the customer."""
     promise: str | None = None
     """What is due of what was promised to the customer: an action, or a contact."""
     stage: str | None = None
@@ -108,7 +109,7 @@ class TaskFacts:
 
         That a task is open again is news when the customer said so; staff who did it know.
         """
-        if self.type == "task.reopened" and self.reopened_by != "customer":
+        if self.type == "task.reopened" and self.said_by != "customer":
             return None
         kind = MAIL_KINDS.get(self.type)
         return None if self.is_done and kind not in ALSO_WHEN_DONE else kind
@@ -184,6 +185,7 @@ def webhook_body(facts: TaskFacts, *, public_url: str) -> bytes:
                 "first_contact_due_at": rfc3339(facts.first_contact_due_at),
                 "due_at": rfc3339(facts.due_at),
                 **_escalation(facts),
+                **_besides(facts),
                 "links": {
                     "task": f"{public_url}/tasks/{facts.task_id}",
                     "api": f"{public_url}/v1/tasks/{facts.task_id}",
@@ -197,6 +199,19 @@ def _escalation(facts: TaskFacts) -> Mapping[str, Any]:
     if facts.level is None:
         return {}
     return {"level": facts.level, "to": [{"id": one, "kind": "person"} for one in facts.told]}
+
+
+def _besides(facts: TaskFacts) -> Mapping[str, Any]:
+    """Return what only some events say: what is promised, what is asked for, who said so."""
+    members = {
+        "promise": facts.promise,
+        "stage": facts.stage,
+        "n": facts.n,
+        "remedy": facts.remedy,
+        "value": facts.value,
+        "by": facts.said_by,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def ping_body(*, now: datetime, webhook_id: str) -> bytes:
