@@ -5,14 +5,14 @@ Nothing in it can be read; it goes with the person, and with the answer that it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, select
 
 from services.loop.tasks.tables import search
 from shared.db.base import among
-from shared.db.transaction import Reading, Transaction
+from shared.db.transaction import Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,3 @@ async def index(tx: Transaction, found: Sequence[Indexed]) -> None:
     ]
     if rows:
         await tx.execute(search.insert(), rows)
-
-
-async def terms_of(view: Reading, response_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-    """Return what the tasks of these answers are found by, by answer."""
-    rows = await view.all(
-        select(search.c.response_id, search.c.term).where(
-            among(search.c.response_id, response_ids, view.dialect)
-        )
-    )
-    return {
-        response_id: frozenset(row.term for row in rows if row.response_id == response_id)
-        for response_id in response_ids
-    }
