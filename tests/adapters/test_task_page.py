@@ -277,9 +277,9 @@ async def test_the_end_says_what_it_was_good_for_and_what_the_customer_says(
     assert "What it was good for The customer stays" in page
     assert "What it was good for An idea for us" in page
     assert "The customer is asked by mail whether it is settled" in page
-    assert "No later answer of this customer has come yet." in page
+    assert "Whether the customer was saved is pending: a later answer until" in page
     assert "Before: NPS 2/10. After, on" in later
-    assert "NPS 9/10" in later
+    assert "NPS 9/10. The customer was saved." in later
 
 
 async def test_what_is_missing_for_unreachable_stands_beside_the_form(

@@ -118,7 +118,7 @@ async def support_of(
         quiet=_quiet(seen, scheme, reader, now),
         tries=_tries(seen, scheme, reader),
         asked=_asked(task, reader),
-        before_after=await _before_after(view, task, reader),
+        before_after=await _before_after(view, task, reader, now=now),
         is_example=task.record.example is not None,
         snoozed_until=task.snoozed_until if task.is_snoozed(now) else None,
     )
@@ -226,26 +226,50 @@ def _asked(task: FollowUpTask, reader: Reader) -> str:
             return ""
 
 
-async def _before_after(view: Reading, task: FollowUpTask, reader: Reader) -> str:
+async def _before_after(
+    view: Reading, task: FollowUpTask, reader: Reader, *, now: datetime
+) -> str:
     """Say what the same customer said later, beside what they said before."""
     if task.ended_at is None:
         return ""
     later = await first_rated_after(
         view, person_ref=task.person_ref, besides=task.response_id, after=task.ended_at
     )
+    until = task.record.resolution.saved_until if task.record.resolution else None
     if later is None:
-        return reader.gettext("No later answer of this customer has come yet.")
+        return _awaited(until, reader, now=now)
     before, after = mark_of(task.metric, task.score), mark_of(later.metric, later.score)
-    return reader.gettext(
+    said_before = (
+        reader.gettext("no score")
+        if before.score is None
+        else _score(before.score, before.most, task.metric)
+    )
+    change = reader.gettext(
         "Before: %(before)s. After, on %(date)s: %(after)s.",
-        before=(
-            reader.gettext("no score")
-            if before.score is None
-            else _score(before.score, before.most, task.metric)
-        ),
+        before=said_before,
         after=_score(after.score or 0, after.most, later.metric),
         date=reader.date(later.answered_at),
     )
+    if until is None or later.answered_at > until:
+        return change
+    verdict = (
+        reader.gettext("The customer was not saved.")
+        if later.is_low
+        else reader.gettext("The customer was saved.")
+    )
+    return f"{change} {verdict}"
+
+
+def _awaited(until: datetime | None, reader: Reader, *, now: datetime) -> str:
+    """Say that nobody knows yet, or will not any more, whether the customer was saved."""
+    if until is None:
+        return reader.gettext("No later answer of this customer has come yet.")
+    if now <= until:
+        return reader.gettext(
+            "Whether the customer was saved is pending: a later answer until %(date)s decides.",
+            date=reader.date(until),
+        )
+    return reader.gettext("Nothing was heard in time: nobody knows whether it helped.")
 
 
 def _score(score: int, most: int, metric: str) -> str:
