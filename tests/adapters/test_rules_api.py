@@ -307,3 +307,39 @@ async def test_a_change_is_tried_on_what_came_before_it_is_published(api: Api) -
     assert nothing_new.json()["total"]["tried"] == nothing_new.json()["total"]["live"]
     wrong = {"rules": {**book, "rules": [{**rule, "scheme": "nope"}]}}
     assert (await api.send("POST", f"{RULES}/try", json=wrong)).status_code == 422
+
+
+async def test_praise_and_lukewarm_answers_get_thanks_within_days_by_rules_of_their_own(
+    api: Api,
+) -> None:
+    scheme = {
+        "id": "thanks",
+        "name": "Thanks within days",
+        "first_contact_within_hours": 72,
+        "resolve_within_hours": 120,
+        "attempts": {"number": 1},
+    }
+    assert (await api.send("POST", "/v1/schemes", json=scheme)).status_code == 201
+    await _added(
+        api,
+        id="promoters",
+        name="Promoters who wrote something",
+        scores={"nps": [9, 10]},
+        conditions=[{"field": "has_comment", "op": "is", "value": True}],
+        scheme="thanks",
+    )
+    await _added(api, id="passives", name="Passives", scores={"nps": [7, 8]}, scheme="thanks")
+
+    praise = await _task_of(api, score=10, comment="Lovely people")
+    passive = await _task_of(api, score=8)
+    detractor = await _task_of(api, score=2)
+    silent = await api.intake.response(score=10)
+    await api.intake.take_in(silent)
+
+    assert (praise["rule"], passive["rule"]) == ("promoters", "passives")
+    assert [row["due_at"] - row["opened_at"] for row in (praise, passive, detractor)] == [
+        timedelta(hours=120),
+        timedelta(hours=120),
+        timedelta(hours=24),
+    ]
+    assert (await api.intake.handled())[-1].reason == "no_rule"
