@@ -53,7 +53,13 @@ def test_one_reminder_one_alert_and_none_for_a_task_that_is_done(unique: str) ->
             assert by_night.status_code == 200, by_night.text
             posted = [
                 client.post(
-                    "/v1/responses", json=a_response(unique, external_id=f"{unique}-{n}")
+                    "/v1/responses",
+                    json=a_response(
+                        unique,
+                        external_id=f"{unique}-{n}",
+                        # Two customers: what one says twice in a while is one case.
+                        customer={"id": f"C-{unique}-{n}"},
+                    ),
                 ).json()["id"]
                 for n in (1, 2)
             ]
