@@ -217,6 +217,28 @@ async def test_a_promised_contact_is_reminded_of_once_and_not_when_it_was_moved(
     assert (event.promise, event.promised_by.id) == ("contact", task.owner.id)
 
 
+async def test_a_contact_promised_for_the_evening_is_reminded_of_in_the_evening(
+    desk: Promising,
+) -> None:
+    """An action may wait until somebody is at work; a promised hour may not."""
+    await desk.publish(night=False)
+    task = await desk.hears("waited", customer="c-1")
+    late = (task.opened_at + 13 * HOUR).isoformat()
+    action = {"what": "look into it", "owner": desk.staff["max"], "due_at": late}
+    await desk.act("ana", task, "contacts", {**CONTACT, "next_contact_at": late})
+    await desk.act("ana", task, "actions", action)
+
+    desk.clock.advance(13 * HOUR)
+    await desk.rings()
+    at_night = [(event.promise, event.stage) for event in await desk.events(TaskPromiseDue)]
+    desk.clock.advance(10 * HOUR)
+    await desk.rings()
+    next_day = [(event.promise, event.stage) for event in await desk.events(TaskPromiseDue)]
+
+    assert at_night == [("action", "given"), ("contact", "overdue")]
+    assert next_day[2:] == [("action", "overdue")]
+
+
 async def test_a_task_that_is_put_off_is_flagged_and_its_clock_runs(desk: Promising) -> None:
     task = await desk.hears("waited", customer="c-1")
     until = (desk.clock.now() + 3 * HOUR).isoformat()

@@ -74,7 +74,8 @@ async def ring_promises(
         if task is None or event is None:
             await settle(tx, timer, now=now, outcome="done-before")
             continue
-        if (morning := await at_work(task)) > now:
+        # A contact was promised for this very hour, whatever the hour is.
+        if timer.kind != _CONTACT and (morning := await at_work(task)) > now:
             await postpone(tx, timer, until=morning)
             continue
         if await settle(tx, timer, now=now):
