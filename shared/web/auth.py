@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from shared.settings import Settings
 
+POLLED_ROUTES = frozenset({"/queue/news"})
+"""What an open page asks by itself: it does not show that anybody is still there."""
+
 PUBLIC_ROUTES: dict[str, str] = {
     "/healthz": "a watchdog has no key; it learns only that the process answers",
     "/readyz": "the front door has no key; names of parts and states, no data",
@@ -155,7 +158,8 @@ async def _identify(request: Request) -> Principal:
         async with here.database.reading() as view:
             session = await find(view, token, now=now)
         if session is not None:
-            await keep_alive(here.database, session, now=now)
+            if request.url.path not in POLLED_ROUTES:
+                await keep_alive(here.database, session, now=now)
             return session.principal
     if request.url.path.startswith("/v1/"):
         raise Unauthenticated("Send an API key as “Authorization: Bearer …”, or sign in.")

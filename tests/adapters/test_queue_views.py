@@ -565,3 +565,16 @@ async def test_an_open_page_can_ask_how_many_tasks_have_come(desk: Desk) -> None
     assert "2 new tasks, show" in two.text
     assert 'href="/?tab=team"' in two.text
     assert "secret" not in two.text
+
+
+async def test_a_page_that_counts_keeps_nobody_signed_in(desk: Desk) -> None:
+    async with desk.browsing("ana") as browser:
+        counted = []
+        for _ in range(7):
+            counted.append((await browser.get("/queue/news")).status_code)
+            desk.clock.advance(timedelta(minutes=10))
+        after = await browser.get("/")
+
+    assert counted[:6] == [200] * 6
+    assert after.status_code == 303
+    assert after.headers["location"].startswith("/sign-in")
