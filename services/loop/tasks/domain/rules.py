@@ -109,7 +109,7 @@ DEFAULT_RULES: Mapping[str, Any] = {
     "version": 1,
     "too_old_after_days": 30,
     "repeat": {"within_days": 14, "share_of_time": 0.5},
-    "burst": {"at_least": 0, "within_minutes": 60},
+    "burst": {"at_least": 50, "within_minutes": 60},
     "rules": [
         {
             "id": "unhappy-customer",
