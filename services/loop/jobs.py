@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import ring
+from services.loop.tasks.handlers.search import index_earlier
 from shared.db.timers import DueTimer, claim_due, next_due, put_off
 from shared.errors import TryLater
 from shared.faults import fault_point
@@ -21,8 +22,41 @@ LEASE = timedelta(seconds=30)
 SET_ASIDE = timedelta(minutes=15)
 """How long a timer that cannot ring stays out of the way of the others."""
 _LOOK_EVERY = 1.0
+_AT_ONCE = 200
+_NO_HURRY = 3_600.0
 
 log = get_logger(__name__)
+
+
+class IndexWorker:
+    """Makes tasks findable that were opened before there was an index; a ``Worker``."""
+
+    name = "loop.index"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._after: str | None = ""
+
+    async def step(self) -> bool:
+        """Index some tasks; return whether there may be more."""
+        if self._after is None:
+            return False
+        async with self._loop.database.transaction() as tx:
+            self._after = await index_earlier(
+                tx,
+                self._after,
+                person_keys=self._loop.person_keys,
+                keyring=self._loop.keyring,
+                most=_AT_ONCE,
+            )
+        return self._after is not None
+
+    async def wait(self) -> None:
+        """Rest: whatever opens from now on is indexed as it opens."""
+        await asyncio.sleep(_NO_HURRY)
+
+    async def close(self) -> None:
+        """Hold nothing open between steps."""
 
 
 class TimerWorker:

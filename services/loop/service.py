@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.loop import listeners
-from services.loop.jobs import TimerWorker
+from services.loop.jobs import IndexWorker, TimerWorker
 from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.handlers import ensure_other
 from services.loop.pages import ROUTERS as PAGES
@@ -48,6 +48,7 @@ def build(kit: Kit) -> Service:
                 keyring=kit.keyring,
             ),
             TimerWorker(loop),
+            IndexWorker(loop),
         ],
         resources=loop,
         prepare=prepare,

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from services.loop.jobs import IndexWorker
 from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Act, AddNote, Claim, Snooze, Wait
 from services.loop.tasks.domain.task import FollowUpTask, TaskState
@@ -283,6 +284,26 @@ async def test_the_id_of_a_task_leads_to_it(desk: Desk) -> None:
 
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/tasks/{task.id}"
+
+
+async def test_tasks_from_before_the_index_become_findable(desk: Desk) -> None:
+    early = await desk.hears(WAITED, **MAYA)
+    gone = await desk.hears("The courier was late.", customer="c-2")
+    async with desk.database.transaction() as tx:
+        await tx.execute(search.delete())
+        await erase_person(tx, gone.person_ref, desk.clock.now())
+    async with desk.browsing("ana") as browser:
+        before = await listed(browser, q="lindqvist")
+
+    worker = IndexWorker(desk.loop)
+    while await worker.step():
+        pass
+    async with desk.browsing("ana") as browser:
+        after = await listed(browser, q="lindqvist")
+
+    assert (before, after) == ([], [early.id])
+    assert {row["task_id"] for row in await desk.rows(search)} == {early.id}
+    assert not await worker.step()
 
 
 # ------------------------------------------------------------------ one customer

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from services.loop.responses.domain import Personal, Response
+from services.loop.responses.store import find_all
 from services.loop.tasks import store
+from services.loop.tasks.handlers.reading import personal_of
 from services.loop.tasks.store import Indexed
 from shared.db.transaction import Transaction
+from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 from shared.text.stems import primary, stem
 from shared.text.tokens import bare, fold, tokens
@@ -50,6 +53,33 @@ async def index_tasks(
             if answer.id in tasks
         ],
     )
+
+
+async def index_earlier(
+    tx: Transaction, after: str, *, person_keys: PersonKeys, keyring: Keyring, most: int
+) -> str | None:
+    """Index tasks that were opened before there was an index, beginning behind ``after``.
+
+    Return the id of the last one, or None where none is left.
+    """
+    tasks = await store.not_indexed(tx, after=after, most=most)
+    if not tasks:
+        return None
+    keys = await person_keys.for_reading(tx, [task.person_ref for task in tasks])
+    persons = {
+        task.response_id: person
+        for task in tasks
+        if (person := personal_of(task, keys.get(task.person_ref))) is not None
+    }
+    answers = await find_all(tx, list(persons))
+    await index_tasks(
+        tx,
+        list(answers.values()),
+        tasks={task.response_id: task.id for task in tasks},
+        persons=persons,
+        keyring=keyring,
+    )
+    return tasks[-1].id
 
 
 def asked_for(keyring: Keyring, text: str) -> tuple[frozenset[str], ...]:

@@ -43,7 +43,7 @@ from services.loop.tasks.store.saved_views import (
     number_of_saved_views,
     saved_views_of,
 )
-from services.loop.tasks.store.search import Indexed, index
+from services.loop.tasks.store.search import Indexed, index, not_indexed
 from services.loop.tasks.store.tasks import (
     add,
     add_entries,
@@ -104,6 +104,7 @@ __all__ = [
     "latest_id",
     "lock_many",
     "next_unclaimed",
+    "not_indexed",
     "note_escalated",
     "note_viewer",
     "number_of_saved_views",

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, select
 
-from services.loop.tasks.tables import search
+from services.loop.tasks.domain.task import FollowUpTask
+from services.loop.tasks.store.rows import task_of
+from services.loop.tasks.tables import search, tasks
 from shared.db.base import among
-from shared.db.transaction import Transaction
+from shared.db.transaction import Reading, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,18 @@ class Indexed:
 def tasks_with(terms: Collection[str]) -> Select[tuple[str]]:
     """Return the ids of the tasks that are found by any of these terms."""
     return select(search.c.task_id).where(search.c.term.in_(sorted(terms)))
+
+
+async def not_indexed(view: Reading, *, after: str, most: int) -> Sequence[FollowUpTask]:
+    """Return the first tasks behind the id ``after`` that are found by nothing."""
+    found = select(search.c.term).where(search.c.response_id == tasks.c.response_id).exists()
+    rows = await view.all(
+        select(tasks)
+        .where(tasks.c.id > after, tasks.c.sealed_person.is_not(None), ~found)
+        .order_by(tasks.c.id)
+        .limit(most)
+    )
+    return [task_of(row) for row in rows]
 
 
 async def index(tx: Transaction, found: Sequence[Indexed]) -> None:
