@@ -78,7 +78,7 @@ async def _take_in(
         comments={
             r.id: persons[r.id].comment if r.has_comment else None
             for r in stored.current
-            if r.id in persons or not r.has_comment
+            if not r.is_sample and (r.id in persons or not r.has_comment)
         },
         classifiers=classifiers,
     )

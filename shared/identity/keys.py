@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BOOTSTRAP = "bootstrap"
 TWIN = ":test"
 """Stands behind a source's name where a key for trials posts; no source is named so."""
+SAMPLE_SOURCE = "closed-loop:sample"
+"""The installation's own source: what it posts opens a task, and counts in no figure."""
 TEST_SCOPES = frozenset({Scope.RESPONSES_WRITE, Scope.RESPONSES_READ})
 """All that a key for trials may do: what else there is, is real."""
 LONGEST_SOURCE = 100

@@ -74,6 +74,8 @@ class Principal:
     email: str | None = None
     language: str = "en"
     time_zone: str = "UTC"
+    organisation: str = ""
+    """Whose people work here, as far as somebody has said so: it stands above every page."""
 
     def may(self, scope: Scope) -> bool:
         """Tell whether this caller holds the right."""

@@ -17,7 +17,13 @@ from sqlalchemy import delete, insert, or_, select, update
 
 from shared.errors import TryLater
 from shared.identity.principal import ROLE_SCOPES, Principal, Role
-from shared.identity.tables import sessions, staff, team_members
+from shared.identity.tables import (
+    ORGANISATION_NAME,
+    installation,
+    sessions,
+    staff,
+    team_members,
+)
 from shared.ids import new_token
 
 if TYPE_CHECKING:
@@ -76,6 +82,10 @@ async def find(view: Reading, token: str, *, now: datetime) -> Session | None:
             staff.c.language,
             staff.c.time_zone,
             staff.c.department_id,
+            select(installation.c.value)
+            .where(installation.c.name == ORGANISATION_NAME)
+            .scalar_subquery()
+            .label("organisation"),
         )
         .join(staff, staff.c.id == sessions.c.staff_id)
         .where(
@@ -103,6 +113,7 @@ async def find(view: Reading, token: str, *, now: datetime) -> Session | None:
             email=row.email,
             language=row.language,
             time_zone=row.time_zone,
+            organisation=row.organisation or "",
         ),
         digest=row.digest,
         seen_at=row.seen_at,

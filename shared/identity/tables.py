@@ -129,3 +129,6 @@ installation = Table(
     Column("changed_at", UtcDateTime, nullable=False),
 )
 """Facts about the installation that are no settings, such as a check value of its secret."""
+
+ORGANISATION_NAME = "organisation-name"
+"""The fact that stands above every page: whose installation it is."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 router = APIRouter(include_in_schema=False)
 
 _MOST_FIELDS: Final = 10
+_FIRST_STEPS: Final = "/welcome"
+"""Where whoever begins an installation is led, unless they wanted to go elsewhere."""
 _WRONG: Final = marked("The e-mail address and the password do not fit together.")
 _TOO_MANY: Final = marked(
     "Too many sign-ins have failed. Wait a quarter of an hour, or ask an administrator for a"
@@ -118,7 +120,7 @@ async def begin(request: Request) -> Response:
         return _page(
             request, "first", then=then, email=email, name=name, error=_UNUSABLE, refusal=error
         )
-    return await _entered(request, token, then)
+    return await _entered(request, token, _FIRST_STEPS if then == "/" else then)
 
 
 @router.post("/sign-out")

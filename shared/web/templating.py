@@ -55,6 +55,24 @@ AREAS: Final = (
 
 SETTINGS: Final = (
     Area(
+        name=marked("First steps"),
+        path="/welcome",
+        scope=Scope.SETTINGS_WRITE,
+        about=marked("From an empty installation to the first task, one step after the other."),
+    ),
+    Area(
+        name=marked("Organisation"),
+        path="/settings/organisation",
+        scope=Scope.SETTINGS_READ,
+        about=marked("Whose customers these are, and by which clock most people here live."),
+    ),
+    Area(
+        name=marked("People"),
+        path="/settings/people",
+        scope=Scope.SETTINGS_READ,
+        about=marked("Who can sign in, and what each of them may do."),
+    ),
+    Area(
         name=marked("Sources"),
         path="/settings/sources",
         scope=Scope.SETTINGS_READ,

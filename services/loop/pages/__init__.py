@@ -21,6 +21,7 @@ from services.loop.pages.clocks import ROUTERS as CLOCKS
 from services.loop.pages.journey import ROUTERS as JOURNEY
 from services.loop.pages.people import ROUTERS as PEOPLE
 from services.loop.pages.rules import ROUTERS as RULES
+from services.loop.pages.welcome import ROUTERS as WELCOME
 
 ROUTERS: Final = (
     *queue.ROUTERS,
@@ -37,5 +38,6 @@ ROUTERS: Final = (
     *RULES,
     *CLOCKS,
     *PEOPLE,
+    *WELCOME,
     *JOURNEY,
 )

@@ -14,6 +14,9 @@ from typing import Any, Final, Literal, NamedTuple
 from services.loop.journey.domain import UNKNOWN
 from shared.stats.categories import Category, Metric
 
+SAMPLE_SOURCE: Final = "closed-loop:sample"
+"""The installation's own source: what it posts opens a task, and counts in no figure."""
+
 _HIGH: Final = frozenset({Category.PROMOTER, Category.SATISFIED})
 _LOW: Final = frozenset({Category.DETRACTOR, Category.DISSATISFIED})
 
@@ -47,6 +50,11 @@ class Response:
     has_comment: bool
     sealed_person: str | None = field(repr=False)
     import_id: str | None = None
+
+    @property
+    def is_sample(self) -> bool:
+        """Tell whether the installation posted it itself, for somebody to see a task arrive."""
+        return self.source == SAMPLE_SOURCE
 
     @property
     def is_rated(self) -> bool:

@@ -49,8 +49,10 @@ async def store_responses(tx: Transaction, responses: Sequence[Response]) -> Sto
 
     await store.add_all(tx, [r for r in current if r.id not in former])
     await store.replace_all(tx, [r for r in current if r.id in former])
-    await store.move_rollups(tx, moves(current, former.values()))
-    await count_answers(tx, map(named_by, current), map(named_by, former.values()))
+    counted = [r for r in current if not r.is_sample]
+    uncounted = [r for r in former.values() if not r.is_sample]
+    await store.move_rollups(tx, moves(counted, uncounted))
+    await count_answers(tx, map(named_by, counted), map(named_by, uncounted))
     return Stored(
         current=current,
         former=former,

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from services.loop.journey.domain import Selection
-from services.loop.responses.domain import Cell, Response, Sums
+from services.loop.responses.domain import SAMPLE_SOURCE, Cell, Response, Sums
 from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
 from shared.db.rollups import add_to_rollups
@@ -55,6 +55,21 @@ async def find(view: Reading, response_id: str) -> Response | None:
 async def find_all(view: Reading, ids: Sequence[str]) -> Mapping[str, Response]:
     """Return those of these responses that there are, by id."""
     return await _load(view, ids, to_change=False)
+
+
+async def has_response_of(view: Reading, source: str) -> bool:
+    """Tell whether anything came from a source."""
+    query = select(responses.c.id).where(responses.c.source == source).limit(1)
+    return await view.first(query) is not None
+
+
+def is_no_sample(response_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that a response was not posted by the installation itself."""
+    return ~(
+        select(responses.c.id)
+        .where(responses.c.id == response_id, responses.c.source == SAMPLE_SOURCE)
+        .exists()
+    )
 
 
 async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Response]:

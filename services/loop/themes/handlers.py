@@ -127,8 +127,8 @@ async def find_mentions(
     await store.move_rollups(
         tx,
         moves(
-            ((r, themes[r.id]) for r in responses),
-            ((r, was[r.id]) for r in former.values()),
+            ((r, themes[r.id]) for r in responses if not r.is_sample),
+            ((r, was[r.id]) for r in former.values() if not r.is_sample),
         ),
     )
     return themes

@@ -1,9 +1,9 @@
-"""The pages about colleagues: who is away, who has enough, who takes over."""
+"""The pages about colleagues: who can sign in, who is away, who has enough, who takes over."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages.people import absences, handover
+from services.loop.pages.people import absences, handover, staff
 
-ROUTERS: Final = (absences.router, handover.router)
+ROUTERS: Final = (absences.router, handover.router, staff.router)

@@ -121,3 +121,5 @@ class QueuePage:
     """Whether every task of the page is chosen from the start."""
     pick_all: str
     may_act: bool
+    first_steps: int
+    """How many first steps are open, where whoever reads may take them and wants to know."""

@@ -17,6 +17,7 @@ from services.loop.pages.queue.lines import lines_of
 from services.loop.pages.queue.page import Kept, QueuePage, Tab, Undo
 from services.loop.pages.queue.sheet import sheet_of
 from services.loop.pages.site import done_of, pages
+from services.loop.pages.welcome.steps import open_steps
 from services.loop.resources import Loop
 from services.loop.tasks import store
 from services.loop.tasks.handlers import (
@@ -90,6 +91,7 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         kept = await store.saved_views_of(view, caller.id)
         since = await store.latest_id(view)
         undo = await _undo(request, view, caller, now=now)
+        steps = 0 if rows or asked.filtered else await open_steps(view, caller, now=now)
     more = len(rows) > page.limit
     last = place_of(rows[page.limit - 1].view.task, asked.order) if more else ()
     context = QueuePage(
@@ -134,6 +136,7 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         picked=request.query_params.get("pick") == "all",
         pick_all=asked.href(pick="all", cursor=page.cursor or "", limit=_limit(page)),
         may_act=caller.may(Scope.TASKS_WRITE),
+        first_steps=steps,
     )
     return pages.render(request, "queue.html", context)
 

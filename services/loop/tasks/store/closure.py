@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, case, func, select
 
 from services.loop.responses.domain import Response
-from services.loop.responses.store import find_all, first_rated_between
+from services.loop.responses.store import find_all, first_rated_between, is_no_sample
 from services.loop.tasks.domain.task import TaskState
 from services.loop.tasks.tables import tasks
 from shared.db.transaction import Reading
@@ -114,6 +114,7 @@ def _conditions(wanted: ClosureFilter) -> Sequence[ColumnElement[bool]]:
     return [
         tasks.c.opened_at >= wanted.since,
         tasks.c.opened_at < wanted.before,
+        is_no_sample(tasks.c.response_id),
         *(
             tasks.c[name].in_(sorted(values))
             for name, values in (
