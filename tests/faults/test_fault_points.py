@@ -293,7 +293,7 @@ def _post(
     client: httpx.Client, history: History, key: str, query: dict[str, str], *, count: int = 1
 ) -> None:
     bodies = [
-        {"external_id": f"{key}-{n}", "score": 2, "customer": {"id": f"C-{n}"}}
+        {"external_id": f"{key}-{n}", "score": 2, "customer": {"id": f"C-{key}-{n}"}}
         for n in range(count)
     ]
     operations = [history.invoke(0, str(body["external_id"])) for body in bodies]
