@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.identity import people, sessions
+from shared.identity.audit import SYSTEM
+from shared.identity.installation import name_organisation
 from shared.identity.keys import list_keys, revoke_key
 from shared.identity.principal import Role
 from shared.sealing import Keyring
@@ -62,7 +64,7 @@ class Beginning:
         return await context.new_page()
 
     async def employ(self) -> None:
-        """Make the administrator, whose name is long."""
+        """Make the administrator, whose name is long, as is the company's."""
         async with self.house.database.transaction() as tx:
             made = await people.create_staff(
                 tx,
@@ -71,6 +73,9 @@ class Beginning:
                 role=Role.ADMIN,
                 now=self.house.clock.now(),
             )
+            company = "Donaudampfschifffahrtsgesellschaft und Söhne " * 3
+            now = self.house.clock.now()
+            await name_organisation(tx, company, "Europe/Vienna", by=SYSTEM, now=now)
         self.ada = made.id
 
     async def show(self, page: Page, name: str) -> None:
