@@ -17,13 +17,12 @@ from services.loop.tasks.domain.attempts import attempts_left, is_quiet, own_zon
 from services.loop.tasks.domain.schemes import RecoveryScheme, Remedy
 from services.loop.tasks.domain.task import Asked, FollowUpTask, NotAsked
 from services.loop.tasks.handlers import TaskView
+from services.loop.tasks.handlers.sight import LEADING
 from services.loop.tasks.store import scheme_of
 from shared.db.transaction import Reading
 from shared.i18n import SOURCE, Reader, marked
-from shared.identity.principal import Principal, Role
+from shared.identity.principal import Principal
 from shared.web.forms import Option
-
-_DECIDE: Final = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
 
 ADVICE: Final = {
     Advice.POLICY_PHRASE: marked(
@@ -113,7 +112,7 @@ async def support_of(
         offers=[_offer(remedy, reader) for remedy in scheme.remedies],
         remedies=[Option(value=each.id, label=each.name) for each in scheme.remedies],
         given=_given(task, reader),
-        may_decide=caller.role in _DECIDE,
+        may_decide=caller.role in LEADING,
         missing=[] if seen.restricted or seen.erased else _missing(scheme, seen, customer),
         quiet=_quiet(seen, scheme, reader, now),
         tries=_tries(seen, scheme, reader),

@@ -63,8 +63,9 @@ async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTas
     """
     if caller.kind == "key" or caller.role in LEADING:
         return Sight(of_all=True)
+    hands = caller.teams | {caller.id}
     if caller.role is not Role.STAFF:
-        return Sight()
+        return Sight(hands=hands)
     owners = {caller.id} | caller.teams
     others = {task.owner for task in tasks if task.owner.id not in owners}
     if any(owner.kind == "person" for owner in others):
@@ -73,4 +74,4 @@ async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTas
     for owner in others:
         if owner.kind == "team" and not await members(view, owner.id):
             owners.add(owner.id)
-    return Sight(owners=frozenset(owners), hands=caller.teams | {caller.id})
+    return Sight(owners=frozenset(owners), hands=hands)
