@@ -74,7 +74,7 @@ def test_a_condition_holds_or_not(field: Any, op: Any, value: Any, expected: boo
 def test_what_nobody_knows_is_neither_high_nor_low() -> None:
     unscored = a_response(score=None)
     for op in ("at_least", "at_most"):
-        condition = Condition(field="annual_value", op=op, value=0)  # type: ignore[arg-type] # both are operators
+        condition = Condition(field="annual_value", op=op, value=0)
         assert not holds(condition, unscored, Circumstances())
 
 
