@@ -210,3 +210,20 @@ async def test_a_revision_may_get_the_task_that_the_first_answer_did_not(
     await listener.hears(verdict(one, 2))
 
     assert await listener.says(one) == ("closed", None, TASK)
+
+
+async def test_all_answers_of_one_case_are_closed_and_open_again_with_it(
+    listener: Listener,
+) -> None:
+    first = await listener.records("A-1", score=2)
+    second = await listener.records("A-2", score=1)
+    await listener.hears(verdict(first), verdict(second))
+
+    closed = listener.of_task(TaskClosed, first, 4)
+    await listener.hears(closed.model_copy(update={"other_responses": [second]}))
+    assert await listener.says(first) == ("closed", None, TASK)
+    assert await listener.says(second) == ("closed", None, TASK)
+
+    again = listener.of_task(TaskReopened, first, 5)
+    await listener.hears(again.model_copy(update={"other_responses": [second]}))
+    assert await listener.says(second) == ("task_open", None, TASK)
