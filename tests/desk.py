@@ -46,12 +46,12 @@ from tests.serving import served
 
 PASSWORD = "correct horse battery staple"
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
-    "ana": {"name": "Ana Ruiz", "role": Role.STAFF, "team_ids": [DEFAULT_TEAM]},
-    "ole": {"name": "Ole Berg", "role": Role.STAFF, "team_ids": [DEFAULT_TEAM]},
-    "max": {"name": "Max Elsewhere", "role": Role.STAFF},
+    "ana": {"name": "Ana Ruiz", "role": Role.AGENT, "team_ids": [DEFAULT_TEAM]},
+    "ole": {"name": "Ole Berg", "role": Role.AGENT, "team_ids": [DEFAULT_TEAM]},
+    "max": {"name": "Max Elsewhere", "role": Role.AGENT},
     "uwe": {"name": "Uwe Wächter", "role": Role.LEAD, "language": "de"},
     "ada": {"name": "Ada Admin", "role": Role.ADMIN},
-    "bea": {"name": "Bea Board", "role": Role.BOARD},
+    "bea": {"name": "Bea Board", "role": Role.BOARD_MEMBER},
     "dev": {"name": "Dev Lister", "role": Role.DEVELOPER},
 }
 HOSTILE = (

@@ -45,7 +45,7 @@ PEOPLE: Final[Mapping[str, Role]] = {
     "ada": Role.ADMIN,
     "dev": Role.DEVELOPER,
     "lea": Role.LEAD,
-    "sam": Role.STAFF,
+    "sam": Role.AGENT,
 }
 
 

@@ -234,7 +234,7 @@ class House:
     async def staff(self, email: str, **members: Any) -> str:
         async with self.database.transaction() as tx:
             person = await create_staff(
-                tx, email=email, name="Ole", role=Role.STAFF, now=self.clock.now(), **members
+                tx, email=email, name="Ole", role=Role.AGENT, now=self.clock.now(), **members
             )
         return person.id
 

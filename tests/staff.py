@@ -17,7 +17,7 @@ async def staff(
     database: Database, now: datetime, email: str = "ann@example.test", **more: Any
 ) -> people.Staff:
     """Make a member of staff."""
-    values: dict[str, Any] = {"name": "Ann Archer", "role": Role.STAFF, **more}
+    values: dict[str, Any] = {"name": "Ann Archer", "role": Role.AGENT, **more}
     async with database.transaction() as tx:
         return await people.create_staff(tx, email=email, now=now, **values)
 

@@ -28,7 +28,9 @@ key_app = group(
 def user_add(
     email: str,
     name: Annotated[str | None, typer.Option(help="The name that others see.")] = None,
-    role: Annotated[str, typer.Option(help="staff, lead, head, board, admin …")] = "staff",
+    role: Annotated[
+        str, typer.Option(help="agent, lead, department_head, cx_manager, admin …")
+    ] = "agent",
     team: Annotated[list[str] | None, typer.Option(help="Team to join; repeatable.")] = None,
     language: Annotated[str, typer.Option(help="Language of pages and mail.")] = "en",
     time_zone: Annotated[str, typer.Option(help="For example Europe/Berlin.")] = "UTC",

@@ -32,9 +32,9 @@ FOLDER = Path(".demo")
 
 _CAST = (
     ("ada@example.org", "Ada Fontaine", Role.ADMIN, "en"),
-    ("ana@example.org", "Ana Ruiz", Role.STAFF, "en"),
-    ("ole@example.org", "Ole Berg", Role.STAFF, "de"),
-    ("mia@example.org", "Mia Lind", Role.HEAD, "en"),
+    ("ana@example.org", "Ana Ruiz", Role.AGENT, "en"),
+    ("ole@example.org", "Ole Berg", Role.AGENT, "de"),
+    ("mia@example.org", "Mia Lind", Role.DEPARTMENT_HEAD, "en"),
 )
 # The touchpoint of the README's curl belongs to the one who is told to sign in.
 _OWNERS = {
@@ -116,7 +116,7 @@ async def _cast(
             role=role,
             language=language,
             time_zone="Europe/Berlin",
-            team_ids=[groups.DEFAULT_TEAM] if role is not Role.HEAD else [],
+            team_ids=[groups.DEFAULT_TEAM] if role is not Role.DEPARTMENT_HEAD else [],
             password_hash=hashed,
             now=now,
         )

@@ -21,6 +21,7 @@ class Scope(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
     MAIL_READ = "mail:read"
+    POLICIES_WRITE = "policies:write"
     SETTINGS_READ = "settings:read"
     SETTINGS_WRITE = "settings:write"
 
@@ -28,21 +29,31 @@ class Scope(StrEnum):
 class Role(StrEnum):
     """What a member of staff is to the installation."""
 
-    STAFF = "staff"
+    AGENT = "agent"
     LEAD = "lead"
-    HEAD = "head"
-    BOARD = "board"
+    DEPARTMENT_HEAD = "department_head"
+    TOUCHPOINT_OWNER = "touchpoint_owner"
+    CX_MANAGER = "cx_manager"
+    ANALYST = "analyst"
+    BOARD_MEMBER = "board_member"
+    FINANCE = "finance"
     ADMIN = "admin"
     DEVELOPER = "developer"
     AUDITOR = "auditor"
 
 
 _READS = frozenset({Scope.TASKS_READ, Scope.THEMES_READ, Scope.SCORES_READ})
+_POLICIES = frozenset({Scope.POLICIES_WRITE, Scope.SETTINGS_READ, Scope.TAXONOMY_WRITE})
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.STAFF: _READS | {Scope.TASKS_WRITE},
+    Role.AGENT: _READS | {Scope.TASKS_WRITE},
     Role.LEAD: _READS | {Scope.TASKS_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
-    Role.HEAD: _READS | {Scope.TASKS_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
-    Role.BOARD: frozenset({Scope.THEMES_READ, Scope.SCORES_READ}),
+    Role.DEPARTMENT_HEAD: _READS
+    | {Scope.TASKS_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
+    Role.TOUCHPOINT_OWNER: _READS | {Scope.TASKS_WRITE, Scope.SETTINGS_READ},
+    Role.CX_MANAGER: _READS | _POLICIES | {Scope.TASKS_WRITE, Scope.RESPONSES_READ},
+    Role.ANALYST: _READS | {Scope.TAXONOMY_WRITE, Scope.RESPONSES_READ, Scope.SETTINGS_READ},
+    Role.BOARD_MEMBER: frozenset({Scope.THEMES_READ, Scope.SCORES_READ}),
+    Role.FINANCE: frozenset({Scope.THEMES_READ, Scope.SCORES_READ}),
     Role.ADMIN: frozenset(Scope) - {Scope.RESPONSES_WRITE},
     Role.DEVELOPER: frozenset(
         {
@@ -78,5 +89,7 @@ class Principal:
     """Whose people work here, as far as somebody has said so: it stands above every page."""
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether this caller holds the right."""
-        return scope in self.scopes
+        """Tell whether this caller holds the right; settings include rules."""
+        return scope in self.scopes or (
+            scope is Scope.POLICIES_WRITE and Scope.SETTINGS_WRITE in self.scopes
+        )

@@ -47,8 +47,8 @@ class Closing(Desk):
             kind="staff",
             id=self.staff["ana"],
             name="Ana Ruiz",
-            scopes=ROLE_SCOPES[Role.STAFF],
-            role=Role.STAFF,
+            scopes=ROLE_SCOPES[Role.AGENT],
+            role=Role.AGENT,
             teams=frozenset({"team_customer_care"}),
         )
 

@@ -50,7 +50,7 @@ async def _person(api: Api, nick: str) -> str:
         api.intake.clock.now(),
         f"{nick}@example.test",
         name=nick.title(),
-        role=Role.STAFF,
+        role=Role.AGENT,
     )
     return person.id
 

@@ -157,7 +157,7 @@ async def test_paused_mail_is_an_alarm_and_goes_on_when_asked(api: Api) -> None:
     assert [actor for actor, _ in await audited(api, "mail.resumed")] == ["staff"]
 
 
-@pytest.mark.parametrize("role", [Role.STAFF, Role.LEAD, Role.DEVELOPER])
+@pytest.mark.parametrize("role", [Role.AGENT, Role.LEAD, Role.DEVELOPER])
 async def test_the_page_is_for_administrators(api: Api, role: Role) -> None:
     async with api.browser(role) as browser:
         seen = await browser.get("/settings/mail")

@@ -292,7 +292,7 @@ async def test_a_task_is_given_to_people_and_teams_that_exist(api: Api) -> None:
             tx,
             email="ole@example.test",
             name="Ole Berg",
-            role=Role.STAFF,
+            role=Role.AGENT,
             now=api.intake.clock.now(),
         )
     task = await api.has_task()

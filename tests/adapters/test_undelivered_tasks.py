@@ -71,7 +71,7 @@ async def history_on_the_page(house: WholeHouse, who: str, task_id: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", part)).split())
 
 
-async def employ(house: WholeHouse, name: str, role: Role = Role.STAFF) -> str:
+async def employ(house: WholeHouse, name: str, role: Role = Role.AGENT) -> str:
     async with house.database.transaction() as tx:
         person = await create_staff(
             tx,
@@ -79,7 +79,7 @@ async def employ(house: WholeHouse, name: str, role: Role = Role.STAFF) -> str:
             name=name,
             role=role,
             now=house.clock.now(),
-            team_ids=[DEFAULT_TEAM] if role is Role.STAFF else [],
+            team_ids=[DEFAULT_TEAM] if role is Role.AGENT else [],
         )
         await update_team(tx, DEFAULT_TEAM, email="care@example.org", now=house.clock.now())
     return person.id

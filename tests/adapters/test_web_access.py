@@ -396,7 +396,7 @@ async def test_a_session_ends_by_the_clock(house, client):
 
 
 async def test_a_role_without_the_right_is_told_so(house, client):
-    session = await house.session(Role.BOARD)
+    session = await house.session(Role.BOARD_MEMBER)
 
     is_problem(await client.get("/v1/toys", headers=session), 403, "forbidden")
     page = await client.get("/queue", headers={**session, **HTML})

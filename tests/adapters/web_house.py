@@ -165,7 +165,7 @@ class House:
             )
         return {"authorization": f"Bearer {plain}"}
 
-    async def person(self, role: Role = Role.STAFF, email: str = "ann@example.test") -> str:
+    async def person(self, role: Role = Role.AGENT, email: str = "ann@example.test") -> str:
         hashed = await passwords.hash_password(PASSWORD)
         async with self.database.transaction() as tx:
             made = await people.create_staff(
@@ -178,7 +178,7 @@ class House:
             )
         return made.id
 
-    async def session(self, role: Role = Role.STAFF) -> dict[str, str]:
+    async def session(self, role: Role = Role.AGENT) -> dict[str, str]:
         person = await self.person(role)
         async with self.database.transaction() as tx:
             token = await sessions.start(tx, person, now=self.clock.now())

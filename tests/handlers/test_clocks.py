@@ -220,7 +220,7 @@ async def test_each_reminder_and_each_escalation_rings_once(loop: Clocks) -> Non
         reminders=[0.5, 0.8], escalations=ESCALATING, resolve_within_hours=20, night=True
     )
     lead = await loop.hires("lea", Role.LEAD)
-    head = await loop.hires("hed", Role.HEAD, in_team=False)
+    head = await loop.hires("hed", Role.DEPARTMENT_HEAD, in_team=False)
     task = await loop.has_task()
 
     await loop.ring_until(NOW + 50 * HOUR)
@@ -261,8 +261,8 @@ async def test_an_escalation_follows_the_task_to_its_new_owner(loop: Clocks) -> 
     """The head of the new owner's department is told, and the lead no more."""
     await loop.promises(reminders=[], escalations=ESCALATING, night=True)
     await loop.hires("lea", Role.LEAD)
-    head = await loop.hires("hed", Role.HEAD, in_team=False)
-    other = await loop.hires("oth", Role.HEAD, in_team=False)
+    head = await loop.hires("hed", Role.DEPARTMENT_HEAD, in_team=False)
+    other = await loop.hires("oth", Role.DEPARTMENT_HEAD, in_team=False)
     now = loop.clock.now()
     async with loop.database.transaction() as tx:
         care = await create_department(tx, name="Care", head_id=other.id, now=now)
@@ -271,7 +271,7 @@ async def test_an_escalation_follows_the_task_to_its_new_owner(loop: Clocks) -> 
     task = await loop.has_task()
     await loop.ring_until(NOW + 25 * HOUR)
     assert len(await loop.escalated()) == 1
-    owner = await loop.hires("ole", Role.STAFF, in_team=False)
+    owner = await loop.hires("ole", Role.AGENT, in_team=False)
     await loop.act(
         task, Assign(owner=Owner(id=owner.id, kind="person"), reason="knows the customer")
     )
@@ -337,7 +337,7 @@ async def test_reminders_at_midnight_and_on_weekends_wait_for_opening_hours(
 
 async def test_without_a_calendar_alerts_keep_to_the_owners_day(loop: Clocks) -> None:
     """Eight to eight by the clock of whoever gets the mail."""
-    await loop.hires("aiko", Role.STAFF, time_zone="Asia/Tokyo")
+    await loop.hires("aiko", Role.AGENT, time_zone="Asia/Tokyo")
     await loop.promises(reminders=[0.5], resolve_within_hours=8)
     await loop.has_task()
 

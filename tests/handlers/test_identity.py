@@ -138,7 +138,7 @@ async def test_the_last_administrator_stays_one(database, clock):
             await people.disable_staff(tx, first.id, now=now)
     with pytest.raises(Conflict):
         async with database.transaction() as tx:
-            await people.update_staff(tx, first.id, role=Role.STAFF, now=now)
+            await people.update_staff(tx, first.id, role=Role.AGENT, now=now)
 
     await staff(database, now, "two@example.test", role=Role.ADMIN)
     async with database.transaction() as tx:

@@ -49,7 +49,7 @@ WRONG = Outcome(
 class Manned(House):
     """A house with an administrator and people in the team."""
 
-    async def employ(self, name: str, role: Role = Role.STAFF, *, in_team: bool = False) -> str:
+    async def employ(self, name: str, role: Role = Role.AGENT, *, in_team: bool = False) -> str:
         async with self.database.transaction() as tx:
             person = await create_staff(
                 tx,

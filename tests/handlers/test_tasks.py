@@ -80,7 +80,7 @@ MACHINE = Principal(
 )
 
 
-def staff(role: Role = Role.STAFF, **said: Any) -> Principal:
+def staff(role: Role = Role.AGENT, **said: Any) -> Principal:
     """Return a member of staff, of no team unless the test says so."""
     plain = {"kind": "staff", "id": "stf_ana", "name": "Ana Ruiz"}
     return Principal(**(plain | {"role": role, "scopes": ROLE_SCOPES[role]} | said))
@@ -472,7 +472,7 @@ async def test_owners_are_people_and_teams_that_exist(loop: Loop) -> None:
     async with loop.database.transaction() as tx:
         await ensure_defaults(tx, loop.loop.settings, now=now)
         ole = await create_staff(
-            tx, email="ole@example.test", name="Ole Berg", role=Role.STAFF, now=now
+            tx, email="ole@example.test", name="Ole Berg", role=Role.AGENT, now=now
         )
 
         assert await resolve_owner(tx, ole.id, by=ANA) == OwnerRef(id=ole.id, kind="person")
@@ -493,7 +493,7 @@ async def test_a_customer_is_seen_by_the_owner_the_team_and_the_leads(loop: Loop
             tx,
             email="ole@example.test",
             name="Ole Berg",
-            role=Role.STAFF,
+            role=Role.AGENT,
             now=now,
             team_ids=[CARE.id],
         )
@@ -512,7 +512,7 @@ async def test_a_customer_is_seen_by_the_owner_the_team_and_the_leads(loop: Loop
     stranger = staff(id="stf_mia", name="Mia Lind", teams=frozenset({"team_other"}))
     assert await sees(ANA)
     assert await sees(MACHINE)
-    assert [await sees(staff(role)) for role in (Role.LEAD, Role.HEAD, Role.ADMIN)] == [
+    assert [await sees(staff(role)) for role in (Role.LEAD, Role.DEPARTMENT_HEAD, Role.ADMIN)] == [
         True
     ] * 3
     assert not await sees(staff(Role.AUDITOR))

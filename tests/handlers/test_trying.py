@@ -84,7 +84,7 @@ class House(Intake):
         self.crew = {
             nick: (
                 await staff(
-                    self.database, now, f"{nick}@example.test", name=nick, role=Role.STAFF
+                    self.database, now, f"{nick}@example.test", name=nick, role=Role.AGENT
                 )
             ).id
             for nick in ("ana", "ole", "eva")

@@ -29,6 +29,7 @@ SCOPES: Final[Mapping[Scope, str]] = {
     Scope.DELIVERIES_WRITE: marked("send deliveries again"),
     Scope.MAIL_READ: marked("read captured mail"),
     Scope.SETTINGS_READ: marked("read settings"),
+    Scope.POLICIES_WRITE: marked("change rules, schemes, calendars and touchpoints"),
     Scope.SETTINGS_WRITE: marked("change settings and make keys"),
 }
 

@@ -42,7 +42,7 @@ from shared.web.query import EachOnce, Period
 from shared.web.versions import etag, expected_version
 
 _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 _Mapped = Annotated[
     bool | None, Query(description="false: what responses name and nobody has described")
 ]

@@ -47,7 +47,7 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(prefix="/v1/touchpoints", tags=["touchpoints"], dependencies=[EachOnce])
 
 _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 
 
 @router.get(

@@ -17,7 +17,7 @@ from shared.identity.people import wanted
 from shared.identity.principal import Principal, Role
 from shared.ids import new_id
 
-_LEADING: Final = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
+_LEADING: Final = frozenset({Role.LEAD, Role.DEPARTMENT_HEAD, Role.ADMIN})
 
 
 def may_decide_for(by: Principal, staff_id: str) -> bool:

@@ -53,7 +53,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 PATH: Final = "/settings/calendars"
 DONE: Final[Mapping[str, str]] = {
@@ -158,7 +158,7 @@ async def show_list(request: Request, caller: _Reader) -> Response:
             for one in found
         ],
         done=done_of(request, DONE, reader),
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "calendars.html", context)
 
@@ -258,7 +258,7 @@ async def _page(
         ],
         versions=versions,
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "calendar.html", context, status=status)
 

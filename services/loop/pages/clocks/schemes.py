@@ -38,7 +38,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 PATH: Final = "/settings/schemes"
 DONE: Final[Mapping[str, str]] = {
@@ -102,7 +102,7 @@ async def show_list(request: Request, caller: _Reader) -> Response:
     context = SchemesPage(
         lines=[_line(one, reader) for one in found],
         done=done_of(request, DONE, reader),
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "schemes.html", context)
 
@@ -191,7 +191,7 @@ async def _page(
         languages=options(LANGUAGES, reader),
         versions=versions,
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "scheme.html", context, status=status)
 

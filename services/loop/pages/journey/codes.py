@@ -40,7 +40,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 TITLES: Final[Mapping[ListKind, str]] = {
     "segment": marked("Segments"),
@@ -276,7 +276,7 @@ async def _list(
         form=form or Form(name="new"),
         starter=starter,
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "lists.html", context, status=status)
 
@@ -338,7 +338,7 @@ async def _one(
         ),
         can_retire=found.retired_at is None and not (kind == "reason" and code == OTHER),
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "code.html", context, status=status)
 

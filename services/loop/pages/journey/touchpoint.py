@@ -44,7 +44,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 DONE: Final[Mapping[str, str]] = {
     "described": marked("The description is saved."),
@@ -251,7 +251,7 @@ async def _page(
         departments=departments,
         scores=_scores(alias_of or code) if caller.may(Scope.SCORES_READ) else "",
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "touchpoint.html", context, status=status)
 

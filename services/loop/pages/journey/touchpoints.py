@@ -40,7 +40,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 SHOWN: Final[Mapping[str, tuple[str, TouchpointFilter]]] = {
     "unmapped": (marked("not described"), TouchpointFilter(mapped=False)),
@@ -178,7 +178,7 @@ async def _page(
             else None
         ),
         form=form or Form(name="new"),
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "touchpoints.html", context, status=status)
 

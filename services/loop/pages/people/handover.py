@@ -102,7 +102,7 @@ async def _page(
         names = await named(view)
         person = (await owners(view, [staff_id])).get(staff_id)
         staff, targets = await staff_options(view), await owner_options(view)
-    may_touchpoints = caller.may(Scope.SETTINGS_WRITE)
+    may_touchpoints = caller.may(Scope.POLICIES_WRITE)
     context = HandoverPage(
         of=staff_id,
         name=person.name if person else "",

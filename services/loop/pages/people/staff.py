@@ -50,10 +50,17 @@ DONE: Final[Mapping[str, str]] = {
     "disabled": marked("The person can sign in no more."),
 }
 ROLES: Final[Mapping[Role, tuple[str, str]]] = {
-    Role.STAFF: (marked("Agent"), marked("works on tasks")),
+    Role.AGENT: (marked("Agent"), marked("works on tasks")),
     Role.LEAD: (marked("Team lead"), marked("works on tasks, sees the team, reads settings")),
-    Role.HEAD: (marked("Head of department"), marked("the same for the department")),
-    Role.BOARD: (marked("Board member"), marked("sees scores and themes only")),
+    Role.DEPARTMENT_HEAD: (marked("Head of department"), marked("the same for the department")),
+    Role.TOUCHPOINT_OWNER: (
+        marked("Touchpoint owner"),
+        marked("works on tasks, reads settings"),
+    ),
+    Role.CX_MANAGER: (marked("CX manager"), marked("writes rules, schemes and themes")),
+    Role.ANALYST: (marked("Analyst"), marked("reads everything, writes the list of themes")),
+    Role.BOARD_MEMBER: (marked("Board member"), marked("sees scores and themes only")),
+    Role.FINANCE: (marked("Finance"), marked("sees scores and themes only")),
     Role.DEVELOPER: (marked("Developer"), marked("connects systems, sees no tasks")),
     Role.AUDITOR: (marked("Auditor"), marked("reads, and changes nothing")),
     Role.ADMIN: (marked("Administrator"), marked("sets up everything, and adds people")),
@@ -239,7 +246,7 @@ def _choices(fields: Fields) -> _Chosen:
     """Return what both forms ask for; what is missing is noted with the fields."""
     role = fields.choice("role", list(Role))
     return _Chosen(
-        role=Role(role) if role in list(Role) else Role.STAFF,
+        role=Role(role) if role in list(Role) else Role.AGENT,
         language=fields.choice("language", LANGUAGES),
         time_zone=fields.text("time_zone", most=60),
     )
@@ -282,7 +289,7 @@ async def _list(
     shown, more = found[:_LIMIT], len(found) > _LIMIT
     cursor = encode_cursor(loop.keyring, [shown[-1].id], of=of) if more else ""
     usual = {
-        "role": Role.STAFF.value,
+        "role": Role.AGENT.value,
         "team_id": DEFAULT_TEAM,
         "language": reader.catalogue,
         "time_zone": home.time_zone if home else caller.time_zone,

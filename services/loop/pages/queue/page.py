@@ -99,7 +99,7 @@ class QueuePage:
     filters: Form
     filtered: bool
     narrowed: bool
-    """Whether one of the filters is used that are folded away."""
+    """Whether a filter is used; they are folded away otherwise."""
     whole: str
     """The address of the view without filters."""
     choices: Choices

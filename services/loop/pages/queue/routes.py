@@ -54,7 +54,6 @@ DONE: Final[Mapping[str, str]] = {
     "forgotten": marked("The saved view is deleted."),
 }
 _MOST_IN_A_FILE: Final = 2_000
-_FOLDED: Final = frozenset({"product", "metric", "owner", "state"})
 
 
 @router.get("/")
@@ -104,7 +103,7 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         unclaimed=counts.views["team"],
         filters=Form(name="filter", values=asked.members),
         filtered=asked.filtered,
-        narrowed=bool(_FOLDED & set(asked.members)),
+        narrowed=bool(set(asked.members) - {"q"}),
         whole=Asked(tab=asked.tab).href(),
         choices=choices,
         lines=lines,

@@ -40,7 +40,7 @@ from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
 
-_Writer = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.POLICIES_WRITE))]
 
 _SAID: Final[Mapping[str, str]] = {
     "unknown_scheme": marked("Please choose a scheme that exists."),

@@ -151,7 +151,7 @@ async def rules_page(
         newer=PATH if after is not None else None,
         older=f"{PATH}?cursor={cursor}" if more else None,
         done=done_of(request, DONE, reader) if status == 200 else "",
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "rules.html", context, status=status)
 
@@ -241,7 +241,7 @@ async def rule_page(
         kinds=words.options(words.KINDS, reader),
         owners=people,
         schemes=schemes,
-        may_write=caller.may(Scope.SETTINGS_WRITE),
+        may_write=caller.may(Scope.POLICIES_WRITE),
     )
     return pages.render(request, "rule.html", context, status=status)
 

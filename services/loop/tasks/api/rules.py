@@ -50,7 +50,7 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(prefix="/v1/routing-rules", tags=["routing-rules"], dependencies=[EachOnce])
 
 _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 
 
 @router.get("", response_model=RuleList, summary="List the routing rules in their order")

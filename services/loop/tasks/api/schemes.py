@@ -37,7 +37,7 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(prefix="/v1/schemes", tags=["schemes"], dependencies=[EachOnce])
 
 _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
-_Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 _Id = Annotated[str, Path(max_length=40)]
 _Version = Annotated[
     int | None, Query(ge=1, le=999_999_999, description="an earlier version of it")

@@ -20,7 +20,7 @@ from shared.web.query import EachOnce
 
 router = APIRouter(tags=["routing-rules"], dependencies=[EachOnce])
 
-_Writer = Annotated[Principal, Depends(requires(Scope.SETTINGS_WRITE))]
+_Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 _NOT_YET = 0
 """The version of a document that nobody has published."""
 

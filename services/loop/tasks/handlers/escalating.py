@@ -26,7 +26,7 @@ async def told_of(
 ) -> Sequence[OwnerRef]:
     """Return who is told of this task at a level; empty only without any administrator."""
     near = await (_leads(view, task) if to == "lead" else _heads(view, task, now))
-    role = Role.LEAD if to == "lead" else Role.HEAD
+    role = Role.LEAD if to == "lead" else Role.DEPARTMENT_HEAD
     for found in (near, [one.staff_id for one in await recipients_with(view, [role])]):
         if others := _others(found, task):
             return others

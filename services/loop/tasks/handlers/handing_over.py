@@ -81,7 +81,7 @@ async def hand_over(
     """
     if by.kind == "staff" and by.role not in LEADING:
         raise Forbidden("Only somebody who leads can hand over what others have in hand.")
-    if touchpoints and not by.may(Scope.SETTINGS_WRITE):
+    if touchpoints and not by.may(Scope.POLICIES_WRITE):
         raise Forbidden("Changing who owns touchpoints takes the right to change settings.")
     person = await wanted(tx, staff_id)
     owner = await resolve_owner(tx, to, by=by)

@@ -15,8 +15,10 @@ from shared.identity.groups import teams_without_members
 from shared.identity.people import members
 from shared.identity.principal import Principal, Role
 
-LEADING = frozenset({Role.LEAD, Role.HEAD, Role.ADMIN})
-"""Those who answer for everybody's tasks."""
+LEADING = frozenset({Role.LEAD, Role.DEPARTMENT_HEAD, Role.ADMIN})
+"""Those who answer for everybody's tasks: they approve, and what is late comes to them."""
+_WORKING = frozenset({Role.AGENT, Role.TOUCHPOINT_OWNER, Role.CX_MANAGER})
+"""Those who work on tasks of their own and of their teams."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ async def owners_in_sight(view: Reading, caller: Principal) -> frozenset[str] | 
     """
     if caller.kind == "key" or caller.role in LEADING:
         return None
-    if caller.role is not Role.STAFF:
+    if caller.role not in _WORKING:
         return frozenset()
     owners = {caller.id} | caller.teams | await teams_without_members(view)
     for team_id in sorted(caller.teams):
@@ -64,7 +66,7 @@ async def sight_of(view: Reading, caller: Principal, tasks: Iterable[FollowUpTas
     if caller.kind == "key" or caller.role in LEADING:
         return Sight(of_all=True)
     hands = caller.teams | {caller.id}
-    if caller.role is not Role.STAFF:
+    if caller.role not in _WORKING:
         return Sight(hands=hands)
     owners = {caller.id} | caller.teams
     others = {task.owner for task in tasks if task.owner.id not in owners}
