@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from services.ingest.pages import keys, sources
+from services.ingest.pages import keys, sample, sources
 from services.loop.pages import (
     closure,
     customer,
@@ -29,7 +29,9 @@ from services.loop.pages import (
 )
 from services.loop.pages.clocks import calendars, schemes
 from services.loop.pages.journey import codes, departments, touchpoint, touchpoints
-from services.loop.pages.people import absences, handover
+from services.loop.pages.people import absences, handover, staff
+from services.loop.pages.welcome import organisation
+from services.loop.pages.welcome import routes as welcome
 from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
 from shared.web import dead_letters, error_page, sign_in
@@ -66,11 +68,16 @@ CONTEXTS: dict[str, Any] = {
     "mail.html": mail.MailPage,
     "mail_settings.html": mail_settings.MailSettingsPage,
     "mails.html": mail.MailList,
+    "organisation.html": organisation.OrganisationPage,
+    "password_shown.html": staff.PasswordShownPage,
     "payload.html": sources.PayloadPage,
+    "people.html": staff.PeoplePage,
+    "person.html": staff.PersonPage,
     "news.html": queue.NewsPage,
     "queue.html": queue.QueuePage,
     "rule.html": rules.RulePage,
     "rules.html": rules.RulesPage,
+    "sample.html": sample.SamplePage,
     "scheme.html": schemes.SchemePage,
     "schemes.html": schemes.SchemesPage,
     "scores.html": scores.ScoresPage,
@@ -87,6 +94,7 @@ CONTEXTS: dict[str, Any] = {
     "touchpoint.html": touchpoint.TouchpointPage,
     "touchpoints.html": touchpoints.TouchpointsPage,
     "trial.html": rules.TrialPage,
+    "welcome.html": welcome.WelcomePage,
     "webhook.html": webhooks.WebhookPage,
     "webhook_shown.html": webhooks.WebhookShownPage,
     "webhooks.html": webhooks.WebhooksPage,

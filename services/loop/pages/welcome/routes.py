@@ -37,20 +37,17 @@ DONE: Final[Mapping[str, str]] = {
 class WelcomePage:
     """What the assistant shows."""
 
-    name: str
     progress: Progress
     done: str
 
 
 @router.get("/welcome")
-async def show(request: Request, caller: _Keeper) -> Response:
+async def show(request: Request, caller: _Keeper) -> Response:  # noqa: ARG001 - the guard
     """Show the first steps, and how far each of them is."""
     loop, reader = resources(request, Loop), reader_of(request)
     async with loop.database.reading() as view:
         found = await progress(view, now=loop.clock.now())
-    context = WelcomePage(
-        name=caller.organisation, progress=found, done=done_of(request, DONE, reader)
-    )
+    context = WelcomePage(progress=found, done=done_of(request, DONE, reader))
     return pages.render(request, "welcome.html", context)
 
 
