@@ -427,3 +427,34 @@ async def test_a_task_that_is_closed_out_of_a_pause_stays_silent(loop: Clocks) -
     await loop.ring_until(NOW + 60 * HOUR)
 
     assert await loop.rung() == []
+
+
+# ------------------------------------------------------------------ answers that come later
+
+
+async def test_an_answer_after_a_pause_brings_nothing_back_to_its_former_time(
+    loop: Clocks,
+) -> None:
+    await loop.promises(
+        reminders=[0.5], escalations=ESCALATING, pauses_in=["waiting_customer"], night=True
+    )
+    task = await loop.act(await loop.has_task(response_id="rsp_1", score=4), REACHED, WAITS)
+    loop.clock.advance(100 * HOUR)
+    await loop.act(task, Resume())
+    await loop.take_in(await loop.response(response_id="rsp_1", revision=2, score=1))
+
+    await loop.ring_until(NOW + 111 * HOUR)
+
+    assert await loop.rung() == []
+    await loop.ring_until(NOW + 113 * HOUR)
+    assert await loop.rung() == [("due-soon", NOW + 112 * HOUR)]
+
+
+async def test_a_revised_answer_is_watched_by_the_version_of_its_task(loop: Clocks) -> None:
+    await loop.has_task(response_id="rsp_1", score=4)
+    await loop.promises(resolve_within_hours=4, reminders=[0.5], escalations=ESCALATING)
+    await loop.take_in(await loop.response(response_id="rsp_1", revision=2, score=4))
+
+    await loop.ring_until(NOW + 20 * HOUR)
+
+    assert await loop.rung() == []
