@@ -126,12 +126,16 @@ def _is_another(task: FollowUpTask, response: Response, call: Call) -> bool:
 
 
 def _upgraded(task: FollowUpTask, call: Call) -> FollowUpTask:
-    """Return the task under this rule and scheme; no promise moves to a later time."""
+    """Return the task under this rule and scheme; no promise moves to a later time.
+
+    Under the scheme that it has already nothing new is promised: pauses count as they did.
+    """
+    task = replace(task, rule=call.rule.id, rule_name=call.rule.name)
+    if call.scheme.ref == task.scheme:
+        return task
     promised = call.scheme.deadlines(task.opened_at)
     return replace(
         task,
-        rule=call.rule.id,
-        rule_name=call.rule.name,
         scheme=call.scheme.ref,
         first_contact_due_at=min(task.first_contact_due_at, promised.first_contact_due_at),
         due_at=min(task.due_at, promised.due_at),

@@ -33,10 +33,20 @@ async def watch(
 async def tighten(
     tx: Transaction, tasks: Sequence[FollowUpTask], schemes: Mapping[str, RecoveryScheme]
 ) -> None:
-    """Let timers ring for what is promised now; none rings later than it would have."""
-    wanted = _wanted(tasks, schemes)
-    await timers.set_all(tx, wanted)
-    await timers.bring_forward(tx, wanted)
+    """Let timers ring for what is promised now; none rings later than it would have.
+
+    A task is watched by the version of its scheme; one that is paused when it goes on.
+    """
+    running = [task for task in tasks if task.paused_since is None]
+    for task in running:
+        known = schemes.get(task.scheme.id)
+        if known is None or known.version != task.scheme.version:
+            scheme = await store.scheme_of(tx, task.scheme.id, task.scheme.version)
+            wanted = list(_timers(task, scheme))
+        else:
+            wanted = list(_timers(task, known))
+        await timers.set_all(tx, wanted)
+        await timers.bring_forward(tx, wanted)
 
 
 async def keep_watch(
@@ -55,6 +65,7 @@ async def keep_watch(
         await wake(tx, [after.id])
         if before.paused_since is not None:
             await _move(tx, after, since=before.paused_since, now=now)
+            await tighten(tx, [after], {})
 
 
 async def silence(tx: Transaction, task_ids: Sequence[str], *, now: datetime) -> None:
@@ -103,10 +114,15 @@ def _timers(task: FollowUpTask, scheme: RecoveryScheme | None) -> Iterator[Timer
         yield Timer(kind=TaskDueSoon.TYPE, subject=task.id, due_at=task.due_at)
         return
     promised = scheme.deadlines(task.opened_at)
+    clock = scheme.breaching
+    # What pauses have put the deadline off by, they have put all of these off by.
+    paused = clock.between(promised.due_at, task.due_at)
     for n, at in enumerate(promised.reminders):
-        yield Timer(kind=TaskDueSoon.TYPE, subject=_subject(task.id, n), due_at=at)
+        subject, due_at = _subject(task.id, n), clock.add(at, paused)
+        yield Timer(kind=TaskDueSoon.TYPE, subject=subject, due_at=due_at)
     for n, (at, _) in enumerate(promised.escalations):
-        yield Timer(kind=TaskEscalated.TYPE, subject=_subject(task.id, n), due_at=at)
+        subject, due_at = _subject(task.id, n), clock.add(at, paused)
+        yield Timer(kind=TaskEscalated.TYPE, subject=subject, due_at=due_at)
 
 
 KINDS = frozenset({TaskDueSoon.TYPE, TaskOverdue.TYPE, TaskEscalated.TYPE})
