@@ -174,7 +174,7 @@ def upgrade() -> None:
         " WHERE state IN ('resolved', 'confirmed')"
     )
     for former, name in FORMER_ROLES.items():
-        op.execute(f"UPDATE shared_staff SET role = '{name}' WHERE role = '{former}'")  # noqa: S608
+        op.execute(f"UPDATE shared_staff SET role = '{name}' WHERE role = '{former}'")  # noqa: S608 - our own words
 
 
 def downgrade() -> None:
