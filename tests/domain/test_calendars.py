@@ -287,6 +287,18 @@ def test_working_time_adds_up(
     assert calendar.between(start, end) <= one + two
 
 
+@given(MOMENTS, SPANS)
+def test_wall_time_is_what_a_calendar_without_a_gap_counts(
+    start: datetime, span: timedelta
+) -> None:
+    around = BusinessCalendar(id="x", name="x", version=1, time_zone="UTC", week=ALWAYS_AT_WORK)
+
+    assert AROUND_THE_CLOCK.add(start, span) == around.add(start, span)
+    for one, other in ((start, start + span), (start + span, start)):
+        assert AROUND_THE_CLOCK.between(one, other) == around.between(one, other)
+    assert AROUND_THE_CLOCK.is_open(start)
+
+
 @given(calendars(), MOMENTS)
 def test_the_wall_clock_of_every_open_moment_lies_in_a_shift(
     calendar: BusinessCalendar, at: datetime

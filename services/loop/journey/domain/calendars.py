@@ -14,6 +14,8 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from typing_extensions import override
+
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MIDNIGHT = time()
 _DAY = timedelta(days=1)
@@ -134,9 +136,23 @@ def _moment(local: datetime, zone: ZoneInfo) -> datetime:
     return late.replace(microsecond=0)
 
 
+class _WallTime(BusinessCalendar):
+    """A calendar that is always open: plain arithmetic, since most schemes count by it."""
+
+    @override
+    def add(self, start: datetime, worked: timedelta) -> datetime:
+        if worked < timedelta():
+            raise ValueError("Opening hours are counted forwards only.")
+        return start.astimezone(UTC) + worked
+
+    @override
+    def between(self, start: datetime, end: datetime) -> timedelta:
+        return max(end - start, timedelta())
+
+
 _ALL_DAY = (Shift(_MIDNIGHT, _MIDNIGHT),)
 
-AROUND_THE_CLOCK = BusinessCalendar(
+AROUND_THE_CLOCK = _WallTime(
     id="around-the-clock",
     name="Around the clock",
     version=1,
