@@ -20,7 +20,7 @@ import pytest
 
 from tests.faults.checker import counted, violations
 from tests.faults.evidence import gather
-from tests.faults.load import Load, settled
+from tests.faults.load import Load, everything, settled
 from tests.infra.kafka import KafkaBroker
 from tests.infra.postgres import PostgresServer
 from tests.infra.receiver import Receiver
@@ -79,6 +79,23 @@ def _megabytes(installation: Installation) -> float:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()
         if line.startswith("VmRSS:")
     )
+
+
+def _send_what_waits(installation: Installation) -> None:
+    """Send at once what was refused several times, as an operator does when all is well again.
+
+    By the schedule a third refusal alone waits for half an hour.
+    """
+    with installation.client() as client:
+        (one,) = everything(client, "/v1/webhooks")
+        for act, body in (
+            ("", {"state": "disabled"}),
+            ("/enable", None),
+            ("/recover", {"since": "2000-01-01T00:00:00Z"}),
+        ):
+            method = "POST" if act else "PATCH"
+            reply = client.request(method, f"/v1/webhooks/{one['id']}{act}", json=body)
+            assert reply.is_success, reply.text
 
 
 def _channels(lot: random.Random, receiver: Receiver, mail: MailServer) -> Mapping[str, Fault]:
@@ -155,6 +172,7 @@ def _soak(
     storm.rage(SECONDS / 3, without="dies: ")
     after = _megabytes(installation)
     load.stop()
+    _send_what_waits(installation)
 
     settled(installation, seconds=QUIET_AFTER)
     evidence = gather(installation, receiver=receiver, mail=mail)
