@@ -98,6 +98,7 @@ async def shop(
     )
     opened.house = House(database_of("notify"), clock, keyring, person_keys)
     await opened.open_for_business()
+    await opened.alert_at_any_hour()
     await opened.house.prepare()
     yield opened
 

@@ -305,7 +305,8 @@ async def test_a_scheme_that_nobody_could_keep_is_refused(
 async def test_only_who_has_the_right_reads_and_publishes(api: Api, path: str) -> None:
     body = OFFICE if path == CALENDARS else {**GOLD, "calendar": None, "clock": "customer"}
     await made(api, path, body)
-    blind, bound = EVERY_SCOPE - {Scope.SETTINGS_READ}, EVERY_SCOPE - {Scope.SETTINGS_WRITE}
+    blind = EVERY_SCOPE - {Scope.SETTINGS_READ}
+    bound = EVERY_SCOPE - {Scope.SETTINGS_WRITE, Scope.POLICIES_WRITE}
     one = f"{path}/{body['id']}"
 
     assert {(await api.get(each, *blind)).status_code for each in (path, one)} == {403}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -50,6 +50,8 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(prefix="/v1/routing-rules", tags=["routing-rules"], dependencies=[EachOnce])
 
 _Reader = Annotated[Principal, Depends(requires(Scope.SETTINGS_READ))]
+_LAST_VERSION = 2**31 - 1
+"""What a version can count up to in either database."""
 _Writer = Annotated[Principal, Depends(requires(Scope.POLICIES_WRITE))]
 
 
@@ -129,7 +131,12 @@ async def get_versions(request: Request, _caller: _Reader, page: Paged) -> dict[
     summary="Put an earlier version of the routing rules back",
     responses={201: {"model": BookOut}},
 )
-async def post_restore(request: Request, version: int, caller: _Writer, once: Once) -> Response:
+async def post_restore(
+    request: Request,
+    version: Annotated[int, Path(ge=1, le=_LAST_VERSION)],
+    caller: _Writer,
+    once: Once,
+) -> Response:
     """Publish the rules of an earlier version once more, as the newest one."""
     loop = resources(request, Loop)
 
