@@ -148,6 +148,16 @@ async def test_others_and_nobody_in_particular_are_cases_of_their_own(house: Hou
     assert [row["repeat"] for row in await house.rows(tasks)] == [False] * 4
 
 
+async def test_each_row_of_an_import_has_a_task_and_a_later_answer_joins(house: House) -> None:
+    for _ in range(2):
+        await house.says(score=3, import_id="imp_1")
+    later = await house.says(score=2)
+
+    assert len(await house.rows(tasks)) == 2
+    (joined,) = await house.rows(task_responses)
+    assert joined["response_id"] == later.response_id
+
+
 async def test_praise_in_between_is_no_part_of_the_case(house: House) -> None:
     async with house.database.transaction() as tx:
         await change_book(

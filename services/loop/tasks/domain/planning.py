@@ -117,7 +117,12 @@ def plan(
         if response.id in erased:
             continue
         now = at(response)
-        case = cases.lately(response.person_ref, now, book.repeat_within)
+        # An import accounts for its rows: each that calls for a task has one of its own.
+        case = (
+            cases.lately(response.person_ref, now, book.repeat_within)
+            if response.import_id is None
+            else None
+        )
         known = replace(around.get(response.id, NOTHING_KNOWN), repeat=case is not None)
         decision = decide(response, book, known)
         if isinstance(decision, NoAction):
