@@ -27,6 +27,7 @@ NOBODY_THERE = {502, 503, 504}
 """Said by us when the database is away, or by the proxy in front: the request may have gone
 through or not."""
 
+COMING_BACK = 0.3
 COMMENTS = ("Waited forty minutes and nobody called back.", "Swietna obsluga!", "ok")
 
 
@@ -175,13 +176,17 @@ class Load:
 
 
 def said(name: str, lot: random.Random) -> dict[str, Any]:
-    """Return one response as a system would post it."""
+    """Return one response as a system would post it.
+
+    Some customers come back, and are one case; most have a task of their own.
+    """
+    customer = f"C-{lot.randrange(20)}" if lot.random() < COMING_BACK else name
     return {
         "external_id": name,
         "score": lot.randrange(11),
         "comment": lot.choice(COMMENTS),
         "touchpoint": "support-call",
-        "customer": {"id": f"C-{lot.randrange(20)}", "name": "Sam"},
+        "customer": {"id": customer, "name": "Sam"},
     }
 
 

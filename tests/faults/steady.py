@@ -66,13 +66,19 @@ class Answered:
 
 
 class Steady:
-    """Posts one response after the other, ``rate`` a second, over twenty customers in turn.
+    """Posts one response after the other, ``rate`` a second, over its customers in turn.
 
     Each customer's responses carry a counter, and one customer's are sent by one client.
     """
 
     def __init__(
-        self, installation: Installation, *, prefix: str, rate: float = 25, clients: int = 2
+        self,
+        installation: Installation,
+        *,
+        prefix: str,
+        rate: float = 25,
+        clients: int = 2,
+        customers: int = CUSTOMERS,
     ) -> None:
         self.history = History()
         self.answered: list[Answered] = []
@@ -81,6 +87,7 @@ class Steady:
         self._installation = installation
         self._prefix = prefix
         self._every = clients / rate
+        self._customers = customers
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(number, clients), daemon=True)
@@ -101,7 +108,7 @@ class Steady:
 
     def _run(self, number: int, clients: int) -> None:
         count = 0
-        mine = range(number, CUSTOMERS, clients)
+        mine = range(number, self._customers, clients)
         while not self._stop.is_set():
             with self._installation.client() as client:
                 while not self._stop.wait(self._every):

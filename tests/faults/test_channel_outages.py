@@ -59,7 +59,13 @@ def house(mail_server: MailServer, receiver: Receiver) -> Iterator[House]:
 def test_one_channel_in_trouble_stops_neither_ingest_nor_the_other(
     house: House, unique: str
 ) -> None:
-    steady = Steady(house.installation, prefix=unique, rate=20)
+    steady = Steady(
+        # Each answer is another customer's, and a task with a mail and a call of its own.
+        house.installation,
+        prefix=unique,
+        rate=20,
+        customers=10_000,
+    )
     steady.start()
     steady.more(A_FEW)
     wait_until(lambda: house.mailed > 0 and house.called > 0, what="both channels to work")
