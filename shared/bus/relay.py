@@ -101,8 +101,8 @@ class Relay:
         self._leased_at: float | None = None
         self._failures = 0
         self._not_before = 0.0
-        # A sweep goes on behind what failed in it, and starts over when it reaches the end.
-        self._after = 0
+        # A sweep passes over the keys that failed in it, and starts over at its end.
+        # It passes over no numbers: a smaller one may be committed after we have looked there.
         self._held: set[str] = set()
         self._sweep_failed = False
         self._absent: dict[str, float] = {}
@@ -146,14 +146,12 @@ class Relay:
             self._sweep_failed = True
         if not self._held:
             return True
-        self._after = rows[-1].seq
         if len(rows) < CLAIM:
             self._end_sweep()
             return False
         return True
 
     def _end_sweep(self) -> None:
-        self._after = 0
         self._held.clear()
         if self._sweep_failed:
             self._back_off(None)
@@ -162,7 +160,6 @@ class Relay:
 
     def _back_off(self, error: Exception | None) -> None:
         self._sweep_failed = False
-        self._after = 0
         self._held.clear()
         self._failures += 1
         pause = self._backoff.wait(self._failures, self._chance()).total_seconds()
@@ -180,10 +177,13 @@ class Relay:
         outbox = self._outbox
         query = (
             select(outbox.c.seq, outbox.c.event_id, outbox.c.topic, outbox.c.key, outbox.c.body)
-            .where(outbox.c.published_at.is_(None), outbox.c.seq > self._after)
+            .where(outbox.c.published_at.is_(None))
             .order_by(outbox.c.seq)
             .limit(CLAIM)
         )
+        if self._held:
+            held = listed(self._database.dialect, sorted(self._held), outbox.c.key.type)
+            query = query.where(outbox.c.key.not_in(select(held)))
         now = self._clock.monotonic()
         self._absent = {topic: until for topic, until in self._absent.items() if until > now}
         if self._absent:
