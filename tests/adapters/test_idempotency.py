@@ -46,6 +46,25 @@ class Sample:
     before: Sequence[tuple[str, Any]] = ()
 
 
+MONDAYS = {"time_zone": "UTC", "week": {"monday": [{"start": "09:00", "end": "17:00"}]}}
+SHORT = {
+    "first_contact_within_hours": 2,
+    "resolve_within_hours": 8,
+    "attempts": {"number": 3, "days": 1, "channels": 1},
+}
+REMEDIES = [
+    {
+        "id": "voucher",
+        "name": "Voucher",
+        "kind": "money",
+        "limit": {"amount": 30, "currency": "EUR"},
+    }
+]
+BEYOND = {"remedy": "voucher", "value": {"amount": "45.50", "currency": "EUR"}}
+RESOLUTION = {"outcome": "solved", "root_cause": CAUSE, "content": "yes", "avoidable": "no"}
+STAFF = "@staff"
+"""Stands in a body for the id of somebody who works there."""
+BOOK: dict[str, Any] = {"repeat": {"within_days": 7, "share_of_time": 0.5}, "rules": []}
 DONE = (("contacts", CONTACT), ("agreement", AGREED), ("steps", {"step": "eliminate"}))
 SAMPLES: dict[str, Sample] = {
     "/v1/responses": Sample({"external_id": "A", "score": 2}, {"external_id": "A", "score": 3}),
@@ -88,6 +107,35 @@ SAMPLES: dict[str, Sample] = {
         {"since": "2026-03-01T00:00:00Z"}, {"since": "2026-03-02T00:00:00Z"}
     ),
     "/v1/deliveries/{delivery_id}/resend": Sample(),
+    "/v1/absences": Sample(
+        {"staff_id": STAFF}, {"staff_id": STAFF, "ends_at": "2026-04-01T00:00:00Z"}
+    ),
+    "/v1/calendars": Sample(
+        {"id": "a", "name": "A", **MONDAYS}, {"id": "b", "name": "B", **MONDAYS}
+    ),
+    "/v1/schemes": Sample({"id": "a", "name": "A", **SHORT}, {"id": "b", "name": "B", **SHORT}),
+    "/v1/routing-rules": Sample(
+        {"id": "a", "name": "A", "scores": {"nps": [0, 3]}, "scheme": "standard"},
+        {"id": "b", "name": "B", "scores": {"nps": [0, 3]}, "scheme": "standard"},
+    ),
+    "/v1/routing-rules/draft/publish": Sample(),
+    "/v1/routing-rules/versions/{version}/restore": Sample(),
+    "/v1/routing-rules/try": Sample({}, {"rules": BOOK}),
+    "/v1/staff/{staff_id}/handover": Sample(
+        {"to": "team_customer_care"}, {"to": "team_customer_care", "touchpoints": True}
+    ),
+    "/v1/tasks/next": Sample(),
+    "/v1/tasks/{task_id}/remedies": Sample(BEYOND, {"remedy": "voucher"}),
+    "/v1/tasks/{task_id}/approve": Sample(before=(("remedies", BEYOND),)),
+    "/v1/tasks/{task_id}/decline": Sample({"reason": CANARY}, before=(("remedies", BEYOND),)),
+    "/v1/tasks/{task_id}/snooze": Sample(
+        {"until": "2026-03-05T09:00:00Z"}, {"until": "2026-03-06T09:00:00Z"}
+    ),
+    "/v1/tasks/{task_id}/recognitions": Sample(
+        {"to": STAFF, "note": CANARY}, {"to": STAFF, "note": "x"}
+    ),
+    "/v1/tasks/{task_id}/confirm": Sample(before=(*DONE, ("resolve", RESOLUTION))),
+    "/v1/tasks/{task_id}/example": Sample(before=(*DONE, ("resolve", RESOLUTION))),
     "/v1/tasks/{task_id}/claim": Sample(),
     "/v1/tasks/{task_id}/assign": Sample(
         {"owner": "me", "reason": CANARY}, {"owner": "me", "reason": "x"}
@@ -134,6 +182,8 @@ class Scene:
 
     async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if STAFF in json.dumps(body):
+            body = json.loads(json.dumps(body).replace(STAFF, await self.staff()))
         if body is None:
             return await self.client.post(path, headers=named)
         return await self.client.post(path, json=body, headers=named)
@@ -154,6 +204,11 @@ class Scene:
         listed = await self.client.get("/v1/tasks", params={"response_id": response})
         task: str = listed.json()["data"][0]["id"]
         return task
+
+    async def staff(self) -> str:
+        listed = await self.client.get("/v1/staff")
+        one: str = listed.json()["data"][0]["id"]
+        return one
 
     async def ready(self, sample: Sample, task: str) -> None:
         for act, body in sample.before:
@@ -177,8 +232,23 @@ async def scene(engines: Engines, clock: ManualClock, keyring: Keyring) -> Async
         yield made
 
 
-async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR0911 - one a kind
+async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - one a kind
     """Return two addresses of a route, of two things of the same kind."""
+    if template.rpartition("/")[2] in {"remedies", "approve", "decline"}:
+        changed = await scene.client.patch("/v1/schemes/standard", json={"remedies": REMEDIES})
+        assert changed.status_code == 200, changed.text
+    if "/routing-rules/" in template:
+        for _ in range(2 if "{version}" in template else 1):
+            drafted = await scene.client.put("/v1/routing-rules/draft", json=BOOK)
+            assert drafted.status_code == 200, drafted.text
+            if "{version}" in template:
+                await scene.send("/v1/routing-rules/draft/publish", None)
+    if "{version}" in template:
+        return [template.replace("{version}", one) for one in ("1", "2")]
+    if "{staff_id}" in template:
+        return [template.replace("{staff_id}", await scene.staff())] * 2
+    if template == "/v1/tasks/next":
+        await scene.task("next")
     if "{task_id}" in template:
         tasks = [await scene.task(f"task-{n}") for n in (1, 2)]
         return [template.replace("{task_id}", one).replace("{n}", "1") for one in tasks]

@@ -6,16 +6,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from services.loop.resources import Loop
 from services.loop.tasks.handlers.trying import try_out
 from services.loop.tasks.schemas.trials import TrialOut, TryIn, shown_trial
+from shared.db.transaction import Transaction
 from shared.identity.owners import owners
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.documents import body_of, read_as
+from shared.web.idempotency import Answer, Once
 from shared.web.query import EachOnce
 
 router = APIRouter(tags=["routing-rules"], dependencies=[EachOnce])
@@ -31,11 +33,11 @@ _NOT_YET = 0
     openapi_extra=body_of(TryIn),
     responses={200: {"model": TrialOut}},
 )
-async def post_try(request: Request, _caller: _Writer) -> JSONResponse:
+async def post_try(request: Request, caller: _Writer, once: Once) -> Response:
     """Return the tasks that these would have opened, beside what was really done.
 
-    Nothing is written. Answers count as they stand now; how many tasks somebody had open at
-    the time is left aside.
+    No rule, scheme or calendar is written. Answers count as they stand now; how many tasks
+    somebody had open at the time is left aside.
     """
     sent = await read_as(request, TryIn)
     loop = resources(request, Loop)
@@ -50,7 +52,13 @@ async def post_try(request: Request, _caller: _Writer) -> JSONResponse:
         )
         found = await owners(view, trial.owners)
     names = {owner.id: owner.name for owner in found.values()}
-    return JSONResponse(shown_trial(trial, names))
+    shown = shown_trial(trial, names)
+
+    async def answer(_tx: Transaction) -> Answer:
+        return Answer(body=shown)
+
+    # Tried before the transaction: a trial takes its time, and nobody's write waits for it.
+    return await once.act(loop.database, answer, by=caller, meaning=sent)
 
 
 def _version(document: dict[str, object]) -> dict[str, object]:
