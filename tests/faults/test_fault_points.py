@@ -171,7 +171,7 @@ def die(
         pass  # it died there before it was ready, which is dying there
     else:
         with _errand(point, installation):
-            installation.wait_dead("all", seconds=40)
+            installation.wait_dead("all", seconds=120)
     assert installation.exit_code("all") == 137, installation.log_of("all")[-2_000:]
 
 
