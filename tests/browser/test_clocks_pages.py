@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser
 
 from services.loop.journey.handlers.calendars import publish_calendar
 from services.loop.tasks.handlers.schemes import change_scheme
 from shared.identity.audit import SYSTEM
 from tests.browser.conftest import Office, furnished_office
-from tests.browser.test_pages import RULES
+from tests.browser.looks import expect_no_broken_rule, runs_out_by
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
 
@@ -69,12 +68,7 @@ async def test_the_pages_break_no_rule_of_accessibility(
         color_scheme=theme,
     )
     await page.goto(PATHS[name])
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size({"width": 390, "height": 844})
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
+    await expect_no_broken_rule(page)
     await page.context.close()
 
 
@@ -82,11 +76,7 @@ async def test_the_pages_break_no_rule_of_accessibility(
 async def test_nothing_runs_out_of_a_phone(office: Office, name: str) -> None:
     page = await office.page("uwe", viewport={"width": 320, "height": 640})
     await page.goto(PATHS[name])
-    beyond = await page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-
-    assert beyond <= 0
+    assert await runs_out_by(page) <= 0
     await page.context.close()
 
 

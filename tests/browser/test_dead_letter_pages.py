@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
 from services.notify.domain.deliveries import Channel
 from shared.db import dead_letter
 from shared.db.dead_letter import Undeliverable
 from shared.events import topics
-from tests.browser.test_pages import DESK, PHONE, RULES
+from tests.browser.looks import DESK, PHONE, complaints_of, expect_no_broken_rule, runs_out_by
 from tests.webhook_desk import WebhookDesk, webhook_desk_on
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -184,10 +183,7 @@ async def test_nothing_runs_out_of_a_phone(front: Front, tidy: Front, name: str)
     await at.show(page, name)
     for width in (390, 320):
         await page.set_viewport_size({"width": width, "height": 844})
-        beyond = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert beyond <= 0, width
+        assert await runs_out_by(page) <= 0, width
     await page.context.close()
 
 
@@ -198,17 +194,11 @@ async def test_the_pages_break_no_rule_of_accessibility(
 ) -> None:
     at = tidy if name == "empty" else front
     page = await at.page(viewport=DESK, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text))
+    complaints = complaints_of(page)
 
     await at.show(page, name)
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
-    assert [text for text in complaints if "Content Security Policy" in text] == []
+    await expect_no_broken_rule(page)
+    assert complaints == []
     await page.context.close()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -23,7 +22,7 @@ from shared.identity.keys import list_keys, revoke_key
 from shared.identity.principal import Role
 from shared.sealing import Keyring
 from shared.web.auth import session_cookie
-from tests.browser.test_pages import DESK, PHONE, RULES
+from tests.browser.looks import DESK, complaints_of, expect_no_broken_rule, runs_out_by
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
 from tests.plumbing import load_tables
@@ -185,10 +184,7 @@ async def test_nothing_runs_out_of_a_phone(begun: Beginning, name: str) -> None:
     await begun.show(page, name)
     for width in (390, 320):
         await page.set_viewport_size({"width": width, "height": 844})
-        beyond = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert beyond <= 0, width
+        assert await runs_out_by(page) <= 0, width
     await page.context.close()
 
 
@@ -198,15 +194,9 @@ async def test_the_pages_break_no_rule_of_accessibility(
     begun: Beginning, name: str, scheme: str
 ) -> None:
     page = await begun.page(as_ada=True, viewport=DESK, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text))
+    complaints = complaints_of(page)
 
     await begun.show(page, name)
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
-    assert [text for text in complaints if "Content Security Policy" in text] == []
+    await expect_no_broken_rule(page)
+    assert complaints == []
     await page.context.close()

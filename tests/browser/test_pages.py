@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from services.loop.tasks.domain.task import TaskState
 from tests.browser.conftest import Office
+from tests.browser.looks import (
+    DESK,
+    PHONE,
+    complaints_of,
+    expect_no_broken_rule,
+    open_details,
+    runs_out_by,
+)
 from tests.desk import HOSTILE, PASSWORD
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
 SETTINGS = ["settings", "touchpoints", "touchpoint", "lists", "code", "departments"]
 PAGES = ["queue", "empty", "task", "themes", "theme", "scores", "missing", *SETTINGS]
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
-}
 
 
 async def test_from_sign_in_to_resolved_without_a_script(own_office: Office) -> None:
@@ -77,10 +76,7 @@ async def test_nothing_runs_out_of_a_phone(office: Office, name: str) -> None:
     for width in (390, 320):
         await page.set_viewport_size({"width": width, "height": 844})
         await page.goto(office.paths.get(name, "/sign-in"))
-        beyond = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert beyond <= 0, width
+        assert await runs_out_by(page) <= 0, width
     await page.context.close()
 
 
@@ -91,18 +87,12 @@ async def test_the_pages_break_no_rule_of_accessibility(
 ) -> None:
     signed_in = None if name == "sign-in" else "ada" if name in SETTINGS else "ana"
     page = await office.page(signed_in, viewport=DESK, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text))
+    complaints = complaints_of(page)
 
     await page.goto(office.paths.get(name, "/sign-in"))
-    await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
-    assert [text for text in complaints if "Content Security Policy" in text] == []
+    await open_details(page)
+    await expect_no_broken_rule(page)
+    assert complaints == []
     await page.context.close()
 
 

@@ -11,7 +11,14 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Office, furnished_office
-from tests.browser.test_pages import DESK, PHONE, RULES
+from tests.browser.looks import (
+    DESK,
+    PHONE,
+    RULES,
+    complaints_of,
+    expect_no_broken_rule,
+    runs_out_by,
+)
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
 
@@ -65,10 +72,7 @@ async def test_nothing_runs_out_of_a_phone(crowd: Office, name: str) -> None:
     for width in (390, 320):
         await page.set_viewport_size({"width": width, "height": 844})
         await page.goto(path_of(crowd, name))
-        beyond = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert beyond <= 0, width
+        assert await runs_out_by(page) <= 0, width
     await page.context.close()
 
 
@@ -78,17 +82,11 @@ async def test_the_pages_break_no_rule_of_accessibility(
     crowd: Office, name: str, scheme: str
 ) -> None:
     page = await crowd.page(reader_of(name), viewport=DESK, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text))
+    complaints = complaints_of(page)
 
     await page.goto(path_of(crowd, name))
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
-    assert [text for text in complaints if "Content Security Policy" in text] == []
+    await expect_no_broken_rule(page)
+    assert complaints == []
     await page.context.close()
 
 

@@ -11,10 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
-from tests.browser.test_pages import DESK, PHONE, RULES
+from tests.browser.looks import (
+    DESK,
+    PHONE,
+    complaints_of,
+    expect_no_broken_rule,
+    open_details,
+    runs_out_by,
+)
 from tests.front_desk import PASSWORD, FrontDesk, front_desk_on
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -189,11 +195,8 @@ async def test_nothing_runs_out_of_a_phone(front: Front, name: str) -> None:
     await front.show(page, name)
     for width in (390, 320):
         await page.set_viewport_size({"width": width, "height": 844})
-        await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-        beyond = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert beyond <= 0, width
+        await open_details(page)
+        assert await runs_out_by(page) <= 0, width
     await page.context.close()
 
 
@@ -203,18 +206,12 @@ async def test_the_pages_break_no_rule_of_accessibility(
     front: Front, name: str, scheme: str
 ) -> None:
     page = await front.page("ada", viewport=DESK, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text))
+    complaints = complaints_of(page)
 
     await front.show(page, name)
-    await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
-    assert [text for text in complaints if "Content Security Policy" in text] == []
+    await open_details(page)
+    await expect_no_broken_rule(page)
+    assert complaints == []
     await page.context.close()
 
 
@@ -223,7 +220,7 @@ async def test_what_can_be_touched_is_large_enough(front: Front, name: str) -> N
     page = await front.page("ada", viewport=PHONE, has_touch=True)
 
     await front.show(page, name)
-    await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    await open_details(page)
     small = await page.evaluate(
         """() => [...document.querySelectorAll('button, select, input:not([type=hidden]),'
           + ' textarea, summary, .tabs a, .areas a, .button, .choices label')]

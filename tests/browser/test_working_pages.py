@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser
 from sqlalchemy import insert
 
@@ -17,7 +16,7 @@ from services.loop.tasks.domain.task import FollowUpTask, TaskState
 from services.loop.tasks.tables import schemes
 from tests.adapters.test_closure import AGREED, Closing
 from tests.browser.conftest import Office, furnished_office
-from tests.browser.test_pages import DESK, PHONE, RULES
+from tests.browser.looks import DESK, PHONE, expect_no_broken_rule, open_details, runs_out_by
 from tests.follow_up import TO_RESOLVE
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -113,13 +112,8 @@ async def test_the_pages_break_no_rule_of_accessibility(
     page = await bench.office.page(who(name), viewport=DESK, color_scheme=scheme)
 
     await page.goto(bench.paths[name])
-    await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    found = await Axe().run(page, options=RULES)
-    await page.set_viewport_size(PHONE)  # type: ignore[arg-type] # width and height
-    on_a_phone = await Axe().run(page, options=RULES)
-
-    assert found.violations_count == 0, found.generate_report()
-    assert on_a_phone.violations_count == 0, on_a_phone.generate_report()
+    await open_details(page)
+    await expect_no_broken_rule(page)
     await page.context.close()
 
 
@@ -130,10 +124,8 @@ async def test_nothing_runs_out_of_a_phone_and_targets_are_large(
     page = await bench.office.page(who(name), viewport=PHONE, has_touch=True)
 
     await page.goto(bench.paths[name])
-    await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    beyond = await page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
+    await open_details(page)
+    beyond = await runs_out_by(page)
     small = await page.evaluate(
         """() => [...document.querySelectorAll('button, select, textarea, summary,'
           + ' input:not([type=hidden], [type=radio], [type=checkbox])')]
