@@ -16,12 +16,13 @@ from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.themes.api import router as themes
 from shared.db.transaction import Database
 from shared.identity.keys import create_key
-from shared.identity.principal import Scope
+from shared.identity.principal import Role, Scope
 from shared.service import Service
 from shared.settings import Settings
 from shared.web.access import Web
 from shared.web.app import create_app
 from tests.handlers.intake import Intake
+from tests.staff import staff
 
 EVERY_SCOPE = frozenset(Scope)
 
@@ -44,6 +45,17 @@ class Api:
                 now=self.intake.clock.now(),
             )
         return {"Authorization": f"Bearer {plain}"}
+
+    async def person(self, nick: str) -> str:
+        """Have somebody work here; return their id."""
+        person = await staff(
+            self.intake.database,
+            self.intake.clock.now(),
+            f"{nick}@example.test",
+            name=nick.title(),
+            role=Role.AGENT,
+        )
+        return person.id
 
     async def get(self, path: str, *scopes: Scope, **query: Any) -> httpx.Response:
         """Read something."""

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from shared.db.transaction import Database
-from shared.identity.defaults import ensure_defaults
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
-from shared.sealing import Keyring
-from shared.settings import Settings
-from tests.fakes import ManualClock
-from tests.handlers.intake import Intake
-from tests.loop_door import EVERY_SCOPE, Api, opened
+from tests.loop_door import EVERY_SCOPE, Api
 from tests.staff import audited
 
 CALENDARS, SCHEMES = "/v1/calendars", "/v1/schemes"
@@ -57,22 +48,6 @@ GOLD: dict[str, Any] = {
     ],
     "talk_guide": {"en": "Say sorry first."},
 }
-
-
-@pytest_asyncio.fixture
-async def api(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Api]:
-    intake = Intake(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    async with intake.database.transaction() as tx:
-        await ensure_defaults(tx, Settings(), clock.now())
-    async with opened(intake, database_of("shared")) as door:
-        yield door
 
 
 async def made(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.loop.responses.tables import score_rollups
 from services.loop.tasks.tables import tasks
-from shared.db.transaction import Database
-from shared.identity.defaults import ensure_defaults
 from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.people import disable_staff
-from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import Role, Scope
-from shared.sealing import Keyring
-from shared.settings import Settings
-from tests.fakes import ManualClock
-from tests.handlers.intake import Intake
-from tests.loop_door import EVERY_SCOPE, Api, opened
-from tests.staff import audited, staff
+from shared.identity.principal import Scope
+from tests.loop_door import EVERY_SCOPE, Api
+from tests.staff import audited
 
 TOUCHPOINTS = "/v1/touchpoints"
-
-
-@pytest_asyncio.fixture
-async def api(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Api]:
-    intake = Intake(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    async with intake.database.transaction() as tx:
-        await ensure_defaults(tx, Settings(), clock.now())
-    async with opened(intake, database_of("shared")) as door:
-        yield door
-
-
-async def _person(api: Api, nick: str) -> str:
-    person = await staff(
-        api.intake.database,
-        api.intake.clock.now(),
-        f"{nick}@example.test",
-        name=nick.title(),
-        role=Role.AGENT,
-    )
-    return person.id
 
 
 async def _made(api: Api, path: str, **body: Any) -> dict[str, Any]:
@@ -127,7 +92,7 @@ async def test_who_may_only_read_changes_nothing(api: Api, method: str, path: st
 
 
 async def test_the_owner_at_the_moment_of_acceptance_gets_the_task(api: Api) -> None:
-    ana, ole = await _person(api, "ana"), await _person(api, "ole")
+    ana, ole = await api.person("ana"), await api.person("ole")
     clock = api.intake.clock
     await _made(api, TOUCHPOINTS, code="support-call", name="Support call", owner=ana)
     early = await api.intake.response(customer="c-early")
@@ -143,7 +108,7 @@ async def test_the_owner_at_the_moment_of_acceptance_gets_the_task(api: Api) -> 
 
 
 async def test_periods_are_listed_planned_and_ended(api: Api) -> None:
-    ana, ole = await _person(api, "ana"), await _person(api, "ole")
+    ana, ole = await api.person("ana"), await api.person("ole")
     now = api.intake.clock.now()
     later = now + timedelta(days=9)
     await _made(api, TOUCHPOINTS, code="door", owner=ana)
@@ -179,7 +144,7 @@ async def test_periods_are_listed_planned_and_ended(api: Api) -> None:
 
 
 async def test_a_period_can_be_given_an_end(api: Api) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     now = api.intake.clock.now()
     await _made(api, TOUCHPOINTS, code="door")
     path = f"{TOUCHPOINTS}/door/owners"
@@ -206,7 +171,7 @@ async def test_a_period_can_be_given_an_end(api: Api) -> None:
 
 
 async def test_periods_that_overlap_are_refused_and_leave_nothing(api: Api) -> None:
-    ana, ole = await _person(api, "ana"), await _person(api, "ole")
+    ana, ole = await api.person("ana"), await api.person("ole")
     now = api.intake.clock.now()
     path = f"{TOUCHPOINTS}/door/owners"
     await _made(api, TOUCHPOINTS, code="door", owner=ana)
@@ -245,7 +210,7 @@ async def test_periods_that_overlap_are_refused_and_leave_nothing(api: Api) -> N
 
 
 async def test_an_owner_who_left_leaves_the_tasks_to_the_default_owner(api: Api) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     await _made(api, TOUCHPOINTS, code="support-call", name="Support call", owner=ana)
     async with api.intake.database.transaction() as tx:
         await disable_staff(tx, ana, now=api.intake.clock.now())
@@ -265,7 +230,7 @@ async def test_an_owner_who_left_leaves_the_tasks_to_the_default_owner(api: Api)
 
 
 async def test_a_department_stays_when_the_owner_changes(api: Api) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     part = await _made(api, "/v1/departments", name="Logistics")
     await _made(api, TOUCHPOINTS, code="door", department_id=part["id"])
 
@@ -282,7 +247,7 @@ async def test_a_department_stays_when_the_owner_changes(api: Api) -> None:
 async def test_a_code_that_stands_for_another_does_so_in_everything_and_can_be_taken_back(
     api: Api,
 ) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     await _made(api, TOUCHPOINTS, code="front-door", name="Doorstep", owner=ana, key=True)
     await api.intake.take_in(
         *await api.intake.responses(
@@ -526,7 +491,7 @@ async def test_a_revised_answer_is_counted_once_and_where_it_now_belongs(api: Ap
 
 
 async def test_scores_by_reason_department_and_owner_say_what_is_unknown(api: Api) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     part = await _made(api, "/v1/departments", name="Logistics")
     await _made(api, TOUCHPOINTS, code="door", owner=ana, department_id=part["id"])
     await _made(api, TOUCHPOINTS, code="desk", department_id=part["id"])
@@ -575,7 +540,7 @@ async def test_a_group_that_is_none_is_answered_with_those_that_are(api: Api) ->
 
 
 async def test_a_department_is_made_read_changed_and_listed(api: Api) -> None:
-    ana = await _person(api, "ana")
+    ana = await api.person("ana")
     made = await api.send("POST", "/v1/departments", json={"name": "Logistics", "head_id": ana})
     path = f"/v1/departments/{made.json()['id']}"
 
@@ -602,7 +567,7 @@ async def test_a_department_is_made_read_changed_and_listed(api: Api) -> None:
 
 
 async def test_an_integrator_finds_whom_to_name_as_an_owner(api: Api) -> None:
-    ana, ole = await _person(api, "ana"), await _person(api, "ole")
+    ana, ole = await api.person("ana"), await api.person("ole")
     async with api.intake.database.transaction() as tx:
         await disable_staff(tx, ole, now=api.intake.clock.now())
 

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.loop.tasks.tables import task_history, tasks
-from shared.db.transaction import Database
-from shared.identity.defaults import ensure_defaults
 from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.people import disable_staff
-from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import Role, Scope
+from shared.identity.principal import Scope
 from shared.identity.tables import audit
-from shared.sealing import Keyring
-from shared.settings import Settings
-from tests.fakes import ManualClock
-from tests.handlers.intake import Intake
-from tests.loop_door import Api, opened
-from tests.staff import staff
+from tests.loop_door import Api
 
 RULES = "/v1/routing-rules"
-
-
-@pytest_asyncio.fixture
-async def api(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Api]:
-    intake = Intake(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    async with intake.database.transaction() as tx:
-        await ensure_defaults(tx, Settings(), clock.now())
-    async with opened(intake, database_of("shared")) as door:
-        yield door
-
-
-async def _person(api: Api, nick: str) -> str:
-    person = await staff(
-        api.intake.database,
-        api.intake.clock.now(),
-        f"{nick}@example.test",
-        name=nick.title(),
-        role=Role.AGENT,
-    )
-    return person.id
 
 
 async def _added(api: Api, **body: Any) -> dict[str, Any]:
@@ -120,7 +83,7 @@ async def test_a_business_customer_gets_the_contact_person_and_a_private_one_the
     api: Api,
 ) -> None:
     """The taxi: the same ride, a fixed contact for one, the customer centre for the other."""
-    vera, doris = await _person(api, "vera"), await _person(api, "doris")
+    vera, doris = await api.person("vera"), await api.person("doris")
     await _added(api, **{**BUSINESS, "owner": {"kind": "contact_owner", "deputy": doris}})
     ride = {"segment": "Business", "product": "ride"}
 
@@ -269,7 +232,7 @@ async def test_only_who_may_change_settings_changes_rules(api: Api) -> None:
 
 async def test_a_change_is_tried_on_what_came_before_it_is_published(api: Api) -> None:
     """Tasks, owners, breaches and the difference to live, and nothing is written."""
-    doris = await _person(api, "doris")
+    doris = await api.person("doris")
     await _task_of(api, customer="c-1", segment="Business")
     await _task_of(api, customer="c-2", segment="Private")
     api.intake.clock.advance(timedelta(hours=5))
