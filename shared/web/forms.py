@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from shared.errors import TooLarge, Unreadable, UnsupportedType
+from shared.web.query import whole_number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -119,10 +120,7 @@ class Fields:
 
     def whole(self, name: str) -> int | None:
         """Return a whole number, or None where there is none."""
-        found = self.values.get(name, "")
-        if not (found.isascii() and found.isdigit() and len(found) <= 9):
-            return None
-        return int(found)
+        return whole_number(self.values.get(name, ""), digits=9)
 
     def moment(self, name: str, *, required: bool = False) -> datetime | None:
         """Return a moment that was given on the reader's own clock, in UTC."""

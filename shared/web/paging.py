@@ -18,6 +18,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from shared.errors import Finding, Invalid, Unreadable
+from shared.web.query import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +52,7 @@ def page_of(request: Request) -> Page:
         if len(request.query_params.getlist(name)) > 1:
             raise Unreadable(f"The query parameter {name} stands there twice. Send it once.")
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    limit = whole_number(text, digits=4) or 0
     if not 1 <= limit <= MOST:
         raise Invalid(
             f"limit must be a whole number from 1 to {MOST}.",

@@ -15,6 +15,16 @@ DEFAULT_PERIOD: Final = timedelta(weeks=12)
 _LONGEST_PERIOD: Final = timedelta(days=3_660)
 
 
+def whole_number(text: str, *, digits: int) -> int | None:
+    """Read a number that is nothing but digits, at most so many; None for any other text.
+
+    ``int`` alone takes signs, blanks and digits of other scripts, and gives up on long texts.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        return None
+    return int(text)
+
+
 def each_once(request: Request) -> None:
     """Refuse a query that says the same thing twice."""
     names = [name for name, _ in request.query_params.multi_items()]

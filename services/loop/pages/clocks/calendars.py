@@ -48,6 +48,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import Fields, Form, Option, read_form
+from shared.web.query import whole_number
 from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
@@ -326,9 +327,8 @@ def _field_of(finding: Finding) -> str:
 
 
 def _year(request: Request, now: int) -> int:
-    asked = request.query_params.get("year", "")
-    is_year = asked.isascii() and asked.isdigit() and len(asked) == 4
-    return int(asked) if is_year and 2000 <= int(asked) <= 2100 else now
+    asked = whole_number(request.query_params.get("year", ""), digits=4)
+    return asked if asked is not None and 2000 <= asked <= 2100 else now
 
 
 def _region(holidays: Mapping[str, str | None] | None, reader: Reader) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from shared.web.query import whole_number
+
 Shifts = Sequence[Mapping[str, str]]
 
 _TIME: Final = r"([01]?[0-9]|2[0-4])(?:[:.]([0-5][0-9]))?"
@@ -108,9 +110,10 @@ def percents_of(text: str) -> list[float]:
     """Read ``50, 80`` as parts of a whole."""
     found = []
     for part in re.split(r"[,;\s]+", text.replace("%", " ").strip()) if text.strip() else ():
-        if not (part.isascii() and part.isdigit() and len(part) <= 4):
+        percent = whole_number(part, digits=4)
+        if percent is None:
             raise Unreadable(part)
-        found.append(int(part) / 100)
+        found.append(percent / 100)
     return found
 
 

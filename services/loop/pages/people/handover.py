@@ -23,6 +23,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import Fields, Form, Option, read_form
+from shared.web.query import whole_number
 from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
@@ -124,9 +125,7 @@ async def _page(
 def _done(counts: str, reader: Reader) -> str:
     """Say how much went over, as the address names it after the redirect."""
     tasks, _, touchpoints = counts.partition("-")
-    if not (tasks.isascii() and tasks.isdigit() and len(tasks) < 5):
-        return ""
-    if not (touchpoints.isascii() and touchpoints.isdigit() and len(touchpoints) < 5):
+    if None in {whole_number(one, digits=4) for one in (tasks, touchpoints)}:
         return ""
     return reader.gettext(
         "Handed over: %(tasks)s tasks and %(touchpoints)s touchpoints.",

@@ -37,6 +37,7 @@ from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import Fields, Form, Option, read_form
+from shared.web.query import whole_number
 from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
@@ -156,9 +157,9 @@ async def undo(request: Request, caller: _Writer) -> Response:
 def _versions(values: Mapping[str, str]) -> dict[str, int]:
     """Return the chosen tasks, each as which version it was seen."""
     return {
-        name.removeprefix(_PICKED): int(value)
+        name.removeprefix(_PICKED): version
         for name, value in values.items()
-        if name.startswith(_PICKED) and value.isascii() and value.isdigit() and len(value) < 9
+        if name.startswith(_PICKED) and (version := whole_number(value, digits=8)) is not None
     }
 
 

@@ -38,6 +38,7 @@ from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import Form
 from shared.web.paging import DEFAULT_LIMIT, Page, Paged, encode_cursor
+from shared.web.query import whole_number
 from shared.web.templating import home_of, reader_of
 
 router = APIRouter(include_in_schema=False)
@@ -181,17 +182,17 @@ async def _undo(
     bulk = await find_undoable(view, request.query_params.get("bulk", ""), by=caller, now=now)
     if bulk is None:
         return None
-    skipped = request.query_params.get("skipped", "")
     return Undo(
         id=bulk.id,
         done=len(bulk.done),
-        skipped=int(skipped) if skipped.isascii() and skipped.isdigit() else 0,
+        skipped=whole_number(request.query_params.get("skipped", ""), digits=4) or 0,
     )
 
 
 def _title(asked: Asked, counts: Counts, reader: Reader) -> str:
     """Return the view's name, with how many tasks it holds."""
-    title = reader.gettext("My queue" if asked.tab == "todo" else TABS[asked.tab])
+    name = "My queue" if asked.tab == "todo" else TABS[asked.tab]
+    title = reader.gettext(name)
     number = _number(counts, asked.tab, reader)
     return f"{title} ({number})" if number else title
 

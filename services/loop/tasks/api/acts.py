@@ -38,6 +38,7 @@ from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.bodies import parse_json, read_body, read_json
 from shared.web.idempotency import Answer, Once, OnceOnly
+from shared.web.query import whole_number
 
 router = APIRouter(tags=["tasks"])
 
@@ -137,11 +138,12 @@ async def post_action_done(
 ) -> Response:
     """Finish one agreed action; the last one is the step eliminate."""
     await _read_blank(request)
-    if not (n.isascii() and n.isdigit() and len(n) <= 4):
+    number = whole_number(n, digits=4)
+    if number is None:
         raise NotFound("This task has no such agreed action.")
 
     async def act_of(_tx: Transaction) -> Act:
-        return FinishAction(n=int(n))
+        return FinishAction(n=number)
 
     return await _answer(request, task_id, caller, once, act_of)
 
