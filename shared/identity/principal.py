@@ -24,6 +24,8 @@ class Scope(StrEnum):
     POLICIES_WRITE = "policies:write"
     SETTINGS_READ = "settings:read"
     SETTINGS_WRITE = "settings:write"
+    PERSONS_WRITE = "persons:write"
+    AUDIT_READ = "audit:read"
 
 
 class Role(StrEnum):
@@ -65,7 +67,8 @@ ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.THEMES_READ,
         }
     ),
-    Role.AUDITOR: _READS | {Scope.RESPONSES_READ, Scope.SETTINGS_READ, Scope.DELIVERIES_READ},
+    Role.AUDITOR: _READS
+    | {Scope.RESPONSES_READ, Scope.SETTINGS_READ, Scope.DELIVERIES_READ, Scope.AUDIT_READ},
 }
 
 

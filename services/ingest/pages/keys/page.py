@@ -31,6 +31,8 @@ SCOPES: Final[Mapping[Scope, str]] = {
     Scope.SETTINGS_READ: marked("read settings"),
     Scope.POLICIES_WRITE: marked("change rules, schemes, calendars and touchpoints"),
     Scope.SETTINGS_WRITE: marked("change settings and make keys"),
+    Scope.PERSONS_WRITE: marked("export and erase customers"),
+    Scope.AUDIT_READ: marked("read who did what"),
 }
 
 _SOON: Final = timedelta(days=7)
