@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from services.ingest import listeners as ingest_ears
@@ -182,21 +181,32 @@ def _in_order(history: History, evidence: Evidence) -> Sequence[str]:
 
 
 def _log_follows_outbox(evidence: Evidence) -> Iterable[str]:
-    """The first occurrences of one key's events lie in the order of their announcement."""
-    first: dict[str, tuple[int, int]] = {}
-    for record in evidence.log:
-        lies_at = record.place[1:]
-        first[record.event_id] = min(first.get(record.event_id, lies_at), lies_at)
+    """What is announced of one response, or of one task, lies in the log in that order.
+
+    Numbers are taken before the commit, so of two answers that a customer gives at the same
+    moment either one may come first; those that follow each other are looked at below.
+    """
+    first = _first_places(evidence)
     for rows in evidence.outboxes.values():
         last: dict[tuple[str, str], tuple[int, int]] = {}
         for one in sorted(rows, key=lambda row: row.seq):
             place = first.get(one.event_id)
             if place is None:
                 continue  # I2 says so
-            before = last.get((one.topic, one.key))
+            thing = (one.topic, str(one.data.get("task_id") or one.data.get("response_id")))
+            before = last.get(thing)
             if before is not None and (before[0] != place[0] or before > place):
-                yield f"{one.event_id} was overtaken by another one of its key"
-            last[one.topic, one.key] = place
+                yield f"{one.event_id} was overtaken by another one of the same"
+            last[thing] = place
+
+
+def _first_places(evidence: Evidence) -> Mapping[str, tuple[int, int]]:
+    """Return by event the partition and offset at which it lies first."""
+    first: dict[str, tuple[int, int]] = {}
+    for record in evidence.log:
+        lies_at = record.place[1:]
+        first[record.event_id] = min(first.get(record.event_id, lies_at), lies_at)
+    return first
 
 
 def _effects_follow_log(evidence: Evidence) -> Iterable[str]:
@@ -229,25 +239,39 @@ def _effects_follow_log(evidence: Evidence) -> Iterable[str]:
 
 
 def _log_follows_clients(history: History, evidence: Evidence) -> Iterable[str]:
-    """A request that began after another one was answered comes after it, per customer."""
-    seqs = {
-        one.data["response_id"]: one.seq
+    """A request that began after another one was answered lies behind it, per customer."""
+    places = _first_places(evidence)
+    lies_at = {
+        one.data["response_id"]: places[one.event_id]
         for one in evidence.outboxes.get("ingest", ())
-        if one.kind == ResponseReceived.TYPE
+        if one.kind == ResponseReceived.TYPE and one.event_id in places
     }
     by_customer: dict[str, list[Operation]] = defaultdict(list)
     began: set[str] = set()
     for one in history.operations:
         # Of several requests under one key nobody knows which one made the row.
-        if one.outcome is Known.OK and one.customer is not None and one.key not in began:
+        if one.customer is not None and one.key not in began and one.response_id in lies_at:
             by_customer[one.customer].append(one)
         began.add(one.key)
     for some in by_customer.values():
-        for earlier, later in pairwise(some):
-            if earlier.completed_at is None or earlier.completed_at > later.invoked_at:
-                continue
-            if seqs.get(earlier.response_id, 0) > seqs.get(later.response_id, 1 << 62):
-                yield f"{later.key} came before {earlier.key}"
+        answered = sorted(
+            some, key=lambda one: (one.completed_at is None, one.completed_at or 0)
+        )
+        furthest: Operation | None = None
+        done = 0
+        for later in some:
+            while (at := answered[done].completed_at) is not None and at < later.invoked_at:
+                if (
+                    furthest is None
+                    or lies_at[answered[done].response_id] > lies_at[furthest.response_id]
+                ):
+                    furthest = answered[done]
+                done += 1
+            if (
+                furthest is not None
+                and lies_at[furthest.response_id] > lies_at[later.response_id]
+            ):
+                yield f"{later.key} came before {furthest.key}"
 
 
 def _left_nothing(history: History, evidence: Evidence) -> Sequence[str]:

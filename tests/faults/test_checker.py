@@ -134,6 +134,16 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert unfinished(evidence) == []
 
 
+def test_answers_that_are_given_at_the_same_moment_come_in_any_order() -> None:
+    history, evidence = truth()
+    first, second, *_ = history.operations
+    first.completed_at, second.invoked_at = second.invoked_at, 0
+    _overtaken(history, evidence)
+    _effects_swapped(history, evidence)
+
+    assert "I7" not in " ".join(violations(history, evidence))
+
+
 Lie = Callable[[History, Evidence], object]
 
 
@@ -209,6 +219,25 @@ def _overtaken(_: History, evidence: Evidence) -> None:
     ]
 
 
+def _part_overtaken(_: History, evidence: Evidence) -> None:
+    for event in ("evt_p1", "evt_p2"):
+        evidence.outboxes["ingest"] = [
+            *evidence.outboxes["ingest"],
+            announced(
+                3 + len(evidence.outboxes["ingest"]),
+                event,
+                topics.RESPONSES,
+                "response.revised.v1",
+                response_id="rsp_1",
+            ),
+        ]
+    evidence.log = [
+        *evidence.log,
+        logged(topics.RESPONSES, 3, "evt_p2", "response.revised.v1"),
+        logged(topics.RESPONSES, 4, "evt_p1", "response.revised.v1"),
+    ]
+
+
 def _effects_swapped(_: History, evidence: Evidence) -> None:
     opened, first, second = evidence.outboxes["loop"]
     evidence.outboxes = {
@@ -265,6 +294,7 @@ def _passed_over(_: History, evidence: Evidence) -> None:
         (_called_twice_in_silence, "I6"),
         (_forged, "I6"),
         (_overtaken, "I7"),
+        (_part_overtaken, "I7"),
         (_effects_swapped, "I7"),
         (_accepted_in_another_order, "I7"),
         (_refused_and_kept, "I8"),
