@@ -107,3 +107,48 @@ class SourceResumed(_Source):
     TYPE: ClassVar[str] = "source.resumed.v1"
 
     last_response_at: AwareDatetime
+
+
+Erasing = Literal["request", "retention"]
+MOST_RESPONSES = 200
+"""So many responses one event about a customer names; of more there are several events."""
+
+
+class _Customer(Event):
+    """What both events of a customer carry; key = ``person_ref``, so after their responses."""
+
+    TOPIC: ClassVar[str] = topics.RESPONSES
+    OWNER: ClassVar[str] = "ingest"
+
+    request_id: str = Field(description="what it is done for; its certificate counts what was")
+    person_ref: str = Field(description="pseudonym of the person, or a lone response's own id")
+    response_ids: list[str] = Field(default=[], max_length=MOST_RESPONSES)
+    last: bool = Field(
+        default=True, description="false: another event names more of their responses"
+    )
+
+    @override
+    def subject(self) -> str:
+        """Return the pseudonym of the person."""
+        return self.person_ref
+
+
+class CustomerErased(_Customer):
+    """A customer was forgotten, or what they said in some responses was.
+
+    Whoever keeps anything of it forgets it too; scores, times, touchpoints and themes stay.
+    """
+
+    TYPE: ClassVar[str] = "customer.erased.v1"
+
+    reason: Erasing
+    whole: bool = Field(
+        description="true: the person, with all there is; false: these responses alone"
+    )
+    erased_at: AwareDatetime
+
+
+class CustomerExportRequested(_Customer):
+    """Somebody asked for a copy of all that is known about a customer."""
+
+    TYPE: ClassVar[str] = "customer.export-requested.v1"

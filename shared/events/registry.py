@@ -14,6 +14,8 @@ EVENTS: dict[str, type[Event]] = {
         ingest.ResponseRevised,
         ingest.SourceSilent,
         ingest.SourceResumed,
+        ingest.CustomerErased,
+        ingest.CustomerExportRequested,
         loop.ResponseHandled,
         loop.TaskOpened,
         loop.TaskAssigned,

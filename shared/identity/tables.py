@@ -109,6 +109,42 @@ person_keys = Table(
 )
 """The person's data key, wrapped; a row without a key is a person who was erased."""
 
+person_requests = Table(
+    "shared_person_requests",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("reason", String(10), nullable=False),
+    Column("state", String(10), nullable=False, index=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    # By what the person was named, and that name, until the request is done.
+    Column("found_by", String(12)),
+    Column("sealed_subject", LargeBinary),
+    Column("subject_digest", String(64), index=True),
+    # Who was found, as pseudonyms, and which answers of others somebody should read.
+    Column("found", Json),
+    Column("mentions", Json),
+    Column("persons", Integer, nullable=False, server_default="0"),
+    # How far the search has read.
+    Column("cursor", String(40)),
+    Column("done_at", UtcDateTime),
+    Column("certificate", Json),
+)
+"""What was asked for about persons: to hand out what is known of them, or to forget it."""
+
+person_request_parts = Table(
+    "shared_person_request_parts",
+    metadata,
+    Column("request_id", ForeignKey("shared_person_requests.id"), primary_key=True),
+    Column("service", String(10), primary_key=True),
+    Column("persons_done", Integer, nullable=False),
+    Column("counts", Json, nullable=False),
+    # A line per person: pseudonym and document, each under that person's own key.
+    Column("sealed_part", Text),
+)
+"""What each service did for a request; an archive dies with the person whose it is."""
+
 audit = Table(
     "shared_audit",
     metadata,

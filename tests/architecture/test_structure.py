@@ -41,6 +41,8 @@ LARGER: Mapping[str, str] = {
 # An event that no consumer of ours hears, and for whom it is published.
 FOR_OTHERS: Mapping[str, str] = {
     "alert.delivered.v1": "whoever watches from outside that people are told",
+    "customer.erased.v1": "whoever keeps a copy of what the topics carry",
+    "customer.export-requested.v1": "as above: what they know belongs to the answer",
 }
 # A topic without an event yet, and why it exists from the first installation on.
 WITHOUT_EVENTS: Mapping[str, str] = {

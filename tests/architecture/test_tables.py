@@ -20,6 +20,8 @@ PERSONAL = re.compile(r"sealed|person|customer|comment|note|name|email|phone|rec
 NOT_PERSONAL = {
     "person_ref": "a pseudonym; it is what the key is found by",
     "person_refs": "pseudonyms, as above",
+    "persons": "how many, not who",
+    "persons_done": "as above",
     "namespace": "in which a source's customer ids are unique",
     "has_comment": "only whether there is one",
     "rule_name": "of a rule",
