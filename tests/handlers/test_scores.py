@@ -143,6 +143,23 @@ async def test_metrics_and_measurements_never_meet(intake: Intake) -> None:
     assert (ces.row.score, ces.row.n) == (7.0, 1)
 
 
+async def test_two_surveys_of_the_same_kind_can_be_added_up_to_one_score(
+    intake: Intake,
+) -> None:
+    """Not as the mean of two scores: every customer counts once, whoever asked."""
+    few = [{**one, "source": "crm", "question_version": "2025"} for one in _answers(promoters=3)]
+    many = [
+        {**one, "source": "shop", "question_version": "b", "channel": "sms"}
+        for one in _answers(promoters=2, passives=1, detractors=6)
+    ]
+    await intake.take_in(*await intake.responses([*few, *many]))
+
+    (found,) = await _scores(intake)
+
+    assert (found.row.promoters, found.row.passives, found.row.detractors) == (5, 1, 6)
+    assert (found.row.n, found.row.score) == (12, -8.3)
+
+
 async def test_weeks_and_months_without_an_answer_appear_as_gaps(intake: Intake) -> None:
     await intake.take_in(
         *await intake.responses(
