@@ -220,21 +220,19 @@ def _overtaken(_: History, evidence: Evidence) -> None:
 
 
 def _part_overtaken(_: History, evidence: Evidence) -> None:
-    for event in ("evt_p1", "evt_p2"):
-        evidence.outboxes["ingest"] = [
+    revised = "response.revised.v1"
+    evidence.outboxes = {
+        **evidence.outboxes,
+        "ingest": [
             *evidence.outboxes["ingest"],
-            announced(
-                3 + len(evidence.outboxes["ingest"]),
-                event,
-                topics.RESPONSES,
-                "response.revised.v1",
-                response_id="rsp_1",
-            ),
-        ]
+            announced(3, "evt_p1", topics.RESPONSES, revised, response_id="rsp_1"),
+            announced(4, "evt_p2", topics.RESPONSES, revised, response_id="rsp_1"),
+        ],
+    }
     evidence.log = [
         *evidence.log,
-        logged(topics.RESPONSES, 3, "evt_p2", "response.revised.v1"),
-        logged(topics.RESPONSES, 4, "evt_p1", "response.revised.v1"),
+        logged(topics.RESPONSES, 3, "evt_p2", revised),
+        logged(topics.RESPONSES, 4, "evt_p1", revised),
     ]
 
 
