@@ -8,7 +8,7 @@ is searched or addressed is named here as ``scrub``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import select, update
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.db.transaction import Transaction
+
+
+FORGOTTEN: Final = "erased"
+"""Stands where a sealed document stood that was scrubbed; there is nothing in it to open."""
 
 
 @dataclass(frozen=True, kw_only=True)
