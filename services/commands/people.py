@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def _database(*, begins: bool = False) -> AsyncIterator[Database]:
+async def open_database(*, begins: bool = False) -> AsyncIterator[Database]:
     """Open the installation's database for one command.
 
     Only what makes the first of something ``begins`` an installation, and says so.
@@ -61,7 +61,7 @@ async def add_user(
     """Add a person and print the first password, once."""
     password = new_token(12)
     now = SystemClock().now()
-    async with _database(begins=True) as database:
+    async with open_database(begins=True) as database:
         async with database.reading() as view:
             known = {team.name: team.id for team in await groups.list_teams(view)}
         for team in teams:
@@ -88,7 +88,7 @@ async def add_user(
 
 async def list_users(*, as_json: bool) -> int:
     """List people with role and state."""
-    async with _database() as database, database.reading() as view:
+    async with open_database() as database, database.reading() as view:
         found = await people.list_staff(view, with_disabled=True)
     rows(
         ("email", "name", "role", "language", "time_zone", "state"),
@@ -112,7 +112,7 @@ async def reset_user(email: str) -> int:
     """Set and print a new password; every session of the person ends."""
     password = new_token(12)
     hashed = await passwords.hash_password(password)
-    async with _database() as database, database.transaction() as tx:
+    async with open_database() as database, database.transaction() as tx:
         person = await _person(tx, email)
         await people.set_password(tx, person.id, hashed, now=SystemClock().now())
         await sessions.end_all(tx, person.id)
@@ -123,7 +123,7 @@ async def reset_user(email: str) -> int:
 
 async def disable_user(email: str) -> int:
     """Let a person sign in no more; tasks stay with their owner until reassigned."""
-    async with _database() as database, database.transaction() as tx:
+    async with open_database() as database, database.transaction() as tx:
         person = await _person(tx, email)
         await people.disable_staff(tx, person.id, now=SystemClock().now())
         await sessions.end_all(tx, person.id)
@@ -135,7 +135,7 @@ async def create_api_key(
     source: str, *, name: str, scopes: Sequence[str], test: bool = False
 ) -> int:
     """Create a key and print it, once."""
-    async with _database(begins=True) as database, database.transaction() as tx:
+    async with open_database(begins=True) as database, database.transaction() as tx:
         key, plain = await keys.create_key(
             tx,
             source=source,
@@ -154,7 +154,7 @@ async def create_api_key(
 
 async def rotate_api_key(key_id: str, *, overlap_hours: int) -> int:
     """Make a key in the place of another and print it, once."""
-    async with _database() as database, database.transaction() as tx:
+    async with open_database() as database, database.transaction() as tx:
         key, plain = await keys.rotate_key(
             tx, key_id, overlap=timedelta(hours=overlap_hours), now=SystemClock().now()
         )
@@ -167,7 +167,7 @@ async def rotate_api_key(key_id: str, *, overlap_hours: int) -> int:
 
 async def list_api_keys(*, as_json: bool) -> int:
     """List keys by their visible prefix."""
-    async with _database() as database, database.reading() as view:
+    async with open_database() as database, database.reading() as view:
         found = await keys.list_keys(view)
     rows(
         ("id", "source", "name", "prefix", "scopes", "test", "last_used_on", "state"),
@@ -191,7 +191,7 @@ async def list_api_keys(*, as_json: bool) -> int:
 
 async def revoke_api_key(key_id: str) -> int:
     """Revoke a key; running services refuse it within a second."""
-    async with _database() as database, database.transaction() as tx:
+    async with open_database() as database, database.transaction() as tx:
         await keys.revoke_key(tx, key_id, now=SystemClock().now())
     say(f"{key_id} is revoked.")
     return 0

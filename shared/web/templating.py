@@ -144,6 +144,12 @@ SETTINGS: Final = (
         scope=Scope.MAIL_READ,
         about=marked("Mails that did not get through, and addresses that are dead."),
     ),
+    Area(
+        name=marked("Audit trail"),
+        path="/settings/audit",
+        scope=Scope.AUDIT_READ,
+        about=marked("Who did or saw what, and when; nothing in it can be changed."),
+    ),
 )
 """The pages of settings, whichever service has them, in the order in which they are offered."""
 

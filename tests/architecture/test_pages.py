@@ -34,7 +34,7 @@ from services.loop.pages.welcome import organisation
 from services.loop.pages.welcome import routes as welcome
 from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
-from shared.web import dead_letters, error_page, sign_in
+from shared.web import audit, dead_letters, error_page, sign_in
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "shared/web/static"
@@ -49,6 +49,7 @@ CONTEXTS: dict[str, Any] = {
     "closure.html": closure.ClosurePage,
     "bulk.html": queue.BulkPage,
     "absences.html": absences.AbsencesPage,
+    "audit.html": audit.AuditPage,
     "calendar.html": calendars.CalendarPage,
     "calendars.html": calendars.CalendarsPage,
     "code.html": codes.CodePage,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from shared.web.sheets import cell
 from shared.web.templating import Pages, done_of
 
 __all__ = ["cell", "done_of", "pages"]
 
 pages = Pages("services.loop.pages")
-
-
-def cell(text: str) -> str:
-    """Keep a spreadsheet from reading somebody's words as a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
