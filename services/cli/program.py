@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from services.cli.audit import audit_app
 from services.cli.frame import AsJson, Group, examples, run
 from services.cli.letters import letters_app
 from services.cli.people import key_app, user_app
@@ -41,6 +42,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(source_app, name="source")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(themes_app, name="themes")
+app.add_typer(audit_app, name="audit")
 
 
 @app.command(

@@ -149,11 +149,11 @@ audit = Table(
     "shared_audit",
     metadata,
     Column("n", Sequence, primary_key=True, autoincrement=True),
-    Column("at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
     Column("actor_kind", String(10), nullable=False),
-    Column("actor_id", String(40), nullable=False),
-    Column("action", String(80), nullable=False),
-    Column("subject", String(80), nullable=False),
+    Column("actor_id", String(40), nullable=False, index=True),
+    Column("action", String(80), nullable=False, index=True),
+    Column("subject", String(80), nullable=False, index=True),
     Column("detail", Json, nullable=False),
 )
 
