@@ -12,6 +12,7 @@ from shared.db.transaction import Transaction
 from shared.identity import audit
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
+from shared.identity.views import note_views_in
 
 
 async def body_as_sent(
@@ -33,4 +34,5 @@ async def body_as_sent(
     if person is None:
         return one.payload
     await audit.record(tx, by, "delivery.opened", one.id, now=now)
+    await note_views_in(tx, {one.person_ref: None}, by=by, via="delivery", now=now)
     return with_person(one.payload, person)

@@ -25,6 +25,7 @@ from services.notify.pages.site import pages
 from services.notify.store import CapturedMail
 from shared.errors import NotFound
 from shared.identity.principal import Principal, Scope
+from shared.identity.views import note_opening, note_views
 from shared.web.access import resources, web
 from shared.web.auth import requires_page
 from shared.web.paging import Paged, encode_cursor
@@ -94,10 +95,10 @@ async def show_list(request: Request, caller: Reader, page: Paged) -> Response: 
 
 
 @router.get("/mail/{mail_id}")
-async def show_mail(request: Request, mail_id: str, caller: Reader) -> Response:  # noqa: ARG001 - guards
+async def show_mail(request: Request, mail_id: str, caller: Reader) -> Response:
     """Show one mail: its head, its text, and its HTML part in a frame."""
     notify = resources(request, Notify)
-    mail, message = await _opened(notify, mail_id)
+    mail, message = await _opened(notify, mail_id, by=caller)
     response = pages.render(
         request,
         "mail.html",
@@ -119,10 +120,10 @@ async def show_mail(request: Request, mail_id: str, caller: Reader) -> Response:
 
 
 @router.get("/mail/{mail_id}/html")
-async def show_html(request: Request, mail_id: str, caller: Reader) -> Response:  # noqa: ARG001 - guards
+async def show_html(request: Request, mail_id: str, caller: Reader) -> Response:
     """Return the HTML part alone, for the frame."""
     notify = resources(request, Notify)
-    _, message = await _opened(notify, mail_id)
+    _, message = await _opened(notify, mail_id, by=caller)
     if message is None:
         raise NotFound("The content of this mail has been erased.")
     return HTMLResponse(
@@ -135,7 +136,10 @@ async def show_html(request: Request, mail_id: str, caller: Reader) -> Response:
     )
 
 
-async def _opened(notify: Notify, mail_id: str) -> tuple[CapturedMail, EmailMessage | None]:
+async def _opened(
+    notify: Notify, mail_id: str, *, by: Principal
+) -> tuple[CapturedMail, EmailMessage | None]:
+    """Return a mail and what it says; who looks is written down, once an hour."""
     async with notify.database.reading() as view:
         found = await opened(
             view, mail_id, keyring=notify.keyring, person_keys=notify.person_keys
@@ -143,6 +147,11 @@ async def _opened(notify: Notify, mail_id: str) -> tuple[CapturedMail, EmailMess
     if found is None:
         raise NotFound("There is no such mail.")
     mail, raw = found
+    now = notify.clock.now()
+    await note_opening(notify.database, "mail.opened", mail.id, by=by, now=now)
+    if raw is not None and mail.person_ref:
+        seen = {mail.person_ref: None}
+        await note_views(notify.database, seen, by=by, via="mail", now=now)
     return mail, None if raw is None else message_from_bytes(raw, policy=policy.default)
 
 

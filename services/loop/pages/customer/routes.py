@@ -15,6 +15,7 @@ from services.loop.pages.customer.reading import PARTS, happened, page_of
 from services.loop.pages.site import cell, pages
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import look_at_customer
+from shared.identity import audit
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -57,6 +58,7 @@ async def file(request: Request, ref: str, caller: _Caller) -> Response:
             tx, ref, caller=caller, person_keys=loop.person_keys, now=now
         )
         names = await journey.named(tx)
+        await audit.record(tx, caller, "list.exported", ref, {"format": "csv"}, now=now)
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)

@@ -23,6 +23,7 @@ from services.loop.tasks.handlers import (
     TaskView,
     do_in_bulk,
     list_tasks,
+    note_looks,
     resolve_owner,
     take_back,
     try_in_bulk,
@@ -127,6 +128,7 @@ async def bulk(request: Request, caller: _Writer) -> Response:
             whole=False,
         )
         owners = await _owners(view)
+    await note_looks(loop.database, seen, by=caller, via="list", now=now)
     form = fields.form(
         "bulk",
         refusal="" if versions else reader.gettext("Choose at least one task in the queue."),

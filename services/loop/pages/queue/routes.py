@@ -24,6 +24,8 @@ from services.loop.tasks.handlers import (
     Counts,
     counts_of,
     find_undoable,
+    note_looks,
+    note_looks_in,
     queue,
     reach_of,
     wanted_of,
@@ -33,6 +35,7 @@ from services.loop.tasks.handlers.sight import LEADING
 from services.loop.tasks.store import MOST_COUNTED, place_of
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
+from shared.identity import audit
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -75,9 +78,10 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         if asked.q.startswith("tsk_") and await store.find(view, asked.q) is not None:
             return RedirectResponse(f"/tasks/{asked.q}", 303)
         counts = await counts_of(view, caller, await reach_of(view, caller), now=now)
+        wanted = await wanted_of(view, asked.sought, caller, keyring=loop.keyring, now=now)
         rows = await queue(
             view,
-            await wanted_of(view, asked.sought, caller, keyring=loop.keyring, now=now),
+            wanted,
             caller=caller,
             person_keys=loop.person_keys,
             now=now,
@@ -92,6 +96,13 @@ async def show(request: Request, caller: _Person, page: Paged) -> Response:
         since = await store.latest_id(view)
         undo = await _undo(request, view, caller, now=now)
         steps = 0 if rows or asked.filtered else await open_steps(view, caller, now=now)
+    await note_looks(
+        loop.database,
+        [row.view for row in rows[: page.limit]],
+        by=caller,
+        via="search" if wanted.terms else "queue",
+        now=now,
+    )
     more = len(rows) > page.limit
     last = place_of(rows[page.limit - 1].view.task, asked.order) if more else ()
     context = QueuePage(
@@ -161,6 +172,10 @@ async def file(request: Request, caller: _Caller) -> Response:
         )
         names = await names_for(view, reader)
         lines = await lines_of(view, rows, names=names, now=now)
+    async with loop.database.transaction() as tx:
+        await note_looks_in(tx, [row.view for row in rows], by=caller, via="file", now=now)
+        detail = {"format": "csv", "tasks": len(rows)}
+        await audit.record(tx, caller, "list.exported", "tasks", detail, now=now)
     return Response(
         sheet_of(lines),
         media_type="text/csv; charset=utf-8",

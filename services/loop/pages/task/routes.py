@@ -15,7 +15,7 @@ from services.loop.pages.site import done_of, pages
 from services.loop.pages.task.reading import read_page
 from services.loop.pages.task.support import ADVICE
 from services.loop.resources import Loop
-from services.loop.tasks.handlers import act_on, advise, look_at, read_task
+from services.loop.tasks.handlers import act_on, advise, look_at, note_looks, read_task
 from shared.errors import Conflict, Invalid, NotFound, Stale, TryLater
 from shared.i18n import Reader, marked
 from shared.identity.principal import Principal, Scope
@@ -134,6 +134,7 @@ async def _page(
         context = await read_page(
             view, seen, reader, caller, now=loop.clock.now(), form=form, since=since
         )
+    await note_looks(loop.database, [seen], by=caller, via="task", now=loop.clock.now())
     is_worked_on = seen.task.is_open and not seen.restricted
     others = await _others(loop, task_id, caller) if is_worked_on else []
     context = replace(

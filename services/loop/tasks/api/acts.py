@@ -20,6 +20,8 @@ from services.loop.tasks.domain.acts import Act, FinishAction
 from services.loop.tasks.handlers import (
     act_on,
     advise,
+    note_looks,
+    note_looks_in,
     read_task,
     resolve_owner,
 )
@@ -54,8 +56,9 @@ async def get_task(request: Request, task_id: str, caller: Reader) -> JSONRespon
     loop = resources(request, Loop)
     async with loop.database.reading() as view:
         seen = await read_task(view, task_id, caller=caller, person_keys=loop.person_keys)
-    document = document_of(seen, loop.clock.now())
-    return JSONResponse(document, headers={"ETag": f'"{seen.task.version}"'})
+    now = loop.clock.now()
+    await note_looks(loop.database, [seen], by=caller, via="task", now=now)
+    return JSONResponse(document_of(seen, now), headers={"ETag": f'"{seen.task.version}"'})
 
 
 def _expected(request: Request) -> int | None:
@@ -103,6 +106,7 @@ async def _answer(
 
     async def as_it_is(tx: Transaction) -> Answer:
         seen = await read_task(tx, task_id, caller=caller, person_keys=loop.person_keys)
+        await note_looks_in(tx, [seen], by=caller, via="task", now=now)
         return Answer(
             body=document_of(seen, now),
             headers={"ETag": f'"{seen.task.version}"'},

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.loop.resources import Loop
-from services.loop.tasks.handlers import read_task
+from services.loop.tasks.handlers import note_looks_in, read_task
 from services.loop.tasks.handlers.handing_out import take_next
 from services.loop.tasks.schemas import document_of
 from shared.db.transaction import Transaction
@@ -43,6 +43,7 @@ async def post_next(request: Request, caller: _Writer, once: Once) -> Response:
         if task is None:
             return Answer(status=204)
         seen = await read_task(tx, task.id, caller=caller, person_keys=loop.person_keys)
+        await note_looks_in(tx, [seen], by=caller, via="task", now=now)
         return Answer(
             body=document_of(seen, now),
             headers={"ETag": etag(seen.task.version)},

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from services.loop.resources import Loop
-from services.loop.tasks.handlers import list_tasks, order_of, wanted_of
+from services.loop.tasks.handlers import list_tasks, note_looks, order_of, wanted_of
 from services.loop.tasks.schemas import document_of
 from services.loop.tasks.schemas.filters import (
     FILTERS,
@@ -59,6 +59,8 @@ async def get_tasks(request: Request, caller: Reader, page: Paged) -> JSONRespon
             most=page.limit + 1,
             order=order,
         )
+    via = "search" if wanted.terms else "list"
+    await note_looks(loop.database, found[: page.limit], by=caller, via=via, now=now)
     return JSONResponse(
         listed(
             found,

@@ -15,7 +15,7 @@ from services.loop.tasks.handlers.bulk import (
 )
 from services.loop.tasks.handlers.closure import Closure, closure_rates
 from services.loop.tasks.handlers.confirming import Question, read_question, take_answer
-from services.loop.tasks.handlers.looking import look_at
+from services.loop.tasks.handlers.looking import look_at, note_looks, note_looks_in
 from services.loop.tasks.handlers.opening import Opened, open_tasks
 from services.loop.tasks.handlers.reading import (
     QueueRow,
@@ -62,6 +62,8 @@ __all__ = [
     "list_tasks",
     "look_at",
     "look_at_customer",
+    "note_looks",
+    "note_looks_in",
     "note_undelivered",
     "open_tasks",
     "order_of",

@@ -20,9 +20,9 @@ from services.loop.tasks.handlers.sight import owners_in_sight
 from services.loop.tasks.store import TaskFilter
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
-from shared.identity import audit
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
+from shared.identity.views import note_views_in
 
 MOST: Final = 200
 """How many answers and how many tasks are shown; more nobody reads before a call."""
@@ -72,14 +72,8 @@ async def look_at_customer(
     sealed = [answer for answer in answers if answer.sealed_person is not None]
     erased = bool(sealed) and not await person_keys.for_reading(tx, [ref])
     latest = next((persons[answer.id] for answer in sealed if answer.id in persons), None)
-    await audit.record(
-        tx,
-        caller,
-        "customer.viewed",
-        ref,
-        {"restricted": not may_see},
-        now=now,
-    )
+    if may_see and (persons or any(task.personal for task in tasks)):
+        await note_views_in(tx, {ref: None}, by=caller, via="customer", now=now)
     return CustomerView(
         ref=ref,
         restricted=not may_see,
