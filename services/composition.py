@@ -39,6 +39,7 @@ from services.ingest.handlers import (
     source_named,
     standing_of,
 )
+from services.ingest.handlers.sample import remove_sample
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.ingest.reception import Call, Result, receive
 from services.loop.themes.domain import (
@@ -117,6 +118,7 @@ __all__ = [
     "read_mapping",
     "read_payload",
     "receive",
+    "remove_sample",
     "source_named",
     "source_out",
     "standing_of",

@@ -19,7 +19,9 @@ from services.composition import compose
 from services.demo.player import Player
 from shared.clock import SystemClock
 from shared.identity import groups, keys, passwords, people
+from shared.identity.audit import SYSTEM
 from shared.identity.principal import Role, Scope
+from shared.identity.sample import Sample, note_sample
 from shared.ids import new_token
 from shared.logs import set_up
 from shared.settings import Settings
@@ -27,8 +29,10 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from services.composition import System
     from shared.db.transaction import Transaction
+    from shared.identity.principal import Principal
 
 FOLDER = Path(".demo")
+_SOURCE = "demo-shop"
 
 _CAST = (
     ("ada@example.org", "Ada Fontaine", Role.ADMIN, "en"),
@@ -88,24 +92,41 @@ async def demonstrate() -> int:
 
 
 async def _set_the_stage(system: System, notes: _Notes) -> None:
-    """Make the cast and the key, once."""
+    """Make the cast and the keys, once."""
     if "api_key" in notes.values:
         return
     password = new_token(9)
     hashed = await passwords.hash_password(password)
     now = SystemClock().now()
     async with system.database.transaction() as tx:
-        for person in _CAST:
-            await _cast(tx, person, hashed, now)
         _, plain = await keys.create_key(
-            tx, source="demo-shop", name="Demo", scopes=list(Scope), now=now
+            tx, source=_SOURCE, name="Demo", scopes=list(Scope), now=now
         )
-    notes.save(email=_CAST[0][0], password=password, api_key=plain, began=now.isoformat())
+        # What this one makes, and nothing else, is sample data.
+        key, players = await keys.create_key(
+            tx, source=_SOURCE, name="Sample data", scopes=list(Scope), now=now
+        )
+        await _cast(tx, _CAST[0], hashed, now, by=SYSTEM)
+        for person in _CAST[1:]:
+            await _cast(tx, person, hashed, now, by=key.principal())
+    notes.save(
+        email=_CAST[0][0],
+        password=password,
+        api_key=plain,
+        players_key=players,
+        players_key_id=key.id,
+        began=now.isoformat(),
+    )
     _write_private(FOLDER / "api-key", plain)
 
 
 async def _cast(
-    tx: Transaction, person: tuple[str, str, Role, str], hashed: str, now: datetime
+    tx: Transaction,
+    person: tuple[str, str, Role, str],
+    hashed: str,
+    now: datetime,
+    *,
+    by: Principal,
 ) -> None:
     email, name, role, language = person
     if await people.find_staff(tx, email) is None:
@@ -119,7 +140,17 @@ async def _cast(
             team_ids=[groups.DEFAULT_TEAM] if role is not Role.DEPARTMENT_HEAD else [],
             password_hash=hashed,
             now=now,
+            by=by,
         )
+
+
+async def _note_sample(system: System, key_id: str, last_response: str) -> None:
+    """Remember what is sample data, so that it can be removed; its key has done its work."""
+    now = SystemClock().now()
+    brought = Sample(source=_SOURCE, last_response=last_response, key=key_id)
+    async with system.database.transaction() as tx:
+        await note_sample(tx, brought, now=now)
+        await keys.revoke_key(tx, key_id, now=now)
 
 
 async def _play(system: System, notes: _Notes) -> None:
@@ -127,7 +158,7 @@ async def _play(system: System, notes: _Notes) -> None:
     address = f"http://{system.settings.host}:{system.settings.port}"
     if not notes.values.get("played"):
         say("Posting half a year of sample responses through the API …")
-        player = Player(base_url=address, key=notes.values["api_key"])
+        player = Player(base_url=address, key=notes.values["players_key"])
         async with system.database.reading() as view:
             cast = {email: await people.find_staff(view, email) for email, *_ in _CAST}
         staff = {email: person.id for email, person in cast.items() if person}
@@ -138,6 +169,7 @@ async def _play(system: System, notes: _Notes) -> None:
         began = datetime.fromisoformat(notes.values["began"]).astimezone(UTC)
         accepted = await player.play(began)
         await player.tidy_up()
+        await _note_sample(system, notes.values["players_key_id"], await player.latest())
         notes.save(played=True)
         say(f"{accepted} responses have gone the whole way. The company is invented.")
     key, email, password = (notes.values[name] for name in ("api_key", "email", "password"))

@@ -67,6 +67,14 @@ class Player:
             )
             answer.raise_for_status()
 
+    async def latest(self) -> str:
+        """Return the id of the response that was taken in last."""
+        async with self._client() as client:
+            answer = await client.get("/v1/responses", params={"limit": 1})
+            answer.raise_for_status()
+            latest: str = answer.json()["data"][0]["id"]
+            return latest
+
     async def play(self, now: datetime) -> int:
         """Post everything, work off a few tasks, return how many responses were accepted."""
         async with self._client() as client:

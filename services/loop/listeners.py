@@ -9,16 +9,22 @@ from typing import Final
 from services.loop.intake import take_in
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import note_undelivered
+from services.loop.tasks.handlers.removing import take_out
 from services.loop.themes.handlers import Classifiers
 from shared.bus.consumer import Arrived
 from shared.db.transaction import Transaction
 from shared.events import topics
 from shared.events.envelope import Event
-from shared.events.ingest import ResponseReceived, ResponseRevised
+from shared.events.ingest import ResponseReceived, ResponseRemoved, ResponseRevised
 from shared.events.notify import AlertUndeliverable
 
 TOPICS: Final = (topics.RESPONSES, topics.ALERTS)
-KINDS: Final[tuple[type[Event], ...]] = (ResponseReceived, ResponseRevised, AlertUndeliverable)
+KINDS: Final[tuple[type[Event], ...]] = (
+    ResponseReceived,
+    ResponseRevised,
+    ResponseRemoved,
+    AlertUndeliverable,
+)
 
 
 class Hearing:
@@ -33,10 +39,14 @@ class Hearing:
     ) -> None:
         """Handle one poll; the consumer commits."""
         alerts = [one.event for one in arrived if isinstance(one.event, AlertUndeliverable)]
-        if len(alerts) < len(arrived):
-            responses = [o for o in arrived if not isinstance(o.event, AlertUndeliverable)]
+        removed = [one.event for one in arrived if isinstance(one.event, ResponseRemoved)]
+        apart = AlertUndeliverable | ResponseRemoved
+        if len(alerts) + len(removed) < len(arrived):
+            responses = [one for one in arrived if not isinstance(one.event, apart)]
             await take_in(
                 tx, responses, loop=self._loop, classifiers=self._classifiers, now=now
             )
+        if removed:
+            await take_out(tx, removed, now=now)
         if alerts:
             await note_undelivered(tx, alerts)

@@ -12,6 +12,7 @@ from services.notify.handlers.customers import question_of
 from services.notify.handlers.sources import tell_of_sources
 from services.notify.handlers.telling import tell
 from services.notify.store import NewDelivery
+from services.notify.store.removing import remove_deliveries
 from shared.bus.consumer import Arrived, Handler
 from shared.db.transaction import Transaction
 from shared.events.envelope import Event
@@ -28,6 +29,7 @@ from shared.events.loop import (
     TaskOverdue,
     TaskPromiseDue,
     TaskRecognised,
+    TaskRemoved,
     TaskReopened,
     TaskResolved,
 )
@@ -79,7 +81,7 @@ def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
         of_tasks = [
             _facts(one)
             for one in arrived
-            if not isinstance(one.event, SourceSilent | SourceResumed)
+            if not isinstance(one.event, SourceSilent | SourceResumed | TaskRemoved)
         ]
         told = 0
         if of_tasks:
@@ -92,6 +94,9 @@ def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
             )
         if of_sources:
             told += await tell_of_sources(tx, of_sources, public_url=public_url, now=now)
+        removed = [one.event.task_id for one in arrived if isinstance(one.event, TaskRemoved)]
+        if removed:
+            await remove_deliveries(tx, removed)
         if told:
             tx.after_commit(wake)
 

@@ -24,6 +24,7 @@ from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.errors import Misconfigured
 from shared.events import topics
+from shared.events.loop import TaskRemoved
 from shared.service import Kit, Service
 from shared.settings import Settings
 
@@ -61,7 +62,7 @@ def build(kit: Kit) -> Service:
             Consumer(
                 name="notify",
                 topics=[topics.TASKS, topics.ALERTS],
-                kinds=[*TASK_EVENTS, *SOURCE_EVENTS],
+                kinds=[*TASK_EVENTS, *SOURCE_EVENTS, TaskRemoved],
                 handler=hear_events(public_url=kit.settings.public_url, wake=dispatcher.wake),
                 database=kit.database,
                 bus=kit.bus,

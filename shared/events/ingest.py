@@ -75,6 +75,25 @@ class ResponseRevised(_Response):
     TYPE: ClassVar[str] = "response.revised.v1"
 
 
+class ResponseRemoved(Event):
+    """A sample response is taken away: whoever kept anything of it forgets all of it.
+
+    Key = ``person_ref``, so that it comes after what was said of the response before.
+    """
+
+    TYPE: ClassVar[str] = "response.removed.v1"
+    TOPIC: ClassVar[str] = topics.RESPONSES
+    OWNER: ClassVar[str] = "ingest"
+
+    response_id: str
+    person_ref: str
+
+    @override
+    def subject(self) -> str:
+        """Return the response's id."""
+        return self.response_id
+
+
 class _Source(Event):
     """What both events of a source carry; key = the source's name."""
 

@@ -239,3 +239,19 @@ class TaskReopened(_Task):
         default="staff",
         description="who opened it again; customer: they said that it is not settled",
     )
+
+
+class TaskRemoved(Event):
+    """The task of sample data is taken away; key = ``person_ref``, as of every task event."""
+
+    TYPE: ClassVar[str] = "task.removed.v1"
+    TOPIC: ClassVar[str] = topics.TASKS
+    OWNER: ClassVar[str] = "loop"
+
+    task_id: str
+    person_ref: str
+
+    @override
+    def subject(self) -> str:
+        """Return the task's id."""
+        return self.task_id

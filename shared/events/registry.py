@@ -12,6 +12,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         ingest.ResponseReceived,
         ingest.ResponseRevised,
+        ingest.ResponseRemoved,
         ingest.SourceSilent,
         ingest.SourceResumed,
         ingest.CustomerErased,
@@ -30,6 +31,7 @@ EVENTS: dict[str, type[Event]] = {
         loop.TaskConfirmed,
         loop.TaskClosed,
         loop.TaskReopened,
+        loop.TaskRemoved,
         notify.AlertDelivered,
         notify.AlertUndeliverable,
     )

@@ -113,6 +113,7 @@ def test_the_promised_commands_exist() -> None:
         "key rotate",
         "migrate",
         "openapi",
+        "sample remove",
         "serve",
         "source list",
         "source set",
@@ -284,6 +285,18 @@ def test_check_looks_at_every_part(shell: Shell) -> None:
     # What is unwise about the machine is noted, and no failure.
     assert {state for what, state in found.items() if what != "machine"} == {"ok"}
     assert table.stdout.split()[:3] == ["what", "state", "detail"]
+
+
+def test_sample_data_is_removed_by_whoever_says_so(shell: Shell) -> None:
+    """Nobody is asked where nobody could answer; where there is none, that is no failure."""
+    unsure = shell.run("sample", "remove")
+    done = shell.run("sample", "remove", "--yes", "--json")
+    said = shell.run("sample", "remove", "--yes")
+
+    assert (unsure.returncode, unsure.stdout) == (REFUSED, "")
+    assert "--yes" in unsure.stderr
+    assert (done.returncode, json.loads(done.stdout)) == (OK, {"responses": 0})
+    assert "There is no sample data here." in said.stderr
 
 
 def test_no_dead_letter_is_an_empty_list(shell: Shell) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.ingest import store
 from services.ingest.handlers import Ingest
+from services.ingest.handlers.sample import has_sample, remove_sample
 from services.ingest.pages.site import pages
 from shared.errors import TryLater
 from shared.i18n import marked
@@ -30,9 +31,10 @@ from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.bodies import JSON
 from shared.web.forms import read_form
-from shared.web.templating import reader_of
+from shared.web.templating import done_of, reader_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from starlette.types import Message
@@ -45,6 +47,7 @@ _Looker = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
 _Keeper = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
 
 _PATH: Final = "/settings/test-response"
+_WELCOME: Final = "/welcome"
 _DOOR: Final = "/v1/responses"
 _TICKET: Final = re.compile(r"[A-Za-z0-9_-]{8,40}")
 _KEY_NAME: Final = "Test response"
@@ -53,6 +56,10 @@ _COMMENT: Final = marked(
     "This is a test. I waited for forty minutes, and nobody called me back."
 )
 _CUSTOMER: Final = marked("Test customer")
+
+DONE: Final[Mapping[str, str]] = {
+    "removed": marked("The sample data is removed. What you posted or changed stays."),
+}
 
 Stage = Literal["none", "waiting", "task", "no_task"]
 
@@ -67,7 +74,9 @@ class SamplePage:
     ticket: str
     """Goes with the form, so that sending it twice posts one response."""
     may_write: bool
+    has_sample: bool
     now: datetime
+    done: str
 
 
 @router.get("/settings/test-response")
@@ -78,6 +87,7 @@ async def show(request: Request, caller: _Looker) -> Response:
         found = await store.list_responses(
             view, state=None, source=SAMPLE_SOURCE, external_id=None, before=None, limit=1
         )
+        is_there = await has_sample(view)
     latest = found[0] if found else None
     context = SamplePage(
         stage=_stage(latest),
@@ -85,7 +95,9 @@ async def show(request: Request, caller: _Looker) -> Response:
         task=f"/tasks/{latest.task_id}" if latest and latest.task_id else None,
         ticket=new_token(12),
         may_write=caller.may(Scope.SETTINGS_WRITE),
+        has_sample=is_there,
         now=ingest.clock.now(),
+        done=done_of(request, DONE, reader_of(request)),
     )
     return pages.render(request, "sample.html", context)
 
@@ -126,6 +138,17 @@ async def send(request: Request, caller: _Keeper) -> Response:
             f"the door answered {status} to the test response; see what the log says of it"
         )
     return RedirectResponse(_PATH, 303)
+
+
+@router.post("/settings/sample/remove")
+async def remove(request: Request, caller: _Keeper) -> Response:
+    """Remove test responses, and what the demo brought."""
+    ingest = resources(request, Ingest)
+    fields = await read_form(request)
+    async with ingest.database.transaction() as tx:
+        await remove_sample(tx, by=caller, now=ingest.clock.now())
+    back = _WELCOME if fields.get("next") == _WELCOME else _PATH
+    return RedirectResponse(f"{back}?done=removed", 303)
 
 
 async def _post(request: Request, document: dict[str, Any], key: str) -> int:

@@ -60,6 +60,16 @@ async def store_responses(tx: Transaction, responses: Sequence[Response]) -> Sto
     )
 
 
+async def remove_responses(tx: Transaction, ids: Sequence[str]) -> Sequence[Response]:
+    """Forget these responses and take them out of what is counted; return what they were."""
+    known = await store.find_to_change(tx, ids)
+    await store.remove_all(tx, list(known))
+    uncounted = [response for response in known.values() if not response.is_sample]
+    await store.move_rollups(tx, moves((), uncounted))
+    await count_answers(tx, (), map(named_by, uncounted))
+    return list(known.values())
+
+
 def named_by(response: Response) -> Named:
     """Return the codes that a response names."""
     return Named(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ScalarSelect,
     bindparam,
     case,
+    delete,
     false,
     func,
     select,
@@ -26,6 +27,7 @@ from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
 from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
+from shared.identity.sample import Sample
 from shared.stats.categories import Category, Metric
 
 Dimension = Literal["touchpoint", "segment", "product", "channel", "reason"]
@@ -61,6 +63,18 @@ async def has_response_of(view: Reading, source: str) -> bool:
     """Tell whether anything came from a source."""
     query = select(responses.c.id).where(responses.c.source == source).limit(1)
     return await view.first(query) is not None
+
+
+async def has_sample(view: Reading, demo: Sample | None) -> bool:
+    """Tell whether any response is a test response or the demo's."""
+    if await has_response_of(view, SAMPLE_SOURCE):
+        return True
+    query = select(responses.c.id).limit(1)
+    return demo is not None and bool(
+        await view.first(
+            query.where(responses.c.source == demo.source, responses.c.id <= demo.last_response)
+        )
+    )
 
 
 def is_no_sample(response_id: ColumnElement[str]) -> ColumnElement[bool]:
@@ -161,6 +175,27 @@ async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
             .values({name: bindparam(name) for name in _MEMBERS if name != "id"}),
             [{**_row(response), "this_id": response.id} for response in revised],
         )
+
+
+async def remove_all(tx: Transaction, ids: Sequence[str]) -> None:
+    """Forget these responses."""
+    if ids:
+        await tx.execute(delete(responses).where(among(responses.c.id, ids, tx.dialect)))
+
+
+async def still_named(
+    view: Reading, dimension: Dimension, codes: Collection[str]
+) -> frozenset[str]:
+    """Return those of these codes that a response names."""
+    if not codes:
+        return frozenset()
+    column = responses.c[dimension]
+    rows = await view.all(
+        select(column.label("code"))
+        .where(among(column, sorted(codes), view.dialect))
+        .distinct()
+    )
+    return frozenset(row.code for row in rows)
 
 
 async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:

@@ -134,6 +134,16 @@ async def find_mentions(
     return themes
 
 
+async def forget_mentions(tx: Transaction, removed: Sequence[Response]) -> None:
+    """Forget what was found in responses that are no more, and take it out of the counts."""
+    found = await store.themes_of(tx, [response.id for response in removed])
+    await store.remove_mentions(tx, list(found))
+    was = {response_id: [m.theme_id for m in rows] for response_id, rows in found.items()}
+    await store.move_rollups(
+        tx, moves((), ((r, was[r.id]) for r in removed if not r.is_sample))
+    )
+
+
 async def _classify(
     classifier: Classifier, texts: Mapping[str, tuple[str, str | None]]
 ) -> dict[str, list[Mention]]:

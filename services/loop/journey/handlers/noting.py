@@ -51,10 +51,10 @@ async def count_answers(
 
 
 async def count_emotion(
-    tx: Transaction, *, reason: str | None, emotion: str, day: date
+    tx: Transaction, *, reason: str | None, emotion: str, day: date, n: int = 1
 ) -> None:
     """Count what staff heard from a customer in a contact, under the reason of the response."""
-    await store.move_counts(tx, {AnswerCell(day, "contact", reason or UNKNOWN, emotion): 1})
+    await store.move_counts(tx, {AnswerCell(day, "contact", reason or UNKNOWN, emotion): n})
 
 
 def _cells(named: Named) -> Iterator[AnswerCell]:

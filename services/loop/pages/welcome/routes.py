@@ -13,10 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from services.loop.pages.site import done_of, pages
 from services.loop.pages.welcome.steps import STEPS, Progress, progress
 from services.loop.resources import Loop
+from services.loop.responses.store import has_sample
 from shared.errors import NotFound
 from shared.i18n import marked
 from shared.identity.installation import first_steps, note_first_steps
 from shared.identity.principal import Principal, Scope
+from shared.identity.sample import sample
 from shared.web.access import resources
 from shared.web.auth import requires_page
 from shared.web.forms import read_form
@@ -29,6 +31,7 @@ _Keeper = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
 DONE: Final[Mapping[str, str]] = {
     "later": marked("That can wait. It stays on this page."),
     "again": marked("The step is open again."),
+    "removed": marked("The sample data is removed. What you posted or changed stays."),
     "dismissed": marked("The reminder is gone. You find this page again under Settings."),
 }
 
@@ -38,6 +41,7 @@ class WelcomePage:
     """What the assistant shows."""
 
     progress: Progress
+    has_sample: bool
     done: str
 
 
@@ -47,7 +51,10 @@ async def show(request: Request, caller: _Keeper) -> Response:  # noqa: ARG001 -
     loop, reader = resources(request, Loop), reader_of(request)
     async with loop.database.reading() as view:
         found = await progress(view, now=loop.clock.now())
-    context = WelcomePage(progress=found, done=done_of(request, DONE, reader))
+        is_there = await has_sample(view, await sample(view))
+    done = done_of(request, DONE, reader)
+    # Right after its removal a little of it may still be on its way out.
+    context = WelcomePage(progress=found, has_sample=is_there and not done, done=done)
     return pages.render(request, "welcome.html", context)
 
 

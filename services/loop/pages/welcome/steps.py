@@ -20,6 +20,7 @@ from shared.identity.installation import first_steps, organisation
 from shared.identity.keys import BOOTSTRAP, SAMPLE_SOURCE, list_keys
 from shared.identity.people import list_staff
 from shared.identity.principal import Principal, Scope
+from shared.identity.sample import was_removed
 
 Check = Callable[[Reading, datetime], Awaitable[bool]]
 
@@ -102,7 +103,7 @@ async def _tried(view: Reading, _now: datetime) -> bool:
     # Without a key of its own nothing was posted: most often that is answered by an index.
     if not await list_keys(view, source=SAMPLE_SOURCE, limit=1):
         return False
-    return await has_response_of(view, SAMPLE_SOURCE)
+    return await has_response_of(view, SAMPLE_SOURCE) or await was_removed(view)
 
 
 STEPS: Final = (
