@@ -95,6 +95,38 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severity that is logged"
     )
+    oidc_issuer: str = Field(
+        "",
+        description="issuer URL of an OpenID Connect provider; with it staff can sign in there"
+        " (needs the extra: `pip install 'closed-loop[oidc]'`)",
+    )
+    oidc_client_id: str = Field("", description="what the provider calls this installation")
+    oidc_client_secret: SecretStr | None = Field(
+        None,
+        description="the client's secret; left out for a public client, which has PKCE only",
+    )
+    oidc_scopes: str = Field(
+        "openid email profile", description="scopes asked for; some providers want `groups` too"
+    )
+    oidc_role_claim: str = Field(
+        "groups",
+        description="claim that holds groups or roles; dots lead inwards, as in"
+        " `realm_access.roles`",
+    )
+    oidc_role_map: str = Field(
+        "",
+        description="`value=role` pairs, separated by semicolons; the first whose value the"
+        " claim holds counts. With it the provider decides: whoever has none of them stays out,"
+        " whoever is new gets an account. Without it people and roles are made here",
+    )
+    oidc_trust_email: bool = Field(
+        default=False,
+        description="recognise people by an address although the provider does not say that it"
+        " is verified; only where nobody can choose their own address there",
+    )
+    oidc_name: str = Field(
+        "single sign-on", description="what the button on the sign-in page calls the provider"
+    )
     bootstrap_api_key: SecretStr | None = Field(
         None,
         description="if set (at least 32 characters), a key of source `bootstrap` with every"

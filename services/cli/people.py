@@ -88,6 +88,20 @@ def user_disable(email: str) -> None:
     run(disable_user(email))
 
 
+@user_app.command(
+    "unlink",
+    help=examples(
+        "closed-loop user unlink ana@example.org",
+        "python -m services user unlink ana@example.org",
+    ),
+)
+def user_unlink(email: str) -> None:
+    """Forget whom single sign-on takes a person for; the next sign-in there decides anew."""
+    from services.commands.people import unlink_user
+
+    run(unlink_user(email))
+
+
 @key_app.command(
     "create",
     help=examples(

@@ -12,7 +12,7 @@ from shared.db import schema
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Invalid, NotFound
-from shared.identity import groups, keys, passwords, people, sessions
+from shared.identity import federation, groups, keys, passwords, people, sessions
 from shared.identity.defaults import ensure_defaults
 from shared.identity.principal import Role, Scope
 from shared.ids import new_token
@@ -128,6 +128,19 @@ async def disable_user(email: str) -> int:
         await people.disable_staff(tx, person.id, now=SystemClock().now())
         await sessions.end_all(tx, person.id)
     say(f"{email} can sign in no more.")
+    return 0
+
+
+async def unlink_user(email: str) -> int:
+    """Forget a person's identities at providers; every session of theirs ends."""
+    async with open_database() as database, database.transaction() as tx:
+        person = await _person(tx, email)
+        gone = await federation.unlink(tx, person, now=SystemClock().now())
+    say(
+        f"{email} is recognised by the address again at the next single sign-on."
+        if gone
+        else f"No provider has taken anybody for {email} yet."
+    )
     return 0
 
 

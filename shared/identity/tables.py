@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
@@ -88,6 +89,19 @@ sessions = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
+
+federated_identities = Table(
+    "shared_federated_identities",
+    metadata,
+    Column("issuer", String(300), primary_key=True),
+    # SHA-256 of what the provider calls somebody, which never changes hands; some call people
+    # by their address.
+    Column("subject_digest", String(64), primary_key=True),
+    Column("staff_id", ForeignKey("shared_staff.id"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("staff_id", "issuer"),
+)
+"""Who somebody is to an OpenID Connect provider: one identity per person and provider."""
 
 sign_in_failures = Table(
     "shared_sign_in_failures",

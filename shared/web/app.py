@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from shared.figures import Board, Gauges
-from shared.web import audit, docs, health, openapi, problems, sign_in
+from shared.web import audit, docs, health, oidc, openapi, problems, sign_in
 from shared.web.auth import Gate
 from shared.web.health import Checks
 from shared.web.limits import Limits
@@ -67,6 +67,7 @@ def create_app(
         web.clock,
     )
     app.state.gate = Gate(web)
+    app.state.single_sign_on = oidc.single_sign_on(web.settings, web.clock)
 
     problems.install(app)
     openapi.install(app)
@@ -79,6 +80,7 @@ def create_app(
     for router in audit.ROUTERS:
         app.router.routes.extend(router.routes)
     app.include_router(sign_in.router)
+    app.include_router(oidc.router)
     app.include_router(docs.router)
     app.include_router(problems.router)
     app.include_router(health.router)

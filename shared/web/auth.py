@@ -38,6 +38,8 @@ PUBLIC_ROUTES: dict[str, str] = {
     "/errors/{slug}": "explains a problem document to whoever got one, also for a bad key",
     "/sign-in": "comes before any session",
     "/sign-in/first": "makes the first administrator while there is none, from loopback only",
+    "/sign-in/oidc": "sends the browser to the provider of the settings",
+    "/sign-in/oidc/callback": "comes before any session; believes what the provider has signed",
     "/sign-out": "ends the session it is given, if it is one",
     "/settled/{token}": "a customer answers by the signed link in our mail, without a sign-in",
 }

@@ -58,6 +58,8 @@ class SignInPage:
     email: str = ""
     name: str = ""
     error: str = ""
+    single_sign_on: str = ""
+    """What the other way in is called, where there is one."""
 
 
 @router.get("/sign-in")
@@ -93,7 +95,7 @@ async def enter(request: Request) -> Response:
         return _page(request, "sign-in", then=then, email=email, error=_WRONG, refusal=error)
     except TooMany as error:
         return _page(request, "sign-in", then=then, email=email, error=_TOO_MANY, refusal=error)
-    return await _entered(request, token, then)
+    return await entered(request, token, then)
 
 
 @router.post("/sign-in/first")
@@ -120,7 +122,7 @@ async def begin(request: Request) -> Response:
         return _page(
             request, "first", then=then, email=email, name=name, error=_UNUSABLE, refusal=error
         )
-    return await _entered(request, token, _FIRST_STEPS if then == "/" else then)
+    return await entered(request, token, _FIRST_STEPS if then == "/" else then)
 
 
 @router.post("/sign-out")
@@ -161,7 +163,7 @@ def local_path(given: str | None) -> str:
     return path
 
 
-async def _entered(request: Request, token: str, then: str) -> Response:
+async def entered(request: Request, token: str, then: str) -> Response:
     """Set the new session's cookie; a session that was there before ends."""
     here = web(request)
     name = session_cookie(here.settings)
@@ -172,6 +174,11 @@ async def _entered(request: Request, token: str, then: str) -> Response:
     lasts = int(sessions.ABSOLUTE.total_seconds())
     _set_cookie(answer, here.settings, token, lasts=lasts)
     return answer
+
+
+def refused(request: Request, error: str, refusal: Refused) -> Response:
+    """Show the form again, with what came of another way in."""
+    return _page(request, "sign-in", then="/", error=error, refusal=refusal)
 
 
 def _set_cookie(answer: Response, settings: Settings, value: str, *, lasts: int) -> None:
@@ -200,7 +207,16 @@ def _page(
     answer = render(
         request,
         "sign_in.html",
-        SignInPage(form=form, then=then, email=plain_email(email), name=name, error=text),
+        SignInPage(
+            form=form,
+            then=then,
+            email=plain_email(email),
+            name=name,
+            error=text,
+            single_sign_on=(
+                web(request).settings.oidc_name if request.app.state.single_sign_on else ""
+            ),
+        ),
         status=refusal.status if refusal is not None else 200,
     )
     if isinstance(refusal, TooMany):
