@@ -1,4 +1,4 @@
-"""What ingest does by itself: announce again what nobody handled, and look after its sources.
+"""What ingest does by itself: it announces again, watches its sources, works for persons.
 
 A broker that lost its disk may lose what it had taken; nothing that was answered with 202 may
 be lost with it. The announcement goes out again under the same event id, so that whoever did
@@ -18,13 +18,16 @@ from services.ingest.handlers import (
     has_news,
     notice_silence,
 )
+from services.ingest.handlers.persons import ARCHIVES_KEPT, work_requests
 from shared.faults import fault_point
+from shared.identity import person_requests
 from shared.logs import get_logger
 from shared.tasks import Pause
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from services.ingest.handlers import Ingest
     from services.ingest.store import StoredResponse
     from shared.clock import Clock
     from shared.db.transaction import Database, Reading, Transaction
@@ -33,6 +36,7 @@ _log = get_logger(__name__)
 _AT_ONCE: Final = 500
 _LONGEST_WAIT: Final = timedelta(days=1)
 _PAUSE: Final = 1.0
+_SWEEP_EVERY: Final = 10.0
 _SOURCES_EVERY: Final = 10.0
 """Seconds between two looks at the sources; a silence is measured in hours."""
 
@@ -129,6 +133,53 @@ class SourceUpkeep:
         if changed:
             _log.warning("sources.silence_changed", count=changed)
         return bool(changed or forgotten)
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+
+class PersonWork:
+    """Works off requests about persons, and has the database let go of what was scrubbed."""
+
+    name = "ingest.persons"
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._pause = Pause(_PAUSE)
+        self._sweep_after = 0.0
+
+    async def step(self) -> bool:
+        """Do the next step of a request; where there is none, clear up after those done."""
+        return await work_requests(self._ingest) or await self._clear_up()
+
+    async def _clear_up(self) -> bool:
+        database, now = self._ingest.database, self._ingest.clock.now()
+        before = now - ARCHIVES_KEPT
+        async with database.reading() as view:
+            erased = await person_requests.unswept(view)
+            old = await person_requests.has_old_archives(view, before=before)
+        swept = bool(erased) and await self._sweep()
+        if not (swept or old):
+            return False
+        async with database.transaction() as tx:
+            if swept:
+                await person_requests.note_swept(tx, erased, now=now)
+            await person_requests.drop_old_archives(tx, before=before)
+            fault_point("persons.cleared_up")
+        return True
+
+    async def _sweep(self) -> bool:
+        """Sweep unless it failed just now: it keeps others waiting for a moment."""
+        clock = self._ingest.clock
+        if clock.monotonic() < self._sweep_after:
+            return False
+        self._sweep_after = clock.monotonic() + _SWEEP_EVERY
+        return await self._ingest.database.sweep()
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""

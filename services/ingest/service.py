@@ -17,7 +17,7 @@ from services.ingest.handlers import (
     record_many,
     record_responses,
 )
-from services.ingest.jobs import SourceUpkeep, Upkeep
+from services.ingest.jobs import PersonWork, SourceUpkeep, Upkeep
 from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
@@ -94,6 +94,13 @@ def build(kit: Kit) -> Service:
     Raises ``Misconfigured`` for a ready mapping that cannot be used.
     """
     require_ready_mappings()
+    ingest = hold(
+        clock=kit.clock,
+        database=kit.database,
+        keyring=kit.keyring,
+        person_keys=kit.person_keys,
+        settings=kit.settings,
+    )
     return Service(
         name="ingest",
         routers=[router, *ROUTERS],
@@ -111,13 +118,8 @@ def build(kit: Kit) -> Service:
             ),
             Upkeep(kit.database, kit.clock),
             SourceUpkeep(kit.database, kit.clock),
+            PersonWork(ingest),
         ],
-        resources=hold(
-            clock=kit.clock,
-            database=kit.database,
-            keyring=kit.keyring,
-            person_keys=kit.person_keys,
-            settings=kit.settings,
-        ),
+        resources=ingest,
         measure=figures,
     )

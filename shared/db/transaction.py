@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db.base import insert_for
 from shared.db.engine import is_full, is_transient, translated
+from shared.db.sweeping import sweep
 from shared.errors import TryLater
 from shared.events.envelope import Envelope, Event, wrap
 from shared.faults import fault_point
@@ -157,6 +158,10 @@ class Database:
             message = "this database handle belongs to no service"
             raise RuntimeError(message)
         return self._plumbing
+
+    async def sweep(self) -> bool:
+        """Have the bytes of what was scrubbed leave the files; False to try again later."""
+        return await sweep(self._engines)
 
     def on_announcement(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called after every commit that put rows into the outbox."""

@@ -124,6 +124,18 @@ class PersonKeys:
                 .values(wrapped_key=None, erased_at=now)
             )
 
+    async def erased(self, view: Reading, refs: Sequence[str]) -> set[str]:
+        """Return those of these persons who were erased."""
+        if not refs:
+            return set()
+        rows = await view.all(
+            select(person_keys.c.ref).where(
+                among(person_keys.c.ref, refs, view.dialect),
+                person_keys.c.erased_at.is_not(None),
+            )
+        )
+        return {row.ref for row in rows}
+
     async def for_reading(self, view: Reading, refs: Sequence[str]) -> dict[str, bytes]:
         """Return the keys of those of these persons who have not been erased."""
         found = await self._load(view, list(dict.fromkeys(refs)))

@@ -144,6 +144,8 @@ person_requests = Table(
     Column("cursor", String(40)),
     Column("done_at", UtcDateTime),
     Column("certificate", Json),
+    # When the database was made to let go of the bytes that were scrubbed.
+    Column("swept_at", UtcDateTime),
 )
 """What was asked for about persons: to hand out what is known of them, or to forget it."""
 

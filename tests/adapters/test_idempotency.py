@@ -93,6 +93,14 @@ SAMPLES: dict[str, Sample] = {
         {"source": "shop", "name": "k", "scopes": ["responses:read"]},
     ),
     "/v1/keys/{key_id}/rotate": Sample(),
+    "/v1/person-requests": Sample(
+        {"kind": "export", "person": {"email": f"{CANARY}@example.org"}},
+        {"kind": "erasure", "person": {"email": f"{CANARY}@example.org"}},
+    ),
+    "/v1/person-requests/find": Sample(
+        {"person": {"email": f"{CANARY}@example.org"}},
+        {"person": {"email": f"{CANARY}@example.com"}},
+    ),
     "/v1/sources/{name}/secrets": Sample({"secret": CANARY}, {"secret": "another one"}),
     "/v1/sources/{name}/try": Sample({"payload": {"id": 1}}, {"payload": {"id": 2}}),
     "/v1/sources/{name}/payloads/{payload_id}/receive": Sample(),

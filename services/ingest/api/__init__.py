@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.ingest.api import batch, hooks, imports, keys, lookup, payloads, single, sources
+from services.ingest.api import (
+    batch,
+    hooks,
+    imports,
+    keys,
+    lookup,
+    payloads,
+    persons,
+    single,
+    sources,
+)
 
 router = APIRouter()
-for door in (batch, single, hooks, lookup, imports, keys, sources, payloads):
+for door in (batch, single, hooks, lookup, imports, keys, sources, payloads, persons):
     # Not include_router: its routes are matched twice for every request.
     router.routes.extend(door.router.routes)
 

@@ -99,6 +99,7 @@ class _Draft:
     after: Merged | None = None
     ref: str = ""
     part_refs: dict[int, str] = field(default_factory=dict)
+    is_erased: bool = False  # whoever it was of; what comes later is theirs too
 
     @property
     def last(self) -> RecordResponse:
@@ -226,6 +227,10 @@ class _Recording:
         """Write and announce; return the ids that another process was faster with."""
         if not changed:
             return set()
+        known_refs = sorted({one.known.person_ref for one in changed if one.known})
+        erased = await self._person_keys.erased(self._tx, known_refs)
+        for draft in changed:
+            draft.is_erased = draft.known is not None and draft.known.person_ref in erased
         keys = await self._keys(changed)
         await self._person_keys.attribute(
             self._tx,
@@ -279,18 +284,21 @@ class _Recording:
     def _refs(self, draft: _Draft) -> set[str]:
         """Decide whose the response and its new parts are; return who has something to seal.
 
-        A part that names nobody belongs to the person of the whole.
+        A part that names nobody belongs to the person of the whole. What was said for somebody
+        who was erased stays theirs, whatever name it comes under.
         """
         assert draft.after is not None  # noqa: S101 - whoever has fresh parts was merged
         whole = draft.after.part
-        draft.ref = self._ref(whole, draft.last) or (
+        named = None if draft.is_erased else self._ref(whole, draft.last)
+        draft.ref = named or (
             # Whoever was erased is not named any more, and is it all the same.
             draft.known.person_ref if draft.known else draft.id
         )
         personal = {draft.ref} if whole.is_personal else set()
         if len(draft.posted) > 1:
             for posted, _, command in draft.fresh:
-                ref = self._ref(posted.part, command) or draft.ref
+                own = None if draft.is_erased else self._ref(posted.part, command)
+                ref = own or draft.ref
                 draft.part_refs[posted.revision] = ref
                 if posted.part.is_personal:
                     personal.add(ref)

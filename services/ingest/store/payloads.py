@@ -6,11 +6,13 @@ for seven days at most, and the words of a person who is erased go with the whol
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
@@ -241,6 +243,34 @@ async def scrub_payloads(tx: Transaction, person_ref: str) -> int:
     return await _delete(
         tx, sorted(row.id for row in rows if not refs.isdisjoint(row.person_refs))
     )
+
+
+async def payloads_where(
+    view: Reading, matches: Callable[[str], bool], *, keyring: Keyring, at_once: int = 20
+) -> list[str]:
+    """Return the samples of whose words this is true, as they came or decoded from a form."""
+    found: list[str] = []
+    after = ""
+    while rows := await view.all(
+        select(payloads.c.id, payloads.c.sealed_body)
+        .where(payloads.c.id > after)
+        .order_by(payloads.c.id)
+        .limit(at_once)
+    ):
+        after = rows[-1].id
+        for row in rows:
+            said = keyring.open(_PURPOSE, row.sealed_body, context=row.id).decode(
+                "utf-8", "replace"
+            )
+            if matches(said) or matches(unquote_plus(said)):
+                found.append(row.id)
+        await asyncio.sleep(0)
+    return found
+
+
+async def drop_payloads(tx: Transaction, ids: Sequence[str]) -> int:
+    """Delete these samples; return how many were there."""
+    return await _delete(tx, ids)
 
 
 async def _delete(tx: Transaction, ids: Sequence[str]) -> int:
