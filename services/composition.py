@@ -353,10 +353,12 @@ async def compose(
     roles: Sequence[Role] = ROLES,
     clock: Clock | None = None,
     bus: Bus | None = None,
+    demonstration: bool = False,
 ) -> AsyncIterator[System]:
     """Open everything, hand out the composed program, close everything.
 
-    ``bus`` stands in for the one that the settings name.
+    ``bus`` stands in for the one that the settings name. ``demonstration`` says that everybody
+    in it is made up.
 
     On SQLite the tables are brought up to date first; elsewhere they must be
     (``closed-loop migrate``). Raises ``Misconfigured`` with a sentence that names the remedy.
@@ -414,6 +416,7 @@ async def compose(
             database=common,
             keyring=keyring,
             person_keys=person_keys,
+            is_demonstration=demonstration,
         )
         yield System(
             settings=settings,

@@ -25,6 +25,7 @@ from shared.identity.sample import Sample, note_sample
 from shared.ids import new_token
 from shared.logs import set_up
 from shared.settings import Settings
+from shared.web.exposure import is_loopback
 
 if TYPE_CHECKING:
     from services.composition import System
@@ -85,7 +86,9 @@ async def demonstrate() -> int:
             "secret": None,
         }
     )
-    async with compose(settings) as system:
+    if not is_loopback(settings.host):
+        say("Other machines reach this demonstration. Keep nothing real in it.")
+    async with compose(settings, demonstration=True) as system:
         await _set_the_stage(system, notes)
         await serve(system, when_up=lambda: _play(system, notes))
     return 0

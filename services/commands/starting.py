@@ -21,6 +21,7 @@ from shared.db.soundness import (
 )
 from shared.errors import Misconfigured, TryLater
 from shared.logs import get_logger
+from shared.web.exposure import is_capturing, is_loopback
 
 if TYPE_CHECKING:
     from shared.bus.ports import Bus
@@ -126,9 +127,12 @@ def warnings(settings: Settings, version: tuple[int, ...] = sys.version_info[:3]
             f" write headers of somebody else's choice (CVE-2024-6923). Closed Loop keeps such"
             f" texts out itself; update to {'.'.join(map(str, fixed))} or later."
         )
-    if settings.smtp_url.get_secret_value() != "capture:" and (
-        "mail_from" not in settings.model_fields_set
-    ):
+    if is_capturing(settings) and not is_loopback(settings.host):
+        found.append(
+            "CLOSED_LOOP_SMTP_URL is capture: and other machines reach this one: mail is kept"
+            " here and sent to nobody. Name your mail server."
+        )
+    if not is_capturing(settings) and ("mail_from" not in settings.model_fields_set):
         found.append(
             "CLOSED_LOOP_SMTP_URL is set and CLOSED_LOOP_MAIL_FROM is not: mail comes from an"
             " address that does not exist, and many servers refuse it. Set"

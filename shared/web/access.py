@@ -28,6 +28,8 @@ class Web:
     database: Database
     keyring: Keyring
     person_keys: PersonKeys
+    is_demonstration: bool = False
+    """Whether everybody in it is made up, and shares one password."""
 
 
 def web(request: Request) -> Web:

@@ -7,7 +7,6 @@ administrator, whoever sits at the machine itself is asked to become one; nobody
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from shared.identity.sign_in import (
 )
 from shared.web.access import web
 from shared.web.auth import client_address, session_cookie
+from shared.web.exposure import at_the_machine
 from shared.web.templating import reader_of, render
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ async def enter(request: Request) -> Response:
 async def begin(request: Request) -> Response:
     """Make the first administrator and sign them in; refused from anywhere but the machine."""
     here = web(request)
-    if not _at_the_machine(request):
+    if not at_the_machine(request):
         raise Forbidden(
             "The first administrator is made on the machine itself. Open this page there, or"
             " run: closed-loop user add EMAIL --role admin"
@@ -227,21 +227,7 @@ def _page(
 def _form_for(request: Request, *, new: bool) -> str:
     if not new:
         return "sign-in"
-    return "first" if _at_the_machine(request) else "none"
-
-
-def _at_the_machine(request: Request) -> bool:
-    """Tell whether the browser runs on this machine and addressed it as such.
-
-    A forwarded request came from elsewhere; another host name may be a trick to get in here.
-    """
-    if not {"x-forwarded-for", "forwarded", "x-real-ip"}.isdisjoint(request.headers):
-        return False
-    try:
-        near = ip_address(client_address(request)).is_loopback
-    except ValueError:
-        near = False
-    return near and (request.url.hostname or "") in {"localhost", "127.0.0.1", "::1"}
+    return "first" if at_the_machine(request) else "none"
 
 
 async def _form(request: Request) -> FormData:

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 
 from shared.i18n import SOURCE, Reader, accepted, marked, supported, translations
 from shared.identity.principal import Principal, Scope
+from shared.web.exposure import cautions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,6 +172,8 @@ class Frame:
     settings: Sequence[Area]
     """The pages of settings that are this person's to open, on each of them."""
     path: str
+    cautions: Sequence[str]
+    """What this person should know about who can reach what here."""
     stylesheet: str
     icon: str
     script: str
@@ -238,6 +241,7 @@ class Pages:
                 _open_to(person, SETTINGS) if request.url.path.startswith("/settings/") else []
             ),
             path=request.url.path,
+            cautions=cautions(request, person),
             stylesheet=static("app.css"),
             icon=static("icon.svg"),
             script=static("app.js"),
