@@ -17,8 +17,10 @@ import services.loop.service
 import services.loop.tables
 import services.notify.service
 import services.notify.tables
+from services.ingest.api.persons import request_out as person_request_out
 from services.ingest.api.sources import source_out
 from services.ingest.domain.payloads import read_payload
+from services.ingest.domain.persons import named
 from services.ingest.files import (
     Guess,
     Guesses,
@@ -39,6 +41,9 @@ from services.ingest.handlers import (
     source_named,
     standing_of,
 )
+from services.ingest.handlers.persons import ask as ask_about_person
+from services.ingest.handlers.persons import fetch as fetch_archive
+from services.ingest.handlers.persons import find_person
 from services.ingest.handlers.sample import remove_sample
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.ingest.reception import Call, Result, receive
@@ -101,9 +106,12 @@ __all__ = [
     "Standing",
     "System",
     "Taxonomy",
+    "ask_about_person",
     "change_source",
     "classify_lines",
     "compose",
+    "fetch_archive",
+    "find_person",
     "guess_columns",
     "harmless",
     "ingest_beside",
@@ -111,10 +119,12 @@ __all__ = [
     "list_standing",
     "look_at_mail",
     "mapping_of",
+    "named",
     "open_bus",
     "open_sheet",
     "parse_member_line",
     "parse_taxonomy",
+    "person_request_out",
     "read_mapping",
     "read_payload",
     "receive",

@@ -13,6 +13,7 @@ from services.cli.audit import audit_app
 from services.cli.frame import AsJson, Group, examples, run
 from services.cli.letters import letters_app
 from services.cli.people import key_app, user_app
+from services.cli.persons import person_app
 from services.cli.sample import sample_app
 from services.cli.sources import source_app
 from services.cli.themes import themes_app
@@ -42,6 +43,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(source_app, name="source")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(person_app, name="person")
 app.add_typer(sample_app, name="sample")
 app.add_typer(themes_app, name="themes")
 app.add_typer(audit_app, name="audit")

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from services.commands.acting import acting
 from services.commands.output import data, data_json, rows, say
 from services.composition import letters_beside
 from shared.db.dead_letter import DeadLetter, LetterState
 from shared.errors import Invalid, NotFound
-from shared.identity import people
-from shared.identity.audit import SYSTEM
-from shared.identity.principal import Principal
 from shared.letters import EFFECTIVE, Fate, Replay
 from shared.logs import set_up
 from shared.settings import Settings
@@ -142,7 +140,7 @@ async def replay_letters(
             if letter_id is None
             else [await _find(desks, letter_id)]
         )
-        actor = await _actor(desks, by)
+        actor = await acting(desks[0].database, by)
         came_to: Counter[Fate] = Counter()
         for desk, letter in found:
             done = (
@@ -170,18 +168,8 @@ async def discard_letter(letter_id: str, *, by: str | None, reason: str | None) 
     """Give a letter up."""
     async with letters_beside(_settings()) as desks:
         desk, _ = await _find(desks, letter_id)
-        await desk.discard(letter_id, by=await _actor(desks, by), reason=reason or _UNSAID)
+        await desk.discard(
+            letter_id, by=await acting(desks[0].database, by), reason=reason or _UNSAID
+        )
     say(f"{letter_id} is discarded.")
     return 0
-
-
-async def _actor(desks: Sequence[LetterDesk], email: str | None) -> Principal:
-    """Return whom the audit trail names: a member of staff, or the installation itself."""
-    if email is None:
-        return SYSTEM
-    async with desks[0].database.reading() as view:
-        staff = await people.find_staff(view, email)
-    if staff is None or not staff.active:
-        message = f"There is no member of staff {email}. See: closed-loop user list"
-        raise NotFound(message)
-    return Principal(kind="staff", id=staff.id, name=staff.name, scopes=frozenset())

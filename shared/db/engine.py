@@ -215,6 +215,21 @@ def _hold(path: Path) -> int:
     return handle
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds this SQLite file at this moment."""
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _ping_the_idle(engine: AsyncEngine, rest: float) -> None:
     """Look whether a connection that rested still lives, before it is used.
 
