@@ -68,6 +68,7 @@ from shared.errors import Misconfigured, TryLater
 from shared.events import topics
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
+from shared.identity.rewrapping import REGISTER
 from shared.identity.secret import load_secret, verify_secret
 from shared.letters import LetterDesk
 from shared.service import Kit, Service, Worker
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from shared.bus.ports import Bus
+    from shared.identity.rewrapping import SealedColumn
     from shared.sealing import Keyring
     from shared.settings import Settings
 
@@ -106,6 +108,7 @@ __all__ = [
     "Standing",
     "System",
     "Taxonomy",
+    "Vault",
     "ask_about_person",
     "change_source",
     "classify_lines",
@@ -133,6 +136,7 @@ __all__ = [
     "source_out",
     "standing_of",
     "starter_taxonomy",
+    "vault_beside",
 ]
 
 # From here on what waits for the bus is worth a word although the bus answers.
@@ -252,8 +256,8 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
 
 
 @asynccontextmanager
-async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
-    """Open what commands about sources need, beside whoever serves: nothing is published."""
+async def _beside(settings: Settings) -> AsyncIterator[tuple[Engines, Clock, Keyring]]:
+    """Open database and keyring beside whoever serves."""
     schema.require_begun(settings.sqlite_path)
     clock, keyring = SystemClock(), load_secret(settings)
     engines = Engines.open(settings.database_url, alone=False)
@@ -261,18 +265,24 @@ async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
         if settings.is_sqlite:
             await schema.upgrade(engines)
         await schema.require_current(engines)
-        database = Database(engines, services.ingest.tables.PLUMBING)
-        async with database.transaction() as tx:
-            await verify_secret(tx, keyring, clock.now())
+        async with Database(engines).transaction() as tx:
+            await verify_secret(tx, keyring, clock.now(), adopt=False)
+        yield engines, clock, keyring
+    finally:
+        await engines.close()
+
+
+@asynccontextmanager
+async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
+    """Open what commands about sources need, beside whoever serves: nothing is published."""
+    async with _beside(settings) as (engines, clock, keyring):
         yield services.ingest.service.hold(
             clock=clock,
-            database=database,
+            database=Database(engines, services.ingest.tables.PLUMBING),
             keyring=keyring,
             person_keys=PersonKeys(keyring),
             settings=settings,
         )
-    finally:
-        await engines.close()
 
 
 @asynccontextmanager
@@ -282,16 +292,8 @@ async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDes
     What a replay does is done in one transaction, which waits for the other process's as that
     one waits for ours. What it announces is published by whoever serves, within a second.
     """
-    schema.require_begun(settings.sqlite_path)
-    clock, keyring = SystemClock(), load_secret(settings)
     async with AsyncExitStack() as stack:
-        engines = Engines.open(settings.database_url, alone=False)
-        stack.push_async_callback(engines.close)
-        if settings.is_sqlite:
-            await schema.upgrade(engines)
-        await schema.require_current(engines)
-        async with Database(engines).transaction() as tx:
-            await verify_secret(tx, keyring, clock.now())
+        engines, clock, keyring = await stack.enter_async_context(_beside(settings))
         bus = open_bus(settings, engines, clock)
         stack.push_async_callback(bus.close)
         desks = []
@@ -306,6 +308,29 @@ async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDes
             )
             desks.append(_desk(kit, module.build(kit)))
         yield desks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vault:
+    """All that is sealed under the installation's secret, and the secrets themselves."""
+
+    database: Database
+    clock: Clock
+    keyring: Keyring
+    columns: Sequence[SealedColumn]
+
+
+@asynccontextmanager
+async def vault_beside(settings: Settings) -> AsyncIterator[Vault]:
+    """Open what is sealed under the installation's secret, beside whoever serves."""
+    async with _beside(settings) as (engines, clock, keyring):
+        own = [column for _, tables in _MODULES.values() for column in tables.SEALED]
+        yield Vault(
+            database=Database(engines),
+            clock=clock,
+            keyring=keyring,
+            columns=[*REGISTER, *own],
+        )
 
 
 def _desk(kit: Kit, service: Service) -> LetterDesk:

@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VERSION = "s1"
+
+LASTING: Final = frozenset(
+    {
+        "person-refs",
+        "search",
+        "natural-keys",
+        "response-meanings",
+        "batch-meanings",
+        "idempotency-keys",
+        "idempotency-fingerprints",
+        "audit-seals",
+    }
+)
+"""What is looked up by a digest, in rows that nobody can compute anew: the keys of these
+purposes outlive the secret. Everything else is derived from the secret of the day."""
 
 
 class CannotOpen(Exception):
@@ -43,13 +58,23 @@ class Keyring:
     def __init__(self, secret: str, previous: str | None = None) -> None:
         self._secrets = (secret, *([previous] if previous else []))
         self._derived: dict[tuple[str, str], bytes] = {}
+        self._lasting: dict[str, bytes] = {}
+
+    def use_lasting(self, keys: Mapping[str, bytes]) -> None:
+        """Use these keys for their purposes from now on, whatever the secret is."""
+        self._lasting = {**keys}
 
     def subkey(self, purpose: str) -> bytes:
         """Return the current 32-byte key for ``purpose``."""
         return self.subkeys(purpose)[0]
 
     def subkeys(self, purpose: str) -> tuple[bytes, ...]:
-        """Return the current key and, while the secret is being replaced, the former one."""
+        """Return the current key and, while the secret is being replaced, the former one.
+
+        A purpose whose key outlives the secret has this one key.
+        """
+        if (lasting := self._lasting.get(purpose)) is not None:
+            return (lasting,)
         for secret in self._secrets:
             if (secret, purpose) not in self._derived:
                 self._derived[secret, purpose] = _subkey(secret, purpose)
@@ -77,6 +102,18 @@ class Keyring:
                 continue
         message = f"sealed bytes of purpose {purpose} do not open"
         raise CannotOpen(message)
+
+    def rewrap(self, purpose: str, sealed: bytes, *, context: str) -> bytes | None:
+        """Return the same under the current secret; None where it is under it already.
+
+        Raises ``CannotOpen`` for what no secret that we know opens.
+        """
+        try:
+            unseal(self.subkey(purpose), sealed, context=context)
+        except CannotOpen:
+            plain = self.open(purpose, sealed, context=context)
+            return self.seal(purpose, plain, context=context)
+        return None
 
 
 def seal(key: bytes, plain: bytes, *, context: str) -> bytes:

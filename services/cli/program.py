@@ -15,6 +15,7 @@ from services.cli.letters import letters_app
 from services.cli.people import key_app, user_app
 from services.cli.persons import person_app
 from services.cli.sample import sample_app
+from services.cli.secrets import secret_app
 from services.cli.sources import source_app
 from services.cli.themes import themes_app
 from shared.errors import (
@@ -47,6 +48,7 @@ app.add_typer(person_app, name="person")
 app.add_typer(sample_app, name="sample")
 app.add_typer(themes_app, name="themes")
 app.add_typer(audit_app, name="audit")
+app.add_typer(secret_app, name="secret")
 
 
 @app.command(

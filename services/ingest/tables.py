@@ -25,6 +25,7 @@ from sqlalchemy import (
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import plumbing
 from shared.identity.erasure import PersonalColumn
+from shared.identity.rewrapping import SealedColumn, plumbing_columns
 
 PLUMBING = plumbing("ingest")
 
@@ -169,3 +170,12 @@ PERSONAL = (
 """What dies with a person's key. A response also goes by its own id as a person of its own,
 whose key goes with that of whoever it turns out to be; what could not be handled is wiped once
 somebody has looked at it."""
+
+SEALED = (
+    SealedColumn(
+        table=sources, column="sealed_secrets", purpose="source-secrets", context=("name",)
+    ),
+    SealedColumn(table=payloads, column="sealed_body", purpose="payload-samples"),
+    *plumbing_columns(PLUMBING),
+)
+"""What is under a key of the installation."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import plumbing
 from shared.identity.erasure import PersonalColumn
+from shared.identity.rewrapping import SealedColumn, plumbing_columns
 
 PLUMBING = plumbing("notify")
 
@@ -225,3 +226,16 @@ PERSONAL = (
     PersonalColumn(table="notify_requests", column="sealed_answer", how="sealed"),
 )
 """The personal columns of notify; addresses are those of staff, never of customers."""
+
+SEALED = (
+    SealedColumn(table=webhooks, column="sealed_secrets", purpose="webhook-secrets"),
+    SealedColumn(
+        table=captured_mails,
+        column="sealed_message",
+        purpose="captured-mails",
+        context=("delivery_id",),
+        unless="person_ref",
+    ),
+    *plumbing_columns(PLUMBING),
+)
+"""What is under a key of the installation."""

@@ -7,26 +7,32 @@ by its owner only. Everywhere else several processes must know it, so it has to 
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import stat
-from typing import TYPE_CHECKING
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
-from sqlalchemy import select, update
+from sqlalchemy import delete, select
 
 from shared.errors import Misconfigured
+from shared.identity import audit
 from shared.identity.tables import installation
 from shared.ids import new_token
-from shared.sealing import Keyring
+from shared.sealing import LASTING, Keyring
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from shared.db.transaction import Transaction
+    from shared.db.transaction import Reading, Transaction
     from shared.settings import Settings
 
-_CHECK = "secret-check"
+_CHECK: Final = "secret-check"
+_FORMER: Final = "former-secret-check"
+_LASTING: Final = "lasting-keys"
 
 
 def load_secret(settings: Settings) -> Keyring:
@@ -47,39 +53,114 @@ def load_secret(settings: Settings) -> Keyring:
     return Keyring(_kept_beside(path), previous)
 
 
-async def verify_secret(tx: Transaction, keyring: Keyring, now: datetime) -> None:
+async def verify_secret(
+    tx: Transaction, keyring: Keyring, now: datetime, *, adopt: bool = True
+) -> None:
     """Compare the secret with the one this database was begun with; remember a new one.
 
     While the secret is being replaced (``CLOSED_LOOP_SECRET_PREVIOUS``) either one fits, and
-    the new one is remembered. Raises ``Misconfigured`` otherwise.
+    the new one is remembered; until everything is sealed under it the former one must be
+    given too. The keyring receives the keys that outlive the secret. Raises ``Misconfigured``
+    otherwise. What works beside a running installation does not ``adopt``: whoever serves
+    would not be able to read what it writes.
     """
-    current = keyring.mac(_CHECK, "installation")
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=_CHECK, value=current, changed_at=now)
-        .on_conflict_do_nothing()
-    )
-    stored = await tx.scalar(select(installation.c.value).where(installation.c.name == _CHECK))
-    if hmac.compare_digest(stored, current):
-        return
-    if any(hmac.compare_digest(stored, value) for value in _checks(keyring)):
-        await tx.execute(
-            update(installation)
-            .where(installation.c.name == _CHECK)
-            .values(value=current, changed_at=now)
+    checks = keyring.macs(_CHECK, "installation")
+    await _begin(tx, _CHECK, checks[0], now)
+    stored = (await _fact(tx, _CHECK)) or ""
+    place = next((n for n, one in enumerate(checks) if hmac.compare_digest(one, stored)), None)
+    if place is None:
+        raise Misconfigured(
+            "CLOSED_LOOP_SECRET is not the secret this database was begun with: nothing that is"
+            " sealed in it would open. Set the former one, or set it as"
+            " CLOSED_LOOP_SECRET_PREVIOUS to replace it."
         )
+    if place and not adopt:
+        raise Misconfigured(
+            "Whoever serves does not know the new CLOSED_LOOP_SECRET yet. Start that with the"
+            " new secret and CLOSED_LOOP_SECRET_PREVIOUS first; then run this again."
+        )
+    await _require_former(tx, checks)
+    if place:
+        await _write(tx, _CHECK, checks[0], now)
+        await _write(tx, _FORMER, stored, now)
+        await audit.record(tx, audit.SYSTEM, "secret.replaced", "installation", now=now)
+    await _open_lasting(tx, keyring, began_with=place, now=now)
+
+
+async def is_being_replaced(view: Reading) -> bool:
+    """Tell whether something may still be sealed under the former secret."""
+    return await _fact(view, _FORMER) is not None
+
+
+async def forget_former(tx: Transaction) -> None:
+    """Note that nothing is sealed under the former secret any more."""
+    await tx.execute(delete(installation).where(installation.c.name == _FORMER))
+
+
+async def _require_former(tx: Transaction, checks: Sequence[str]) -> None:
+    """Raise ``Misconfigured`` where what is still under a former secret would not open."""
+    former = await _fact(tx, _FORMER)
+    if former is None or any(hmac.compare_digest(former, check) for check in checks):
         return
     raise Misconfigured(
-        "CLOSED_LOOP_SECRET is not the secret this database was begun with: nothing that is"
-        " sealed in it would open. Set the former one, or set it as"
-        " CLOSED_LOOP_SECRET_PREVIOUS to replace it."
+        "Something is still sealed under the former secret. Set that one as"
+        " CLOSED_LOOP_SECRET_PREVIOUS and run “closed-loop secret rewrap”, which says when it"
+        " may go."
     )
 
 
-def _checks(keyring: Keyring) -> tuple[str, ...]:
-    """Return the check values of every secret the keyring knows."""
-    return tuple(
-        hmac.new(key, b"installation", "sha256").hexdigest() for key in keyring.subkeys(_CHECK)
+async def _open_lasting(
+    tx: Transaction, keyring: Keyring, *, began_with: int, now: datetime
+) -> None:
+    """Give the keyring the keys that outlive the secret, wrapped under the one of today.
+
+    Where there are none yet they are what the secret derives: what was made before keeps its
+    digests.
+    """
+    keyring.use_lasting({})
+    derived = {purpose: keyring.subkeys(purpose)[began_with] for purpose in LASTING}
+    await _begin(tx, _LASTING, _wrapped(keyring, derived), now)
+    # Locked: another process may start at this moment under the other secret.
+    stored = await tx.scalar(
+        select(installation.c.value).where(installation.c.name == _LASTING).with_for_update()
+    )
+    sealed = b64decode(stored)
+    plain = keyring.open(_LASTING, sealed, context=_LASTING)
+    known = {purpose: b64decode(key) for purpose, key in json.loads(plain).items()}
+    keys = derived | known
+    if keys != known or keyring.rewrap(_LASTING, sealed, context=_LASTING) is not None:
+        await _write(tx, _LASTING, _wrapped(keyring, keys), now)
+    keyring.use_lasting(keys)
+
+
+def _wrapped(keyring: Keyring, keys: Mapping[str, bytes]) -> str:
+    plain = {purpose: b64encode(keys[purpose]).decode() for purpose in sorted(keys)}
+    sealed = keyring.seal(_LASTING, json.dumps(plain).encode(), context=_LASTING)
+    return b64encode(sealed).decode()
+
+
+async def _fact(view: Reading, name: str) -> str | None:
+    value: str | None = await view.scalar(
+        select(installation.c.value).where(installation.c.name == name)
+    )
+    return value
+
+
+async def _begin(tx: Transaction, name: str, value: str, now: datetime) -> None:
+    """Write a fact that is not there yet."""
+    await tx.execute(
+        tx.insert(installation)
+        .values(name=name, value=value, changed_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+async def _write(tx: Transaction, name: str, value: str, now: datetime) -> None:
+    values = {"value": value, "changed_at": now}
+    await tx.execute(
+        tx.insert(installation)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values)
     )
 
 

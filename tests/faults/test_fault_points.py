@@ -66,6 +66,7 @@ CRASH_POINTS = {
     "sources.kept_up": "in the transaction that notices a silence",
     "schema.upgraded": "all migrations have run, nothing is committed",
     "serving.stopping": "a stop was asked for and has begun",
+    "secret.rewrapping": "in the transaction that brings some rows under a new secret",
 }
 """The process dies when …"""
 
@@ -111,6 +112,9 @@ LATER = {
 
 AT_THE_FIRST_START = ("schema.upgraded",)
 
+IN_COMMANDS = ("secret.rewrapping",)
+"""Points of commands beside the installation, walked in ``test_new_secret``."""
+
 ARRIVALS = {
     "transaction.before_commit": (40, 15),
     "transaction.after_commit": (40, 15),
@@ -135,6 +139,7 @@ def named_points() -> set[str]:
 def test_every_named_point_is_walked_and_explained() -> None:
     walked = {
         *AT_THE_FIRST_START,
+        *IN_COMMANDS,
         *(point for chain in ALWAYS_ON.values() for point in chain),
         *(point for chain in LATER.values() for point in chain),
     }

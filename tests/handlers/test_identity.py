@@ -26,7 +26,7 @@ from shared.identity import (
 from shared.identity import tables as t
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
-from shared.identity.secret import load_secret, verify_secret
+from shared.identity.secret import forget_former, load_secret, verify_secret
 from shared.sealing import Keyring
 from shared.settings import Settings
 from tests.staff import staff
@@ -294,6 +294,10 @@ async def test_a_wrong_secret_refuses_to_start_and_a_replaced_one_is_remembered(
     with pytest.raises(Misconfigured, match="CLOSED_LOOP_SECRET"):
         await start(Keyring(new))
     await start(Keyring(new, previous=old))
+    with pytest.raises(Misconfigured, match="secret rewrap"):
+        await start(Keyring(new))
+    async with database.transaction() as tx:
+        await forget_former(tx)
     await start(Keyring(new))
     with pytest.raises(Misconfigured, match="CLOSED_LOOP_SECRET_PREVIOUS"):
         await start(Keyring(old))
