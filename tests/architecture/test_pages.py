@@ -84,6 +84,7 @@ CONTEXTS: dict[str, Any] = {
     "scores.html": scores.ScoresPage,
     "secret_shown.html": sources.SecretShownPage,
     "settled.html": closure.SettledPage,
+    "service_levels.html": closure.LevelsPage,
     "settings.html": settings.SettingsPage,
     "sign_in.html": sign_in.SignInPage,
     "source.html": sources.SourcePage,

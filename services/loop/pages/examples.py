@@ -15,11 +15,12 @@ from starlette.responses import Response
 from services.loop.journey import store as journey
 from services.loop.pages.labels import OUTCOMES, said
 from services.loop.pages.shapes import Mark, mark_of, tag_of
-from services.loop.pages.site import pages
+from services.loop.pages.site import pages, sheet
 from services.loop.resources import Loop
 from services.loop.tasks.handlers.examples import Example, list_examples
 from services.loop.themes.handlers import current_taxonomy
 from shared.i18n import Reader, marked
+from shared.identity import audit
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -31,6 +32,7 @@ router = APIRouter(include_in_schema=False)
 
 _Caller = Annotated[Principal, Depends(requires_page(Scope.TASKS_READ))]
 _LIST: Final = "examples"
+_MOST_IN_A_FILE: Final = 2_000
 _TOLD: Final[Mapping[str, str]] = {
     "note": marked("What they said"),
     "asked_for": marked("What the customer asked for"),
@@ -67,6 +69,7 @@ class ExamplesPage:
     is_first: bool
     now: datetime
     json: str
+    csv: str
 
 
 @router.get("/examples")
@@ -74,7 +77,7 @@ async def show(request: Request, _caller: _Caller, page: Paged) -> Response:
     """Show what colleagues marked as worth learning from."""
     loop = resources(request, Loop)
     reader = reader_of(request)
-    theme = request.query_params.get("theme", "")[:200].replace("\0", "")
+    theme = _theme(request)
     of = f"{_LIST}?{theme}"
     async with loop.database.reading() as view:
         found = await list_examples(
@@ -98,9 +101,66 @@ async def show(request: Request, _caller: _Caller, page: Paged) -> Response:
         older=_older(found, page, loop, theme, of),
         is_first=page.cursor is None,
         now=loop.clock.now(),
-        json="/v1/examples" + (f"?{urlencode({'theme': theme})}" if theme else ""),
+        json=_address("/v1/examples", theme),
+        csv=_address("/examples.csv", theme),
     )
     return pages.render(request, "examples.html", context)
+
+
+@router.get("/examples.csv")
+async def file(request: Request, caller: _Caller) -> Response:
+    """Return the latest examples for a spreadsheet, without the customers in them."""
+    loop = resources(request, Loop)
+    theme, now = _theme(request), loop.clock.now()
+    async with loop.database.transaction() as tx:
+        found = await list_examples(
+            tx,
+            theme=theme or None,
+            touchpoint=None,
+            person_keys=loop.person_keys,
+            after=None,
+            most=_MOST_IN_A_FILE,
+        )
+        detail = {"format": "csv", "examples": len(found)}
+        await audit.record(tx, caller, "list.exported", "examples", detail, now=now)
+    columns = (
+        "task_id",
+        "shared_at",
+        "touchpoint",
+        "themes",
+        "metric",
+        "score",
+        "outcome",
+        "confirmed_by_customer",
+        "comment",
+        *_TOLD,
+    )
+    return sheet("examples", columns, map(_cells, found))
+
+
+def _cells(example: Example) -> Sequence[object]:
+    task, told = example.task, example.told
+    resolution = task.record.resolution
+    return (
+        task.id,
+        example.shared_at.isoformat(),
+        task.touchpoint,
+        "; ".join(example.themes),
+        task.metric,
+        task.score,
+        resolution.outcome if resolution else None,
+        "yes" if task.is_confirmed_by_customer else "no",
+        example.comment,
+        *("\n".join(text for kind, text in told if kind == wanted) for wanted in _TOLD),
+    )
+
+
+def _theme(request: Request) -> str:
+    return request.query_params.get("theme", "")[:200].replace("\0", "")
+
+
+def _address(path: str, theme: str) -> str:
+    return f"{path}?{urlencode({'theme': theme})}" if theme else path
 
 
 def _older(found: Sequence[Example], page: Page, loop: Loop, theme: str, of: str) -> str | None:

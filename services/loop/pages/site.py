@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.web.sheets import cell
+from shared.web.sheets import cell, sheet
 from shared.web.templating import Pages, done_of
 
-__all__ = ["cell", "done_of", "pages"]
+__all__ = ["cell", "done_of", "pages", "sheet"]
 
 pages = Pages("services.loop.pages")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Annotated, Final
+from datetime import date
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.loop.journey import store as journey
-from services.loop.pages.site import pages
+from services.loop.pages.closure.asked import Asked, asked_of, periods
+from services.loop.pages.site import pages, sheet
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import Closure, closure_rates
 from services.loop.tasks.handlers.closure import Rate
@@ -27,8 +28,6 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Caller = Annotated[Principal, Depends(requires_page(Scope.SCORES_READ))]
-_WEEKS: Final = (4, 12, 26, 52)
-_DEFAULT_WEEKS: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,33 +72,22 @@ class ClosurePage:
     unknown: int
     changes: Sequence[ChangeLine]
     json: str
+    csv: str
+    levels: str
 
 
 @router.get("/closure")
 async def show(request: Request, _caller: _Caller) -> Response:
     """Show how often following up worked; who looks at one rate sees all three."""
-    loop = resources(request, Loop)
     reader = reader_of(request)
-    weeks = _weeks(request.query_params.get("weeks", ""))
-    touchpoint = request.query_params.get("touchpoint", "")[:200].replace("\0", "")
-    now = loop.clock.now()
-    last = now.date()
-    days = (last - timedelta(weeks=weeks) + timedelta(days=1), last)
-    of = {"touchpoint": touchpoint} if touchpoint else {}
-    async with loop.database.reading() as view:
-        names = await journey.named(view)
-        found = await closure_rates(view, days, of, now=now)
-    address = {"from": days[0].isoformat(), "to": days[1].isoformat(), **of}
+    asked, names, found = await _found(request)
+    of = {"touchpoint": asked.touchpoint} if asked.touchpoint else {}
+    address = {"from": asked.first.isoformat(), "to": asked.last.isoformat(), **of}
     context = ClosurePage(
-        first=days[0],
-        last=days[1],
-        filters=Form(name="filter", values={"weeks": str(weeks), **of}),
-        periods=[
-            Option(
-                value=str(n), label=reader.ngettext("last %(n)s week", "last %(n)s weeks", n)
-            )
-            for n in _WEEKS
-        ],
+        first=asked.first,
+        last=asked.last,
+        filters=Form(name="filter", values={"weeks": str(asked.weeks), **of}),
+        periods=periods(reader),
         touchpoints=sorted(
             (Option(value=code, label=name) for code, name in names.items()),
             key=lambda option: option.label.casefold(),
@@ -128,12 +116,48 @@ async def show(request: Request, _caller: _Caller) -> Response:
             for change in found.changes
         ],
         json=f"/v1/closure-rates?{urlencode(address)}",
+        csv=f"/closure.csv?{urlencode({'weeks': asked.weeks, **of})}",
+        levels=f"/service-levels?{urlencode({'weeks': asked.weeks})}",
     )
     return pages.render(request, "closure.html", context)
 
 
-def _weeks(text: str) -> int:
-    return int(text) if text in {str(n) for n in _WEEKS} else _DEFAULT_WEEKS
+@router.get("/closure.csv")
+async def file(request: Request, _caller: _Caller) -> Response:
+    """Return the rates for a spreadsheet."""
+    _, _, found = await _found(request)
+    rates = {
+        "contacted": found.contacted,
+        "closed_by_staff": found.closed_by_staff,
+        "confirmed_by_customer": found.confirmed_by_customer,
+        "saved": found.saved.rate,
+    }
+    return sheet(
+        "closure",
+        ("what", "count", "of", "share", "ci95_low", "ci95_high", "pending", "unknown"),
+        [
+            (
+                what,
+                rate.hits,
+                rate.estimate.n,
+                rate.estimate.value,
+                *(rate.estimate.ci95 or (None, None)),
+                *((found.saved.pending, found.saved.unknown) if what == "saved" else ("", "")),
+            )
+            for what, rate in rates.items()
+        ],
+    )
+
+
+async def _found(request: Request) -> tuple[Asked, Mapping[str, str], Closure]:
+    """Return what was asked for, what touchpoints are called, and the rates."""
+    loop = resources(request, Loop)
+    now = loop.clock.now()
+    asked = asked_of(request, now)
+    of = {"touchpoint": asked.touchpoint} if asked.touchpoint else {}
+    async with loop.database.reading() as view:
+        names = await journey.named(view)
+        return asked, names, await closure_rates(view, asked.days, of, now=now)
 
 
 def _rates(found: Closure, reader: Reader) -> Sequence[RateLine]:

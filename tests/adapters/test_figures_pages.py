@@ -1,0 +1,129 @@
+"""How promises were kept, as a page and as files; examples as a file without customers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from io import StringIO
+
+import httpx
+import pytest_asyncio
+from sqlalchemy import select
+
+from services.loop.tasks.domain.acts import ShareExample
+from shared.db.transaction import Database
+from shared.identity.person_keys import PersonKeys
+from shared.identity.tables import audit
+from shared.sealing import Keyring
+from tests.adapters.test_closure import Closing
+from tests.adapters.test_examples import MAYA, SECRETS, WORK, said
+from tests.fakes import ManualClock
+
+HOUR = timedelta(hours=1)
+
+
+@pytest_asyncio.fixture
+async def desk(
+    database_of: Callable[[str], Database],
+    clock: ManualClock,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+) -> AsyncIterator[Closing]:
+    opened = Closing(
+        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
+    )
+    await opened.open_for_business()
+    yield opened
+
+
+def rows_of(answer: httpx.Response) -> Sequence[dict[str, str]]:
+    """Read a file as a spreadsheet does."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.text.startswith("\ufeff")
+    return list(csv.DictReader(StringIO(answer.text.removeprefix("\ufeff"))))
+
+
+async def test_the_page_says_how_often_promises_were_kept(desk: Closing) -> None:
+    async with desk.browsing("bea") as browser:
+        empty = await browser.get("/service-levels")
+    await desk.hears("late", customer="c-1")
+    desk.clock.advance(2 * HOUR)
+    await desk.resolved()
+    desk.clock.advance(30 * HOUR)
+    async with desk.browsing("bea") as browser:
+        full = await browser.get("/service-levels?weeks=4")
+        file = await browser.get("/service-levels.csv?weeks=4")
+
+    assert empty.status_code == full.status_code == 200
+    assert "No tasks in this period" in empty.text
+    assert "<table" not in empty.text
+    shown = said(full)
+    assert "24 hours 2 tasks" in shown
+    assert "Resolution too few – 1 of 2" in shown
+    assert "Ana Ruiz" not in shown
+    contact, resolution = rows_of(file)
+    assert (contact["scheme"], contact["promise"]) == ("standard", "first_contact")
+    assert (resolution["decided"], resolution["on_time"], resolution["share"]) == (
+        "2",
+        "1",
+        "0.5",
+    )
+    assert resolution["team_median_seconds"] == ""
+
+
+async def test_the_rates_are_a_file_with_their_numbers(desk: Closing) -> None:
+    await desk.resolved()
+    await desk.hears("late", customer="c-1")
+    async with desk.browsing("uwe") as browser:
+        page = await browser.get("/closure")
+        found = rows_of(await browser.get("/closure.csv?touchpoint=support-call"))
+
+    assert 'href="/closure.csv?weeks=12"' in page.text
+    assert 'href="/service-levels?weeks=12"' in page.text
+    rates = {row["what"]: (row["count"], row["of"]) for row in found}
+    assert rates == {
+        "contacted": ("1", "2"),
+        "closed_by_staff": ("1", "2"),
+        "confirmed_by_customer": ("0", "2"),
+        "saved": ("0", "0"),
+    }
+    assert found[-1]["share"] == ""
+    assert found[-1]["pending"] == "1"
+
+
+async def test_examples_are_a_file_without_the_customers(desk: Closing) -> None:
+    task = await desk.hears(
+        "=SUM(1) says Maya Lindqvist, order 88-1042.",
+        customer="c-1",
+        block=MAYA,
+        transaction_id="T-4711",
+        attributes={"order": "88-1042"},
+    )
+    await desk.does(task, *WORK, ShareExample())
+    async with desk.browsing("max") as browser:
+        page = await browser.get("/examples")
+        answer = await browser.get("/examples.csv")
+        none = await browser.get("/examples.csv?theme=no-such-theme")
+
+    assert 'href="/examples.csv"' in page.text
+    (row,) = rows_of(answer)
+    assert row["task_id"] == task.id
+    assert row["comment"].startswith("'=SUM(1) says [name]")
+    assert "Ask before Friday" in row["lesson"]
+    assert [secret for secret in SECRETS if secret in answer.text] == []
+    assert rows_of(none) == []
+    async with desk.database.reading() as view:
+        trail = await view.all(select(audit).where(audit.c.action == "list.exported"))
+    assert [(line.subject, line.detail["examples"]) for line in trail] == [
+        ("examples", 1),
+        ("examples", 0),
+    ]
+
+
+async def test_figures_are_for_those_who_may_read_them(desk: Closing) -> None:
+    async with desk.browsing("dev") as browser:
+        for path in ("/service-levels", "/service-levels.csv", "/closure.csv", "/examples.csv"):
+            assert (await browser.get(path)).status_code == 403, path
