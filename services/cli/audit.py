@@ -14,7 +14,7 @@ _DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 audit_app = group(
     "Who did or saw what, and whether the trail is whole.",
     "closed-loop audit list --action 'key.*'",
-    "closed-loop audit list --since 2026-03-01 --json",
+    "closed-loop audit verify",
 )
 
 
@@ -57,3 +57,25 @@ def audit_list(
             as_json=as_json,
         )
     )
+
+
+@audit_app.command(
+    "verify",
+    help=examples(
+        "closed-loop audit verify --json",
+        "closed-loop audit verify --head 1042:7f3a…",
+    )
+    + "\n\nRecount the trail line by line, and look at what protects it. Ends with 1 when a"
+    " line was changed, removed or put in, or when somebody could do so."
+    "\n\nIt prints the head of the sealed trail. Keep it elsewhere and give it with --head"
+    " the next time: then it also shows when the end of the trail was taken away.",
+)
+def audit_verify(
+    *,
+    head: Annotated[str | None, typer.Option(help="Where the trail ended before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a line of the trail was changed, removed or put in."""
+    from services.commands.auditing import verify_trail
+
+    run(verify_trail(head=head, as_json=as_json))

@@ -1,4 +1,4 @@
-"""``closed-loop audit …``: who did or saw what."""
+"""``closed-loop audit …``: who did or saw what, and whether the trail is whole."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from services.commands.output import data_json, rows
+from services.commands.output import data_json, rows, say
 from services.commands.people import open_database
+from shared.clock import SystemClock
 from shared.errors import NotFound
 from shared.identity import people, trail
+from shared.identity.audit_proof import prove
+from shared.identity.secret import load_secret, verify_secret
 from shared.identity.trail import Sought
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +67,33 @@ async def list_entries(
         as_json=False,
     )
     return 0
+
+
+async def verify_trail(*, head: str | None, as_json: bool) -> int:
+    """Recount the trail, say what is wrong with it, and return 1 if anything is."""
+    settings = Settings.load()
+    keyring = load_secret(settings)
+    async with open_database() as database:
+        async with database.transaction() as tx:
+            # Opens the keys that outlive the secret: old seals are proved by those.
+            await verify_secret(tx, keyring, SystemClock().now(), adopt=False)
+        async with database.reading() as view:
+            proof = await prove(view, keyring, head=head)
+    if as_json:
+        findings = [vars(one) for one in proof.findings]
+        data_json({**vars(proof), "whole": proof.is_whole, "findings": findings})
+    else:
+        rows(
+            ("what", "line", "detail"),
+            [(one.what, one.line, one.detail) for one in proof.findings],
+            as_json=False,
+        )
+    say(
+        f"{proof.sealed} lines are as they were sealed, {proof.unsealed} too young to be"
+        f" sealed. Head: {proof.head or 'none yet'}"
+    )
+    say("The trail is whole." if proof.is_whole else f"{len(proof.findings)} findings.")
+    return 0 if proof.is_whole else 1
 
 
 async def _actor(view: Reading, given: str | None) -> str | None:

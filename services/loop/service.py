@@ -14,6 +14,7 @@ from services.loop.themes.api import router as themes
 from services.loop.themes.handlers import install_starter
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
+from shared.identity.audit_seals import AuditSealing
 from shared.service import Kit, Service
 
 
@@ -49,6 +50,7 @@ def build(kit: Kit) -> Service:
             ),
             TimerWorker(loop),
             IndexWorker(loop),
+            AuditSealing(kit.database, kit.keyring, kit.clock),
         ],
         resources=loop,
         prepare=prepare,

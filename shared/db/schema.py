@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.db.engine import Engines
 
 _LOCK = 4_702_111_234  # any number that is ours alone
-_APPEND_ONLY = frozenset({"shared_audit"})
+_APPEND_ONLY = frozenset({"shared_audit", "shared_audit_seals"})
 
 
 def _config() -> Config:

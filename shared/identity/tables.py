@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     false,
 )
 
+from shared.db.append_only import grows_only
 from shared.db.base import Json, UtcDateTime, metadata
 from shared.db.plumbing import Sequence
 
@@ -172,6 +174,21 @@ audit = Table(
     Column("subject", String(80), nullable=False, index=True),
     Column("detail", Json, nullable=False),
 )
+grows_only(audit)
+
+audit_seals = Table(
+    "shared_audit_seals",
+    metadata,
+    Column("from_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_n", BigInteger, nullable=False),
+    Column("lines", Integer, nullable=False),
+    # Of each line its number and a mark of what it says, eight bytes each.
+    Column("marks", LargeBinary, nullable=False),
+    Column("mac", String(64), nullable=False),
+    Column("sealed_at", UtcDateTime, nullable=False),
+)
+"""What shows whether a line of the audit trail was changed, removed or put in between."""
+grows_only(audit_seals)
 
 installation = Table(
     "shared_installation",

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -17,11 +17,13 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import create_engine, text
 
 from shared.db.engine import Engines
 from shared.identity import audit, sessions
 from shared.identity.people import create_staff
 from shared.identity.principal import Principal, Role, Scope
+from shared.identity.tables import audit_seals
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.whole_house import WholeHouse, open_house
@@ -319,10 +321,10 @@ async def test_a_file_of_nothing_is_a_file(office: Office) -> None:
 # ------------------------------------------------------------------ on the command line
 
 
-def test_the_command_lists_what_the_page_lists(tmp_path: Path) -> None:
-    """The latest first, by address of a person too; an unknown address is not found."""
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program in a folder of its own, with somebody who can sign in."""
     where = f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db"
-
     machine = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -337,17 +339,49 @@ def test_the_command_lists_what_the_page_lists(tmp_path: Path) -> None:
         )
 
     assert run("user", "add", "ana@example.org", "--name", "Ana Ruiz").returncode == 0
-    assert run("key", "create", "--source", "crm").returncode == 0
+    return run
 
-    listed = json.loads(run("audit", "list", "--json").stdout)
-    keys = json.loads(run("audit", "list", "--action", "key.*", "--json").stdout)
-    table = run("audit", "list", "--until", "2020-01-01")
-    nobody = run("audit", "list", "--actor", "bo@example.org")
+
+def test_the_command_lists_what_the_page_lists(
+    shell: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """The latest first, by address of a person too; an unknown address is not found."""
+    assert shell("key", "create", "--source", "crm").returncode == 0
+
+    listed = json.loads(shell("audit", "list", "--json").stdout)
+    keys = json.loads(shell("audit", "list", "--action", "key.*", "--json").stdout)
+    anas = json.loads(shell("audit", "list", "--actor", "ana@example.org", "--json").stdout)
+    table = shell("audit", "list", "--until", "2020-01-01")
+    nobody = shell("audit", "list", "--actor", "bo@example.org")
 
     assert [entry["action"] for entry in listed[:2]] == ["key.created", "staff.created"]
     assert {entry["actor"] for entry in listed} == {"Closed Loop"}
     assert [entry["action"] for entry in keys] == ["key.created"]
-    assert json.loads(run("audit", "list", "--actor", "ana@example.org", "--json").stdout) == []
+    assert anas == []
     assert (table.returncode, len(table.stdout.splitlines())) == (0, 1)
     assert nobody.returncode == 3
     assert "bo@example.org" not in nobody.stderr
+
+
+def test_the_command_says_whether_the_trail_is_whole(
+    tmp_path: Path, shell: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """It ends with 1 and names what is wrong, here the protection that is gone."""
+    engine = create_engine(f"sqlite:///{tmp_path}/closed-loop.db")
+    audit_seals.create(engine, checkfirst=True)
+
+    whole = shell("audit", "verify", "--json")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER shared_audit_no_delete"))
+    engine.dispose()
+    open_ = shell("audit", "verify", "--json")
+    headless = shell("audit", "verify", "--head", "7:00")
+
+    said = json.loads(whole.stdout)
+    assert (whole.returncode, said["whole"], said["head"], said["sealed"]) == (0, True, None, 0)
+    assert said["unsealed"] >= 1
+    assert "The trail is whole." in whole.stderr
+    assert open_.returncode == 1
+    assert [one["what"] for one in json.loads(open_.stdout)["findings"]] == ["open"]
+    assert headless.returncode == 1
+    assert "head is not there" in headless.stdout
