@@ -7,6 +7,7 @@ mentions, tasks, announcements.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.loop.journey.handlers import note_codes, owners_of
 from services.loop.resources import Loop
 from services.loop.responses.domain import Response
 from services.loop.responses.handlers import (
+    is_forgotten,
     keys_of,
     named_by,
     open_person,
@@ -27,6 +29,7 @@ from shared.db.transaction import Transaction
 from shared.events.ingest import ResponseReceived, ResponseRevised
 from shared.events.loop import ResponseHandled
 from shared.faults import fault_point
+from shared.identity.erasure import FORGOTTEN
 from shared.stats.categories import category_of
 
 
@@ -57,9 +60,13 @@ async def _take_in(
     classifiers: Classifiers,
     now: datetime,
 ) -> None:
-    responses = [_response(one) for one in arrived.values()]
+    received = [_response(one) for one in arrived.values()]
 
-    keys = await keys_of(tx, loop.person_keys, responses)
+    keys = await keys_of(tx, loop.person_keys, received)
+    # What comes late of somebody who was erased counts, and is kept without them.
+    responses = [
+        replace(r, sealed_person=FORGOTTEN) if is_forgotten(r, keys) else r for r in received
+    ]
     await note_codes(tx, map(named_by, responses), now=now)
     stored = await store_responses(tx, responses)
     owners = await owners_of(
@@ -91,7 +98,7 @@ async def _take_in(
         owners=owners,
         causes={response_id: one.envelope for response_id, one in arrived.items()},
         now=now,
-        erased={r.id for r in stored.standing.values() if _nobody_to_call(r, keys)},
+        erased={r.id for r in stored.standing.values() if is_forgotten(r, keys)},
         themes=themes,
         persons=persons,
     )
@@ -145,11 +152,6 @@ def _handled_test(event: ResponseReceived | ResponseRevised) -> ResponseHandled:
         state="no_action",
         reason="test",
     )
-
-
-def _nobody_to_call(response: Response, keys: Mapping[str, bytes]) -> bool:
-    """Tell whether the person was erased."""
-    return response.sealed_person is not None and response.person_ref not in keys
 
 
 def _rounds(arrived: Sequence[Arrived]) -> Iterator[Mapping[str, Arrived]]:

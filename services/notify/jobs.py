@@ -372,7 +372,8 @@ class Dispatcher:
     async def _send(self, ready: Ready, at: datetime) -> Outcome:
         one = ready.delivery
         if ready.webhook is not None:
-            return await self._webhooks.send(self._call(ready, ready.webhook, at))
+            told = await self._webhooks.send(self._call(ready, ready.webhook, at))
+            return told if person_of(ready) is None else _without_echo(told)
         try:
             mail = self._composer.mail(ready, at)
         except UnsafeMail as unsafe:
@@ -381,7 +382,8 @@ class Dispatcher:
             # A mail that cannot be made now cannot be made later, and must stop no other.
             _log.error("mail.cannot_build", delivery_id=one.id, error=type(error).__name__)
             return Outcome(verdict=Verdict.PERMANENT, reason="cannot_be_built")
-        return await self._mail.send(mail)
+        told = await self._mail.send(mail)
+        return _without_echo(told) if mail.is_to_customer else told
 
     def _call(self, ready: Ready, webhook: Webhook, at: datetime) -> Call:
         one = ready.delivery
@@ -405,3 +407,8 @@ class Dispatcher:
         return await settle(
             tx, group, keyring=self._keyring, mail_settings=self._mail_settings, now=now
         )
+
+
+def _without_echo(outcome: Outcome) -> Outcome:
+    """Return it without the other side's words: many repeat whom or what they were sent."""
+    return replace(outcome, reply="")

@@ -1,4 +1,4 @@
-"""What notify hears from the bus: events of tasks and sources become facts to tell about."""
+"""What notify hears from the bus: events of tasks, sources and customers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from datetime import datetime
 from services.notify.domain.alerts import TaskFacts, public_type
 from services.notify.domain.sources import SourceFacts
 from services.notify.handlers.customers import question_of
+from services.notify.handlers.exporting import known_of_customer
+from services.notify.handlers.forgetting import forget_customer
 from services.notify.handlers.sources import tell_of_sources
 from services.notify.handlers.telling import tell
 from services.notify.store import NewDelivery
@@ -16,7 +18,12 @@ from services.notify.store.removing import remove_deliveries
 from shared.bus.consumer import Arrived, Handler
 from shared.db.transaction import Transaction
 from shared.events.envelope import Event
-from shared.events.ingest import SourceResumed, SourceSilent
+from shared.events.ingest import (
+    CustomerErased,
+    CustomerExportRequested,
+    SourceResumed,
+    SourceSilent,
+)
 from shared.events.loop import (
     TaskApprovalAsked,
     TaskAssigned,
@@ -33,6 +40,9 @@ from shared.events.loop import (
     TaskReopened,
     TaskResolved,
 )
+from shared.identity.forgetting import Part, record_parts
+from shared.identity.person_keys import PersonKeys
+from shared.sealing import Keyring
 
 TASK_EVENTS: Sequence[type[Event]] = (
     TaskOpened,
@@ -65,8 +75,42 @@ _TASK = (
     | TaskClosed
 )
 
-
 SOURCE_EVENTS: Sequence[type[Event]] = (SourceSilent, SourceResumed)
+CUSTOMER_EVENTS: Sequence[type[Event]] = (CustomerErased, CustomerExportRequested)
+
+
+def also_hear_of_customers(
+    hear: Handler,
+    *,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+    wake: Callable[[], None],
+) -> Handler:
+    """Return the handler of requests about customers, and of all else by ``hear``."""
+
+    async def about_customer(tx: Transaction, one: Arrived, now: datetime) -> Part:
+        event = one.event
+        if isinstance(event, CustomerErased):
+            counts = await forget_customer(tx, event, one.envelope, keyring=keyring, now=now)
+            return Part(event=event, counts=counts)
+        if not isinstance(event, CustomerExportRequested):
+            raise TypeError(f"{event.TYPE} is no request about a customer")
+        return await known_of_customer(tx, event, keyring=keyring, person_keys=person_keys)
+
+    async def hear_all(tx: Transaction, arrived: Sequence[Arrived], now: datetime) -> None:
+        theirs = [
+            one
+            for one in arrived
+            if isinstance(one.event, CustomerErased | CustomerExportRequested)
+        ]
+        if len(theirs) < len(arrived):
+            await hear(tx, [one for one in arrived if one not in theirs], now)
+        parts = [await about_customer(tx, one, now) for one in theirs]
+        await record_parts(tx, "notify", parts, now=now)
+        if theirs:
+            tx.after_commit(wake)
+
+    return hear_all
 
 
 def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:

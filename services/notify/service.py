@@ -15,7 +15,13 @@ from services.notify.domain.mail import Sender, bounce_mailbox_problem, sender_o
 from services.notify.handlers.composing import Composer
 from services.notify.handlers.endpoints import Notify
 from services.notify.jobs import Dispatcher
-from services.notify.listeners import SOURCE_EVENTS, TASK_EVENTS, hear_events
+from services.notify.listeners import (
+    CUSTOMER_EVENTS,
+    SOURCE_EVENTS,
+    TASK_EVENTS,
+    also_hear_of_customers,
+    hear_events,
+)
 from services.notify.pages import ROUTERS
 from services.notify.pages.mail_settings import REASONS
 from services.notify.store import PERSONAL, PLUMBING, figures
@@ -61,9 +67,14 @@ def build(kit: Kit) -> Service:
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
                 name="notify",
-                topics=[topics.TASKS, topics.ALERTS],
-                kinds=[*TASK_EVENTS, *SOURCE_EVENTS, TaskRemoved],
-                handler=hear_events(public_url=kit.settings.public_url, wake=dispatcher.wake),
+                topics=[topics.TASKS, topics.ALERTS, topics.RESPONSES],
+                kinds=[*TASK_EVENTS, *SOURCE_EVENTS, *CUSTOMER_EVENTS, TaskRemoved],
+                handler=also_hear_of_customers(
+                    hear_events(public_url=kit.settings.public_url, wake=dispatcher.wake),
+                    keyring=kit.keyring,
+                    person_keys=kit.person_keys,
+                    wake=dispatcher.wake,
+                ),
                 database=kit.database,
                 bus=kit.bus,
                 clock=kit.clock,

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, select, update
 
+from shared.db.base import among
 from shared.errors import ClosedLoopError, Conflict, NotFound
 from shared.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row, Table
@@ -260,6 +261,41 @@ async def discard(tx: Transaction, letter_id: str, *, now: datetime) -> None:
     if row.state != LetterState.PARKED:
         raise Conflict(f"This dead letter is {row.state} already.", slug="letter-settled")
     await settle(tx, letter_id, state=LetterState.DISCARDED, now=now)
+
+
+async def rewrite(
+    tx: Transaction,
+    keys: Sequence[str],
+    change: Callable[[bytes], bytes | None],
+    *,
+    keyring: Keyring,
+    now: datetime,
+) -> int:
+    """Change the bytes of what is parked under these keys; return how many letters changed.
+
+    Where ``change`` returns None, nothing of the record may stay: the letter is discarded.
+    """
+    table = tx.plumbing.dead_letters
+    rows = await tx.all(
+        select(table)
+        .where(table.c.state == LetterState.PARKED, among(table.c.key, keys, tx.dialect))
+        .order_by(table.c.id)
+        .with_for_update()
+    )
+    changed = 0
+    for row in rows:
+        context = _context(row.consumer, row.topic, row.partition, row.offset)
+        before = keyring.open(PURPOSE, row.sealed_body, context=context)
+        after = change(before)
+        changed += after != before
+        if after is None:
+            await settle(tx, row.id, state=LetterState.DISCARDED, now=now)
+        elif after != before:
+            sealed = keyring.seal(PURPOSE, after, context=context)
+            await tx.execute(
+                update(table).where(table.c.id == row.id).values(sealed_body=sealed)
+            )
+    return changed
 
 
 async def failed_again(tx: Transaction, letter_id: str, error: BaseException) -> None:

@@ -56,6 +56,7 @@ class ExampleLine:
     is_confirmed: bool
     shared_at: datetime
     themes: Sequence[str]
+    erased: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ def _cells(example: Example) -> Sequence[object]:
         task.score,
         resolution.outcome if resolution else None,
         "yes" if task.is_confirmed_by_customer else "no",
-        example.comment,
+        "[erased]" if example.erased else example.comment,
         *("\n".join(text for kind, text in told if kind == wanted) for wanted in _TOLD),
     )
 
@@ -187,4 +188,5 @@ def _line(
         is_confirmed=task.is_confirmed_by_customer,
         shared_at=example.shared_at,
         themes=[names.get(theme, theme) for theme in example.themes],
+        erased=example.erased,
     )

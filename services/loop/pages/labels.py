@@ -136,6 +136,12 @@ ACTS: Final[Mapping[str, str]] = {
     "overdue": marked("Overdue"),
     "escalated": marked("Escalated"),
     "undeliverable": marked("Mail not delivered"),
+    "erase": marked("Personal data erased"),
+}
+
+ERASED_BECAUSE: Final[Mapping[str, str]] = {
+    "request": marked("because it was asked for"),
+    "retention": marked("because their time was over"),
 }
 
 SHIPPED: Final = (marked("Unhappy customer"), marked("24 hours"))

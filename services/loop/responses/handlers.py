@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from services.loop.journey.domain import Selection
 from services.loop.journey.handlers import (
@@ -18,6 +18,7 @@ from services.loop.responses import store
 from services.loop.responses.domain import Personal, Response, Sums, moves
 from services.loop.responses.store import Dimension, Duty, ScoreFilter
 from shared.db.transaction import Reading, Transaction
+from shared.identity.erasure import FORGOTTEN
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import open_document
 from shared.stats.scores import ScoreRow, score_row
@@ -90,16 +91,40 @@ async def keys_of(
     return await person_keys.for_reading(view, sealed) if sealed else {}
 
 
+class Sealed(Protocol):
+    """What holds a sealed document about a person: a response, or its task."""
+
+    @property
+    def person_ref(self) -> str:
+        """Return the person's pseudonym."""
+        ...
+
+    @property
+    def sealed_person(self) -> str | None:
+        """Return the sealed document, None where there never was one."""
+        ...
+
+
+def is_forgotten(one: Sealed, keys: Container[str]) -> bool:
+    """Tell whether there was something personal that nobody can read any more.
+
+    ``keys`` are the persons whose keys there are.
+    """
+    return one.sealed_person is not None and (
+        one.sealed_person == FORGOTTEN or one.person_ref not in keys
+    )
+
+
 def open_person(response: Response, keys: Mapping[str, bytes]) -> Personal | None:
-    """Open the sealed part of a response; None when the person was erased.
+    """Open the sealed part of a response; None when it was erased.
 
     A response that never had a sealed part opens as an empty one.
     """
     if response.sealed_person is None:
         return Personal()
-    key = keys.get(response.person_ref)
-    if key is None:
+    if is_forgotten(response, keys):
         return None
+    key = keys[response.person_ref]
     return Personal.read(open_document(key, response.sealed_person, context=response.id))
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    or_,
     select,
     true,
     update,
@@ -27,6 +28,7 @@ from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
 from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
+from shared.identity.erasure import FORGOTTEN
 from shared.identity.sample import Sample
 from shared.stats.categories import Category, Metric
 
@@ -93,6 +95,16 @@ async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Re
         .where(responses.c.person_ref == person_ref)
         .order_by(responses.c.answered_at.desc(), responses.c.id.desc())
         .limit(most)
+    )
+    return [_response(row) for row in rows]
+
+
+async def of_persons(view: Reading, person_refs: Sequence[str]) -> Sequence[Response]:
+    """Return all answers under these pseudonyms, the first one first."""
+    rows = await view.all(
+        select(responses)
+        .where(among(responses.c.person_ref, person_refs, view.dialect))
+        .order_by(responses.c.answered_at, responses.c.id)
     )
     return [_response(row) for row in rows]
 
@@ -196,6 +208,23 @@ async def still_named(
         .distinct()
     )
     return frozenset(row.code for row in rows)
+
+
+async def forget(tx: Transaction, *, persons: Sequence[str], ids: Sequence[str]) -> int:
+    """Empty what is personal in the responses of these persons, and in these responses.
+
+    Return in how many there was anything. What they count stays.
+    """
+    about = or_(
+        among(responses.c.person_ref, persons, tx.dialect),
+        among(responses.c.id, ids, tx.dialect),
+    )
+    emptied = await tx.execute(
+        update(responses)
+        .where(about, responses.c.sealed_person != FORGOTTEN)
+        .values(sealed_person=FORGOTTEN)
+    )
+    return emptied.rowcount
 
 
 async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:

@@ -141,8 +141,9 @@ task_history = Table(
     # Whose key that is: a later answer may say that the customer is somebody else.
     Column("person_ref", String(40), nullable=False),
     Index("ix_loop_task_history_of_task", "task_id", "n"),
+    Index("ix_loop_task_history_of_person", "person_ref"),
 )
-"""Rows are added and never changed."""
+"""Rows are added and never changed; only the words go, with the person they speak of."""
 
 escalations = Table(
     "loop_task_escalations",

@@ -69,6 +69,8 @@ async def opened(
     if found is None:
         return None
     mail, sealed = found
+    if not sealed:  # scrubbed
+        return mail, None
     if mail.person_ref is None:
         return mail, keyring.open(_PURPOSE, sealed, context=mail.delivery_id)
     key = (await person_keys.for_reading(view, [mail.person_ref])).get(mail.person_ref)

@@ -126,11 +126,10 @@ class Composer:
                 now=at,
                 in_place_of=ready.in_place_of,
             )
-        is_erased = one.sealed_person is not None and ready.person_key is None
         return render_mail(
             one.purpose,
             facts_from(one.payload),
-            person=None if is_erased else person_of(ready) or {},
+            person=None if ready.is_erased else person_of(ready) or {},
             language=box.language,
             time_zone=box.time_zone,
             public_url=self.public_url,
@@ -142,7 +141,9 @@ class Composer:
 def person_of(ready: Ready) -> Mapping[str, object] | None:
     """Return the opened personal members; None when there are none, or none any more."""
     one = ready.delivery
-    if ready.person_key is None or not one.sealed_person or not one.response_id:
+    if ready.is_erased or ready.person_key is None:
+        return None
+    if not one.sealed_person or not one.response_id:
         return None
     try:
         return open_document(ready.person_key, one.sealed_person, context=one.response_id)

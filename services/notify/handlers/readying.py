@@ -16,6 +16,7 @@ from services.notify.handlers.customers import contacts_of, why_not
 from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
 from shared.db.transaction import Reading, Transaction
+from shared.identity.erasure import FORGOTTEN
 from shared.identity.owners import Owner, owners
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
@@ -33,6 +34,12 @@ class Ready:
     """The name of whom a mail was meant for that goes to somebody else; it may be empty."""
     contact: Owner | None = None
     """Whom a customer may turn to, where the mail goes to a customer."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether there was a customer in it of whom nothing can be read any more."""
+        sealed = self.delivery.sealed_person
+        return sealed is not None and (sealed == FORGOTTEN or self.person_key is None)
 
 
 async def made_ready(
@@ -70,7 +77,8 @@ async def made_ready(
             await pass_over(tx, one, now=now)
             continue
         if one.purpose in CUSTOMER_MAIL_KINDS:
-            reason = await why_not(tx, one, is_erased=one.person_ref not in keys)
+            erased = one.person_ref not in keys or one.sealed_person == FORGOTTEN
+            reason = await why_not(tx, one, is_erased=erased)
             if reason is not None:
                 await store.hold_claimed(tx, one, reason=reason, now=now)
                 continue

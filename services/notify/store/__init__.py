@@ -41,6 +41,15 @@ from services.notify.store.endpoints import (
     webhooks_by_id,
 )
 from services.notify.store.figures import figures
+from services.notify.store.forgetting import (
+    About,
+    deliveries_about,
+    forget_captured,
+    forget_in_deliveries,
+    forget_replies,
+    tasks_told_of,
+    told_the_words,
+)
 from services.notify.store.numbers import Tally, held_of, tallies_of
 from services.notify.store.pauses import Pause, end_pause, pause, pause_of
 from services.notify.store.queue import (
@@ -88,6 +97,7 @@ __all__ = [
     "MAIL_LANE",
     "PERSONAL",
     "PLUMBING",
+    "About",
     "Attempt",
     "CapturedMail",
     "Delivery",
@@ -113,6 +123,7 @@ __all__ = [
     "captured_mail",
     "claim",
     "copy_lines",
+    "deliveries_about",
     "delivery_of",
     "drop_lane",
     "drop_suppression",
@@ -122,6 +133,9 @@ __all__ = [
     "fail_claimed",
     "failing_webhooks",
     "figures",
+    "forget_captured",
+    "forget_in_deliveries",
+    "forget_replies",
     "give_back",
     "held_of",
     "hold_claimed",
@@ -151,7 +165,9 @@ __all__ = [
     "suppress",
     "suppressed_among",
     "tallies_of",
+    "tasks_told_of",
     "told_of",
+    "told_the_words",
     "troubled_webhooks",
     "unaddressed_of",
     "unaddressed_owners",

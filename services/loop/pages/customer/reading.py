@@ -104,7 +104,11 @@ def _answer(
         detail=touchpoints.get(answer.touchpoint or "", answer.touchpoint or ""),
         href=next((_href(t) for t in seen.tasks if t.task.response_id == answer.id), ""),
         mark=mark_of(answer.metric, answer.score),
-        words=words_of(person, answer.language) if person else Words(erased=seen.erased),
+        words=(
+            words_of(person, answer.language)
+            if person
+            else Words(erased=seen.erased or not seen.restricted)
+        ),
     )
 
 
@@ -119,7 +123,7 @@ def _task(seen: TaskView, reader: Reader, now: datetime) -> Iterator[Happened]:
             detail=line.detail,
             href=_href(seen),
             mark=None,
-            words=Words(),
+            words=Words(erased=line.erased),
             said=line.words,
         )
     asked = asked_at(seen)

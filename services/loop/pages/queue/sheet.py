@@ -46,7 +46,7 @@ def _cells(line: Line) -> Sequence[str]:
                 line.id,
                 line.customer.name or "",
                 "" if line.mark.score is None else str(line.mark.score),
-                line.words.text or "",
+                "[erased]" if line.words.erased else line.words.text or "",
                 "; ".join(line.themes),
                 line.touchpoint or "",
                 line.segment or "",

@@ -64,6 +64,8 @@ class HistoryLine:
     act: str
     detail: str
     words: Sequence[Said] = field(default=(), repr=False)
+    erased: bool = False
+    """Whether something was said that was erased."""
     is_new: bool = False
     """Whether it was done after the page that a form was sent from."""
 

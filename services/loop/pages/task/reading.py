@@ -251,7 +251,11 @@ def _actions(seen: TaskView, reader: Reader, *, now: datetime) -> Sequence[Actio
 
 def _agreement(seen: TaskView, reader: Reader) -> Sequence[Said]:
     agreement = seen.task.record.agreement
-    return _said_in(seen.words_of(agreement.entry), reader) if agreement else []
+    if agreement is None:
+        return []
+    if seen.is_erased(agreement.entry):
+        return [Said(label=reader.gettext("What was agreed"), text=reader.gettext("[erased]"))]
+    return _said_in(seen.words_of(agreement.entry), reader)
 
 
 def _ending(seen: TaskView, reader: Reader) -> Sequence[Said]:
@@ -325,6 +329,7 @@ def history_line(
         act=said(labels.ACTS, entry.act, reader),
         detail=" · ".join(_details(entry, seen, reader)),
         words=_said_in(entry.words, reader),
+        erased=entry.erased,
         is_new=since is not None and entry.version > since,
     )
 
@@ -354,6 +359,8 @@ def _details(entry: Entry, seen: TaskView, reader: Reader) -> Sequence[str]:
         return change_in_short(entry, seen.task, reader)
     if entry.act == "undeliverable":
         return _undelivered(detail, seen, reader)
+    if entry.act == "erase":
+        return [said(labels.ERASED_BECAUSE, detail.get("reason"), reader)]
     if entry.act in {"claim", "assign", "recognitions", "escalated"}:
         names = [seen.names[who] for who in entry.named if who in seen.names]
         return [reader.listed(names)] if names else []

@@ -73,6 +73,7 @@ def _shown(example: Example) -> dict[str, object]:
         "themes": list(example.themes),
         "language": example.language,
         "comment": example.comment,
+        "erased": example.erased,
         "told": [{"kind": kind, "text": text} for kind, text in example.told],
         "steps": task.letters,
         "outcome": resolution.outcome if resolution else None,

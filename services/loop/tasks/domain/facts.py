@@ -31,6 +31,8 @@ class Entry:
     by: Actor
     detail: Mapping[str, object] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict, repr=False)
+    erased: bool = False
+    """Whether something was said that nobody can read any more."""
 
     @property
     def named(self) -> Sequence[str]:

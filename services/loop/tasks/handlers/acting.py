@@ -33,6 +33,7 @@ from services.loop.tasks.handlers.sight import LEADING, sight_of
 from services.loop.tasks.handlers.watching import keep_watch
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Finding, Forbidden, Invalid, NotFound
+from shared.identity.erasure import FORGOTTEN
 from shared.identity.owners import owners
 from shared.identity.people import staff_member
 from shared.identity.person_keys import PersonKeys
@@ -103,8 +104,10 @@ async def keep(
 ) -> None:
     """Write down what an act led to, let its timers follow, count it and announce it."""
     # A customer of whom nothing personal is known yet gets a key with the first word here.
-    ref = acted.task.person_ref
-    keys = await person_keys.for_sealing(tx, [ref] if acted.entry.words else [], now=now)
+    # Of one who was erased nothing new is kept, whether or not there still is a key.
+    ref, is_kept = acted.task.person_ref, acted.task.sealed_person != FORGOTTEN
+    refs = [ref] if acted.entry.words and is_kept else []
+    keys = await person_keys.for_sealing(tx, refs, now=now)
     await store.save(tx, acted, key=keys.get(ref))
     await keep_watch(tx, task, acted.task, now=now)
     if isinstance(acted.fact, Contacted) and acted.fact.attempt.emotion_before is not None:

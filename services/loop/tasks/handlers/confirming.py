@@ -6,12 +6,12 @@ opened again, or resolved anew, the former link only says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from services.loop.journey.store import named
+from services.loop.responses.handlers import is_forgotten
 from services.loop.responses.store import find
 from services.loop.tasks import store
 from services.loop.tasks.domain.acts import Confirm, Reopen
@@ -117,8 +117,7 @@ def _standing(task: FollowUpTask, entry: int) -> Standing:
 
 
 async def _is_forgotten(view: Reading, task: FollowUpTask, person_keys: PersonKeys) -> bool:
-    keys: Mapping[str, Any] = await person_keys.for_reading(view, [task.person_ref])
-    return task.sealed_person is not None and task.person_ref not in keys
+    return is_forgotten(task, await person_keys.for_reading(view, [task.person_ref]))
 
 
 async def _contact(view: Reading, task: FollowUpTask) -> Owner | None:

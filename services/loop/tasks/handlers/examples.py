@@ -9,6 +9,7 @@ from typing import Any
 
 from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
+from services.loop.responses.handlers import is_forgotten
 from services.loop.responses.store import find_all
 from services.loop.tasks import store
 from services.loop.tasks.domain.facts import (
@@ -42,6 +43,8 @@ class Example:
     told: Sequence[tuple[str, str]] = field(repr=False)
     """What was said and done, in order: what kind of words, and the words."""
     themes: Sequence[str]
+    erased: bool = False
+    """Whether there were words that nobody can read any more."""
 
 
 async def list_examples(
@@ -75,6 +78,7 @@ async def list_examples(
             transaction_id=answer.transaction_id if answer else None,
             language=answer.language if answer else None,
             themes=[mention.theme_id for mention in themes[task.response_id]],
+            erased=is_forgotten(task, keys),
         )
         for task in tasks
         for answer in [answers.get(task.response_id)]
@@ -89,6 +93,7 @@ def _example(
     transaction_id: str | None,
     language: str | None,
     themes: Sequence[str],
+    erased: bool,
 ) -> Example:
     known = personal or Personal()
     secrets = secrets_of(known.customer, known.attributes, transaction_id)
@@ -107,6 +112,7 @@ def _example(
         # Without the customer's data nobody knows what to cover up.
         told=told if personal is not None else [],
         themes=themes,
+        erased=erased,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from services.loop.journey.handlers import meant_by
 from services.loop.responses.domain import Personal
-from services.loop.responses.handlers import open_person
+from services.loop.responses.handlers import is_forgotten, open_person
 from services.loop.responses.store import find_all
 from services.loop.tasks import store
 from services.loop.tasks.domain.facts import (
@@ -61,6 +61,10 @@ class TaskView:
             if line.version == entry and line.words:
                 return line.words
         return {}
+
+    def is_erased(self, entry: int) -> bool:
+        """Tell whether something was said in one entry that nobody can read any more."""
+        return any(line.version == entry and line.erased for line in self.history)
 
     def flags(self, now: datetime) -> tuple[str, ...]:
         """Return what stands out: late, not for this caller, or forgotten."""
@@ -185,12 +189,12 @@ async def _views(
     themes = await themes_of(view, [task.response_id for task in tasks])
     schemes = await store.schemes_of(view, [task.scheme for task in tasks])
     escalated = await store.escalated_among(view, [task.id for task in tasks])
-    erased = {t.id for t in tasks if t.sealed_person is not None and t.person_ref not in keys}
+    erased = {task.id for task in tasks if is_forgotten(task, keys)}
     histories = (
         await store.histories_of(
             view,
             [task.id for task in tasks],
-            readable={t.id for t in tasks if t.id not in erased and sight.covers(t)},
+            readable={task.id for task in tasks if sight.covers(task)},
             person_keys=person_keys,
         )
         if whole

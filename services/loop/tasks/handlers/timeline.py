@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from services.loop.responses.domain import Personal, Response
-from services.loop.responses.handlers import open_persons
+from services.loop.responses.handlers import is_forgotten, open_persons
 from services.loop.responses.store import of_person
 from services.loop.tasks.handlers.reading import TaskView, list_tasks
 from services.loop.tasks.handlers.sight import owners_in_sight
@@ -70,7 +70,8 @@ async def look_at_customer(
     may_see = seen is None or any(not task.restricted for task in tasks)
     persons = await open_persons(tx, person_keys, answers) if may_see else {}
     sealed = [answer for answer in answers if answer.sealed_person is not None]
-    erased = bool(sealed) and not await person_keys.for_reading(tx, [ref])
+    keys = await person_keys.for_reading(tx, [ref])
+    erased = bool(sealed) and all(is_forgotten(answer, keys) for answer in sealed)
     latest = next((persons[answer.id] for answer in sealed if answer.id in persons), None)
     if may_see and (persons or any(task.personal for task in tasks)):
         await note_views_in(tx, {ref: None}, by=caller, via="customer", now=now)

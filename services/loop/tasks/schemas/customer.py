@@ -54,6 +54,7 @@ def _answer(seen: CustomerView, answer: Response) -> dict[str, object]:
         "category": answer.category.value if answer.category else None,
         "touchpoint": answer.touchpoint,
         "comment": person.comment if person else None,
+        "erased": person is None and not seen.restricted,
     }
 
 
@@ -67,6 +68,7 @@ def _task(seen: TaskView, now: datetime) -> Iterator[dict[str, object]]:
             "by": {"id": entry.by.id, "name": entry.by.name, "kind": entry.by.kind},
             "detail": dict(entry.detail),
             "words": dict(entry.words) or None,
+            "erased": entry.erased,
         }
     asked = asked_at(seen)
     if asked is not None and asked <= now:

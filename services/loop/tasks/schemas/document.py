@@ -253,6 +253,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "by": _by(entry.by),
         "detail": dict(entry.detail),
         "words": dict(entry.words) or None,
+        "erased": entry.erased,
     }
 
 

@@ -18,6 +18,12 @@ from services.loop.tasks.store.closure import (
     closure_counts,
 )
 from services.loop.tasks.store.examples import examples_of
+from services.loop.tasks.store.forgetting import (
+    forget_in_tasks,
+    forget_terms,
+    forget_words,
+    lock_tasks_about,
+)
 from services.loop.tasks.store.lists import (
     MOST_COUNTED,
     Order,
@@ -97,12 +103,16 @@ __all__ = [
     "find_for_change",
     "find_saved_view",
     "first_owners",
+    "forget_in_tasks",
+    "forget_terms",
+    "forget_words",
     "histories_of",
     "index",
     "join",
     "joined_to",
     "latest_id",
     "lock_many",
+    "lock_tasks_about",
     "next_unclaimed",
     "not_indexed",
     "note_escalated",

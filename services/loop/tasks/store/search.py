@@ -15,6 +15,7 @@ from services.loop.tasks.store.rows import task_of
 from services.loop.tasks.tables import search, tasks
 from shared.db.base import among
 from shared.db.transaction import Reading, Transaction
+from shared.identity.erasure import FORGOTTEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ async def not_indexed(view: Reading, *, after: str, most: int) -> Sequence[Follo
     found = select(search.c.term).where(search.c.response_id == tasks.c.response_id).exists()
     rows = await view.all(
         select(tasks)
-        .where(tasks.c.id > after, tasks.c.sealed_person.is_not(None), ~found)
+        .where(tasks.c.id > after, tasks.c.sealed_person != FORGOTTEN, ~found)
         .order_by(tasks.c.id)
         .limit(most)
     )

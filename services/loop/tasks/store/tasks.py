@@ -285,8 +285,8 @@ async def histories_of(
 ) -> Mapping[str, Sequence[Entry]]:
     """Return the histories of these tasks, oldest line first, with the words if ``readable``.
 
-    Each line opens with the key of the person it was sealed for; words of erased persons stay
-    away.
+    Each line opens with the key of the person it was sealed for; of words that were erased it
+    says that there were any.
     """
     found: dict[str, list[Entry]] = {task_id: [] for task_id in task_ids}
     statement = select(task_history).order_by(task_history.c.n)
@@ -304,16 +304,18 @@ async def histories_of(
             at=row.at,
             by=Actor(id=row.by_id, name=row.by_name, kind=row.by_kind),
             detail=row.detail,
-            words=words.get(row.n, {}),
+            words=words.get(row.n) or {},
+            erased=row.n in words and words[row.n] is None,
         )
         found[row.task_id].append(entry)
     return found
 
 
-def _words(sealed: str, key: bytes | None, *, context: str) -> Mapping[str, str]:
+def _words(sealed: str, key: bytes | None, *, context: str) -> Mapping[str, str] | None:
+    """Open the words of one line; None where they were erased."""
     if key is None:
-        return {}
+        return None
     try:
         return open_document(key, sealed, context=context)
     except CannotOpen:
-        return {}
+        return None
