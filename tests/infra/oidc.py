@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -69,7 +70,7 @@ class Provider:
         return {
             "oidc_issuer": self.issuer,
             "oidc_client_id": CLIENT_ID,
-            "oidc_client_secret": CLIENT_SECRET,
+            "oidc_client_secret": SecretStr(CLIENT_SECRET),
         }
 
     @property
