@@ -8,6 +8,7 @@ bounds what is read; ``SameOrigin`` refuses what another site makes a signed-in 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import traceback
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.routing import Match
 
-from shared.errors import Forbidden, Refused, UnsupportedType
+from shared.errors import Forbidden, Refused, TryLater, UnsupportedType
 from shared.ids import new_id
 from shared.logs import correlation_id, get_logger
 from shared.web.auth import session_cookie
@@ -66,6 +67,13 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_named)
+        except asyncio.CancelledError:
+            # The process ends and has waited long enough: not a word would read as a crash.
+            if status == 0:
+                cut_off = TryLater(_CUT_OFF, slug="unconfirmed")
+                answer = problem_of(scope, cut_off, public_url=self._web.settings.public_url)
+                await answer(scope, receive, send_named)
+            raise
         except Exception as error:  # noqa: BLE001 - the last resort: a caller gets an answer
             # Never the text of the error: it may hold what was posted.
             _log.error("request.crashed", error=type(error).__name__, at=_places(error))
@@ -90,6 +98,10 @@ class RequestLog:
             correlation_id.reset(token)
 
 
+_CUT_OFF = (
+    "The service ends before this request was through, so it may or may not have taken effect."
+    " Send it again: what was taken in is recognised"
+)
 _WENT_AWAY = 499
 """What the log and the counters say when the caller left before an answer began."""
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static")

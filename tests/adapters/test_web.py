@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from shared.errors import (
 )
 from shared.identity.principal import Scope
 from shared.sealing import Keyring
+from shared.tasks import spawn
 from shared.web import health
 from shared.web.auth import PUBLIC_ROUTES
 from shared.web.health import Report, tolerated
@@ -79,6 +81,39 @@ async def test_an_unforeseen_error_is_logged_without_its_text(client):
     assert crash["error"] == "RuntimeError"
     assert "web_house.py" in crash["at"][0]
     assert CANARY not in str(logged)
+
+
+async def test_who_is_cut_off_when_the_process_ends_is_told_to_come_again(house):
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 8000),
+        "method": "POST",
+        "path": "/v1/endless",
+        "raw_path": b"/v1/endless",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 5000),
+    }
+    serving = spawn(house.app(scope, receive, send), name="serving")
+    await asyncio.sleep(0.1)
+    serving.cancel()  # as uvicorn does with what is still under way
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+    start, body, *_ = said
+    assert start["status"] == 503
+    assert (b"retry-after", b"2") in start["headers"]
+    assert json.loads(body["body"])["type"].endswith("/errors/unconfirmed")
 
 
 async def test_what_is_not_there_is_a_problem_too(client):

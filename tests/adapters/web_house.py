@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,6 +122,11 @@ async def put_act(caller: Reader) -> dict[str, object]:
 @toys.get("/v1/sources")
 async def sources(caller: Either) -> dict[str, object]:
     return {"source": own_source(caller)}
+
+
+@toys.post("/v1/endless")
+async def endless() -> None:
+    await asyncio.Event().wait()
 
 
 @toys.get("/v1/errors/{name}")

@@ -107,6 +107,7 @@ async def test_webhooks_that_ask_for_it_are_told_of_silence_and_return(house: Ho
     await house.webhook(url="https://crm.example.com/other", events=("task.*",))
 
     await house.hear(silent(house.clock))
+    await house.dispatch()
     house.clock.advance(timedelta(hours=1))
     resumed = SourceResumed(
         source="Web shop",
