@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time
@@ -31,6 +31,8 @@ DOMAIN: Final = "closed_loop"
 SOURCE: Final = "en"
 LANGUAGES: Final = ("en", "de")
 """The languages with a catalogue; the first is what everybody gets who reads none of them."""
+LANGUAGE_NAMES: Final = {"en": "English", "de": "Deutsch"}
+"""What each language calls itself."""
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _MINUTE: Final = timedelta(minutes=1)
@@ -87,6 +89,11 @@ def _locale(tag: str) -> Locale:
         return Locale.parse(tag.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         return Locale.parse(supported(tag) or "en_GB")
+
+
+def zones() -> Sequence[str]:
+    """Return the time zones to choose from."""
+    return sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
 
 
 @cache

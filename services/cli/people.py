@@ -64,14 +64,21 @@ def user_list(*, as_json: AsJson = False) -> None:
     "reset",
     help=examples(
         "closed-loop user reset ana@example.org",
-        "python -m services user reset ana@example.org",
+        "closed-loop user reset ana@example.org --without-second-factor",
     ),
 )
-def user_reset(email: str) -> None:
+def user_reset(
+    email: str,
+    *,
+    without_second_factor: Annotated[
+        bool,
+        typer.Option("--without-second-factor", help="Also switch the second factor off."),
+    ] = False,
+) -> None:
     """Set a new password, print it once, end the person's sessions."""
     from services.commands.people import reset_user
 
-    run(reset_user(email))
+    run(reset_user(email, without_second_factor=without_second_factor))
 
 
 @user_app.command(
@@ -86,6 +93,20 @@ def user_disable(email: str) -> None:
     from services.commands.people import disable_user
 
     run(disable_user(email))
+
+
+@user_app.command(
+    "enable",
+    help=examples(
+        "closed-loop user enable ana@example.org",
+        "python -m services user enable ana@example.org",
+    ),
+)
+def user_enable(email: str) -> None:
+    """Let a person sign in again, by the password they had."""
+    from services.commands.people import enable_user
+
+    run(enable_user(email))
 
 
 @user_app.command(

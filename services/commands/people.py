@@ -12,9 +12,11 @@ from shared.db import schema
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Invalid, NotFound
-from shared.identity import federation, groups, keys, passwords, people, sessions
+from shared.identity import federation, groups, keys, passwords, people
+from shared.identity.audit import SYSTEM
 from shared.identity.defaults import ensure_defaults
 from shared.identity.principal import Role, Scope
+from shared.identity.second_factor import is_asked_for, switch_off
 from shared.ids import new_token
 from shared.settings import Settings
 
@@ -108,16 +110,25 @@ async def list_users(*, as_json: bool) -> int:
     return 0
 
 
-async def reset_user(email: str) -> int:
-    """Set and print a new password; every session of the person ends."""
+async def reset_user(email: str, *, without_second_factor: bool = False) -> int:
+    """Set and print a new password; every session of the person ends.
+
+    ``without_second_factor`` is for who has lost the app and the recovery codes too.
+    """
     password = new_token(12)
     hashed = await passwords.hash_password(password)
     async with open_database() as database, database.transaction() as tx:
         person = await _person(tx, email)
-        await people.set_password(tx, person.id, hashed, now=SystemClock().now())
-        await sessions.end_all(tx, person.id)
+        now = SystemClock().now()
+        await people.set_password(tx, person.id, hashed, now=now)
+        if without_second_factor:
+            await switch_off(tx, person.id, by=SYSTEM, now=now)
+        is_asked = await is_asked_for(tx, person.id)
     data(password)
-    say(f"{email} can sign in with this password. It is shown this once.")
+    say(
+        f"{email} can sign in with this password"
+        f"{' and a code of their app' if is_asked else ''}. It is shown this once."
+    )
     return 0
 
 
@@ -126,8 +137,16 @@ async def disable_user(email: str) -> int:
     async with open_database() as database, database.transaction() as tx:
         person = await _person(tx, email)
         await people.disable_staff(tx, person.id, now=SystemClock().now())
-        await sessions.end_all(tx, person.id)
     say(f"{email} can sign in no more.")
+    return 0
+
+
+async def enable_user(email: str) -> int:
+    """Let a person sign in again, as what they were and by the password they had."""
+    async with open_database() as database, database.transaction() as tx:
+        person = await _person(tx, email)
+        await people.enable_staff(tx, person.id, now=SystemClock().now())
+    say(f"{email} can sign in again.")
     return 0
 
 

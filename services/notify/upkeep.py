@@ -1,4 +1,4 @@
-"""What notify looks after by itself: alerts that nobody could be told, endpoints that fail."""
+"""What notify looks after by itself: alerts without an address, endpoints, new passwords."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from services.notify import store
+from services.notify.handlers.accounts import tell_of_reset
 from services.notify.handlers.addressing import tell_unaddressed
 from services.notify.handlers.health import endpoints_in_trouble, look_after_endpoint
 from shared.clock import Clock
 from shared.db.transaction import Database
+from shared.identity.password_resets import resets_to_tell
 from shared.logs import get_logger
 from shared.sealing import Keyring
 from shared.tasks import Pause
@@ -19,7 +21,7 @@ _PAUSE: Final = 5.0
 
 
 class Upkeep:
-    """Tells what waited for an address, and looks after endpoints; a ``Worker``."""
+    """Tells what waited to be told, and looks after endpoints; a ``Worker``."""
 
     name = "notify.upkeep"
 
@@ -40,7 +42,8 @@ class Upkeep:
     async def step(self) -> bool:
         """Do what there is to do by now; return whether there may be more."""
         looked_after = await self._look_after_endpoints()
-        return await self._tell_unaddressed() or looked_after
+        answered = await self._answer_wishes()
+        return await self._tell_unaddressed() or looked_after or answered
 
     async def _look_after_endpoints(self) -> bool:
         """Warn of endpoints that fail, and switch off those that have failed for days."""
@@ -54,6 +57,17 @@ class Upkeep:
         if in_trouble:
             _log.warning("webhooks.in_trouble", webhook_ids=list(in_trouble))
         return bool(in_trouble)
+
+    async def _answer_wishes(self) -> bool:
+        """Make the mails for those who asked for a new password."""
+        now = self._clock.now()
+        async with self._database.reading() as view:
+            waiting = await resets_to_tell(view, now=now)
+        for reset in waiting:
+            async with self._database.transaction() as tx:
+                if await tell_of_reset(tx, reset, now=now):
+                    tx.after_commit(self._wake)
+        return bool(waiting)
 
     async def _tell_unaddressed(self) -> bool:
         async with self._database.reading() as view:

@@ -40,6 +40,7 @@ REGISTER: list[PersonalColumn] = [
     PersonalColumn(table="shared_staff", column="email", how="scrub"),
     PersonalColumn(table="shared_staff", column="name", how="scrub"),
     PersonalColumn(table="shared_teams", column="email", how="scrub"),
+    PersonalColumn(table="shared_second_factors", column="sealed_secret", how="scrub"),
     PersonalColumn(table="shared_person_keys", column="wrapped_key", how="scrub"),
     PersonalColumn(table="shared_person_requests", column="sealed_subject", how="scrub"),
     PersonalColumn(table="shared_person_request_parts", column="sealed_part", how="sealed"),

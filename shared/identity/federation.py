@@ -81,7 +81,9 @@ class RoleMap:
         return next((role for value, role in self.pairs if value in who.groups), None)
 
 
-async def enter(tx: Transaction, who: Vouched, roles: RoleMap, *, now: datetime) -> str:
+async def enter(
+    tx: Transaction, who: Vouched, roles: RoleMap, *, now: datetime, browser: str = ""
+) -> str:
     """Return the token of a new session for whom the provider vouches for.
 
     Raises ``Forbidden`` for whoever has no account here and is to get none, or a disabled one;
@@ -95,7 +97,7 @@ async def enter(tx: Transaction, who: Vouched, roles: RoleMap, *, now: datetime)
         raise Forbidden(_NO_ACCOUNT, slug="no-account")
     if role is not None and role is not person.role:
         person = await update_staff(tx, person.id, role=role, now=now)
-    token = await sessions.start(tx, person.id, now=now)
+    token = await sessions.start(tx, person.id, browser=browser, method="oidc", now=now)
     actor = Principal(kind="staff", id=person.id, name=person.name, scopes=frozenset())
     await audit.record(tx, actor, "session.started", person.id, {"by": "oidc"}, now=now)
     return token

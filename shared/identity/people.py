@@ -18,7 +18,7 @@ from shared.identity.audit import SYSTEM
 from shared.identity.groups import team
 from shared.identity.principal import Principal, Role
 from shared.identity.sessions import end_all
-from shared.identity.tables import staff, team_members
+from shared.identity.tables import password_resets, staff, team_members
 from shared.ids import new_id
 
 if TYPE_CHECKING:
@@ -243,6 +243,18 @@ async def disable_staff(
     return await wanted(tx, staff_id)
 
 
+async def enable_staff(
+    tx: Transaction, staff_id: str, *, now: datetime, by: Principal = SYSTEM
+) -> Staff:
+    """Let somebody in again, as what they were and by the password they had."""
+    person = await wanted(tx, staff_id)
+    if person.active:
+        return person
+    await tx.execute(update(staff).where(staff.c.id == staff_id).values(disabled_at=None))
+    await audit.record(tx, by, "staff.enabled", staff_id, now=now)
+    return await wanted(tx, staff_id)
+
+
 async def set_password(
     tx: Transaction,
     staff_id: str,
@@ -251,10 +263,15 @@ async def set_password(
     now: datetime,
     by: Principal = SYSTEM,
 ) -> None:
-    """Replace the password and end every session of the person."""
+    """Replace the password; end every session of the person, and every link to replace it."""
     await wanted(tx, staff_id)
     await tx.execute(
         update(staff).where(staff.c.id == staff_id).values(password_hash=password_hash)
+    )
+    await tx.execute(
+        update(password_resets)
+        .where(password_resets.c.staff_id == staff_id, password_resets.c.used_at.is_(None))
+        .values(used_at=now)
     )
     await end_all(tx, staff_id)
     await audit.record(tx, by, "staff.password-set", staff_id, now=now)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select, tuple_, update
 
 from shared.faults import fault_point
-from shared.identity.tables import person_keys, person_requests
+from shared.identity.tables import person_keys, person_requests, second_factors
 from shared.sealing import CannotOpen
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ REGISTER: list[SealedColumn] = [
         table=person_keys, column="wrapped_key", purpose="person-keys", context=("ref",)
     ),
     SealedColumn(table=person_requests, column="sealed_subject", purpose="person-requests"),
+    SealedColumn(
+        table=second_factors,
+        column="sealed_secret",
+        purpose="second-factors",
+        context=("staff_id",),
+    ),
 ]
 """The sealed columns of the shared tables; each service declares its own as ``SEALED``."""
 

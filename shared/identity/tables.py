@@ -90,7 +90,47 @@ sessions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    # Such as "Firefox, Windows": enough to know one's own by, and nothing to tell people by.
+    Column("browser", String(40), nullable=False, server_default=""),
+    # How its person proved who they are: by ``password`` here, or by ``oidc`` elsewhere.
+    Column("method", String(10), nullable=False, server_default="password"),
 )
+
+second_factors = Table(
+    "shared_second_factors",
+    metadata,
+    Column("staff_id", ForeignKey("shared_staff.id"), primary_key=True),
+    # What the authenticator app knows too, under a key of the installation.
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # Empty while it is being set up.
+    Column("confirmed_at", UtcDateTime),
+    # The half minute of the last code that was taken: no code counts twice.
+    Column("last_step", Integer, nullable=False, server_default="0"),
+)
+"""What somebody shows beside the password, at most one a person."""
+
+recovery_codes = Table(
+    "shared_recovery_codes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("staff_id", ForeignKey("shared_staff.id"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""What stands in for a lost authenticator; a code that was used is gone."""
+
+password_resets = Table(
+    "shared_password_resets",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("staff_id", ForeignKey("shared_staff.id"), nullable=False, index=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    # When the mail with the link was made; the link itself is signed as it is sent.
+    Column("told_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+)
+"""Wishes for a new password by mail, each good for one hour and for one time."""
 
 federated_identities = Table(
     "shared_federated_identities",
@@ -163,6 +203,15 @@ person_request_parts = Table(
 )
 """What each service did for a request; an archive dies with the person whose it is."""
 
+contact_refusals = Table(
+    "shared_contact_refusals",
+    metadata,
+    Column("person_ref", String(40), primary_key=True),
+    Column("refusal", String(20), primary_key=True),
+    Column("said_at", UtcDateTime, nullable=False),
+)
+"""Who asked not to be contacted, at all or about their answers, and when they said so last."""
+
 audit = Table(
     "shared_audit",
     metadata,
@@ -201,3 +250,6 @@ installation = Table(
 
 ORGANISATION_NAME = "organisation-name"
 """The fact that stands above every page: whose installation it is."""
+
+SECOND_FACTOR_ROLES = "second-factor-roles"
+"""The fact that says who must have a second factor."""

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
 from shared.figures import Board, Gauges
-from shared.web import audit, docs, health, oidc, openapi, problems, sign_in
+from shared.web import account, audit, docs, forgotten, health, oidc, openapi, problems, sign_in
 from shared.web.auth import Gate
 from shared.web.health import Checks
 from shared.web.limits import Limits
@@ -77,9 +77,10 @@ def create_app(
             # Not include_router: its routes are matched twice for every request, which was
             # 50 of the frame's 190 microseconds.
             app.router.routes.extend(router.routes)
-    for router in audit.ROUTERS:
+    for router in (*audit.ROUTERS, *account.ROUTERS):
         app.router.routes.extend(router.routes)
     app.include_router(sign_in.router)
+    app.include_router(forgotten.router)
     app.include_router(oidc.router)
     app.include_router(docs.router)
     app.include_router(problems.router)

@@ -7,7 +7,7 @@ makes it safe to exempt it from the cross-origin check.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 
@@ -17,7 +17,7 @@ from shared.identity.limits import Allowance
 from shared.identity.principal import Principal, Scope
 from shared.identity.sessions import find, keep_alive
 from shared.web.access import Web, web
-from shared.web.problems import SignInFirst
+from shared.web.problems import SecondFactorFirst, SignInFirst
 from shared.web.query import each_once
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 POLLED_ROUTES = frozenset({"/queue/news"})
 """What an open page asks by itself: it does not show that anybody is still there."""
 
+SECOND_FACTOR: Final = "/account/second-factor"
+"""Where a second factor is set up: open also to those who may go nowhere else before."""
+
 PUBLIC_ROUTES: dict[str, str] = {
     "/healthz": "a watchdog has no key; it learns only that the process answers",
     "/readyz": "the front door has no key; names of parts and states, no data",
@@ -37,6 +40,10 @@ PUBLIC_ROUTES: dict[str, str] = {
     "/docs/{name}": "script and style of that page",
     "/errors/{slug}": "explains a problem document to whoever got one, also for a bad key",
     "/sign-in": "comes before any session",
+    "/sign-in/code": "comes before any session, after the password: the cookie of it is proof",
+    "/sign-in/forgot": "asks for a mail to an account's own address; tells nobody who has one",
+    "/sign-in/reset": "sets a password by what the link of that mail left in the browser",
+    "/sign-in/reset/{token}": "takes the signed link of that mail out of the address",
     "/sign-in/first": "makes the first administrator while there is none, from loopback only",
     "/sign-in/oidc": "sends the browser to the provider of the settings",
     "/sign-in/oidc/callback": "comes before any session; believes what the provider has signed",
@@ -128,9 +135,18 @@ def recognised(request: Request) -> Principal | None:
     return known
 
 
+SESSION: Final = "session"
+"""What the cookie of a session is called, behind its prefix."""
+
+
 def session_cookie(settings: Settings) -> str:
-    """Return the cookie's name; the prefix binds it to https and to this host."""
-    return "__Host-session" if settings.public_url.startswith("https://") else "session"
+    """Return the name of the session's cookie."""
+    return cookie_name(settings, SESSION)
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    """Return a cookie's whole name; the prefix binds it to https and to this host."""
+    return f"__Host-{name}" if settings.public_url.startswith("https://") else name
 
 
 def client_address(request: Request) -> str:
@@ -162,6 +178,12 @@ async def _identify(request: Request) -> Principal:
         if session is not None:
             if request.url.path not in POLLED_ROUTES:
                 await keep_alive(here.database, session, now=now)
+            if session.needs_second_factor and not request.url.path.startswith(SECOND_FACTOR):
+                raise SecondFactorFirst(
+                    "Your role needs a second factor. Set it up first, on the page"
+                    f" {SECOND_FACTOR}.",
+                    slug="second-factor-first",
+                )
             return session.principal
     if request.url.path.startswith("/v1/"):
         raise Unauthenticated("Send an API key as “Authorization: Bearer …”, or sign in.")

@@ -6,7 +6,7 @@ summary that leads to each field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -53,11 +53,12 @@ class Form:
         return self.errors.get(name, "")
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, *, as_typed: Collection[str] = ()) -> dict[str, str]:
     """Return the fields of a posted form; the last one wins where a name stands there twice.
 
-    Line ends become newlines and blanks around a value go. Raises for what no browser sends:
-    other content types, bytes that are no UTF-8, control characters, too much.
+    Line ends become newlines and blanks around a value go, but for fields that are taken
+    ``as_typed``, such as passwords. Raises for what no browser sends: other content types,
+    bytes that are no UTF-8, control characters, too much.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
@@ -77,7 +78,10 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError:
         raise Unreadable("The form cannot be read. Open the page again and repeat.") from None
     fields = {
-        name: value.replace("\r\n", "\n").replace("\r", "\n").strip() for name, value in pairs
+        name: value
+        if name in as_typed
+        else value.replace("\r\n", "\n").replace("\r", "\n").strip()
+        for name, value in pairs
     }
     if any("\x00" in value for value in fields.values()):
         raise Unreadable("The form holds a character that no text has (NUL). Remove it.")

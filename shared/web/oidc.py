@@ -24,6 +24,7 @@ from shared.logs import get_logger
 from shared.sealing import CannotOpen
 from shared.web.access import web
 from shared.web.auth import Gate, client_address, count_wrong
+from shared.web.browsers import browser_of
 from shared.web.sign_in import entered, local_path, refused
 
 if TYPE_CHECKING:
@@ -159,7 +160,9 @@ async def _finished(
         return _failed(request, error.reason)
     try:
         async with here.database.transaction() as tx:
-            token = await enter(tx, who, way_in.roles, now=here.clock.now())
+            token = await enter(
+                tx, who, way_in.roles, browser=browser_of(request), now=here.clock.now()
+            )
     except Forbidden as error:
         _log.info("oidc.refused", reason=error.slug)
         return refused(request, _NO_ACCOUNT, error)

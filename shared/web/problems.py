@@ -60,6 +60,10 @@ class SignInFirst(Unauthenticated):
     """A page was asked for by a browser that is not signed in: send it to the sign-in."""
 
 
+class SecondFactorFirst(Forbidden):
+    """Somebody whose role needs a second factor has none: lead them to it."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document."""
 
@@ -192,6 +196,8 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     if isinstance(error, SignInFirst):
         return RedirectResponse(f"/sign-in?next={quote(_here(request), safe='')}", 303)
+    if isinstance(error, SecondFactorFirst) and not request.url.path.startswith("/v1/"):
+        return RedirectResponse("/account/second-factor", 303)
     if not isinstance(error, ClosedLoopError):  # pragma: no cover - registered for ours only
         raise error
     if not isinstance(error, Refused | TryLater):

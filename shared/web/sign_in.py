@@ -6,27 +6,33 @@ administrator, whoever sits at the machine itself is asked to become one; nobody
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from shared.errors import Forbidden, Invalid, Refused, TooMany, Unauthenticated
+from shared.errors import Forbidden, Gone, Invalid, Refused, TooMany, Unauthenticated
 from shared.i18n import marked
 from shared.identity import audit, sessions
 from shared.identity.people import first_administrator, plain_email
 from shared.identity.sign_in import (
+    TIME_FOR_CODE,
+    CodeWanted,
+    awaited,
     create_first_administrator,
     hash_for_first_administrator,
+    show_code,
     sign_in,
 )
 from shared.web.access import web
-from shared.web.auth import client_address, session_cookie
+from shared.web.auth import SESSION, client_address, cookie_name, session_cookie
+from shared.web.browsers import browser_of
 from shared.web.exposure import at_the_machine
-from shared.web.templating import reader_of, render
+from shared.web.templating import done_of, reader_of, render
 
 if TYPE_CHECKING:
     from starlette.datastructures import FormData
@@ -46,6 +52,19 @@ _TOO_MANY: Final = marked(
 _UNUSABLE: Final = marked(
     "Give your name, an e-mail address, and a password of 12 to 200 characters."
 )
+_WRONG_CODE: Final = marked(
+    "This code does not fit. A code of the app counts for half a minute, and once."
+)
+_TOO_MANY_CODES: Final = marked(
+    "Too many wrong codes. Wait a quarter of an hour, or ask an administrator to switch your"
+    " second factor off."
+)
+_TOO_LATE: Final = marked("That took too long. Sign in with your password again.")
+DONE: Final[Mapping[str, str]] = {
+    "reset": marked("Your new password is saved. Sign in with it."),
+    "everywhere": marked("You are signed out everywhere."),
+}
+_CODE_COOKIE: Final = "sign-in-code"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +77,17 @@ class SignInPage:
     email: str = ""
     name: str = ""
     error: str = ""
+    done: str = ""
     single_sign_on: str = ""
     """What the other way in is called, where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodePage:
+    """What the second step of signing in shows."""
+
+    then: str
+    error: str = ""
 
 
 @router.get("/sign-in")
@@ -83,19 +111,67 @@ async def enter(request: Request) -> Response:
     then = local_path(_text(form, "next"))
     email = _text(form, "email")
     try:
-        token = await sign_in(
+        found = await sign_in(
             here.database,
             here.keyring,
             email=email,
             password=_text(form, "password"),
             address=client_address(request),
+            browser=browser_of(request),
             now=here.clock.now(),
         )
     except Unauthenticated as error:
         return _page(request, "sign-in", then=then, email=email, error=_WRONG, refusal=error)
     except TooMany as error:
         return _page(request, "sign-in", then=then, email=email, error=_TOO_MANY, refusal=error)
-    return await entered(request, token, then)
+    if not isinstance(found, CodeWanted):
+        return await entered(request, found.token, then)
+    answer = RedirectResponse(f"/sign-in/code?next={quote(then, safe='')}", 303)
+    lasts = int(TIME_FOR_CODE.total_seconds())
+    set_cookie(answer, here.settings, _CODE_COOKIE, found.token, lasts=lasts)
+    return answer
+
+
+@router.get("/sign-in/code")
+async def ask_for_code(request: Request) -> Response:
+    """Show the second step to whoever has taken the first."""
+    here = web(request)
+    then = local_path(request.query_params.get("next"))
+    try:
+        async with here.database.reading() as view:
+            await awaited(view, here.keyring, _first_step(request), now=here.clock.now())
+    except Gone:
+        return RedirectResponse(f"/sign-in?next={quote(then, safe='')}", 303)
+    return render(request, "sign_in_code.html", CodePage(then=then))
+
+
+@router.post("/sign-in/code")
+async def take_code(request: Request) -> Response:
+    """Take the second step; on success begin a new session."""
+    here, reader = web(request), reader_of(request)
+    form = await _form(request)
+    then = local_path(_text(form, "next"))
+    try:
+        found = await show_code(
+            here.database,
+            here.keyring,
+            token=_first_step(request),
+            code=_text(form, "code"),
+            browser=browser_of(request),
+            now=here.clock.now(),
+        )
+    except Gone as error:
+        return _page(request, "sign-in", then=then, error=_TOO_LATE, refusal=error)
+    except (Unauthenticated, TooMany) as error:
+        text = _TOO_MANY_CODES if isinstance(error, TooMany) else _WRONG_CODE
+        page = CodePage(then=then, error=reader.gettext(text))
+        shown = render(request, "sign_in_code.html", page, status=error.status)
+        if isinstance(error, TooMany):
+            shown.headers["Retry-After"] = str(error.retry_after)
+        return shown
+    answer = await entered(request, found.token, then)
+    set_cookie(answer, here.settings, _CODE_COOKIE, "", lasts=0)
+    return answer
 
 
 @router.post("/sign-in/first")
@@ -117,7 +193,7 @@ async def begin(request: Request) -> Response:
             person = await create_first_administrator(
                 tx, email=email, name=name, password_hash=hashed, now=now
             )
-            token = await sessions.start(tx, person.id, now=now)
+            token = await sessions.start(tx, person.id, browser=browser_of(request), now=now)
     except Invalid as error:
         return _page(
             request, "first", then=then, email=email, name=name, error=_UNUSABLE, refusal=error
@@ -140,7 +216,7 @@ async def leave(request: Request) -> Response:
                 person = session.principal
                 await audit.record(tx, person, "session.ended", person.id, now=now)
     answer = RedirectResponse("/sign-in", 303)
-    _set_cookie(answer, here.settings, "", lasts=0)
+    set_cookie(answer, here.settings, SESSION, "", lasts=0)
     return answer
 
 
@@ -171,9 +247,14 @@ async def entered(request: Request, token: str, then: str) -> Response:
         async with here.database.transaction() as tx:
             await sessions.end(tx, former)
     answer = RedirectResponse(then, 303)
-    lasts = int(sessions.ABSOLUTE.total_seconds())
-    _set_cookie(answer, here.settings, token, lasts=lasts)
+    keep_session(request, answer, token)
     return answer
+
+
+def keep_session(request: Request, answer: Response, token: str) -> None:
+    """Have the browser keep the token of its new session."""
+    lasts = int(sessions.ABSOLUTE.total_seconds())
+    set_cookie(answer, web(request).settings, SESSION, token, lasts=lasts)
 
 
 def refused(request: Request, error: str, refusal: Refused) -> Response:
@@ -181,9 +262,12 @@ def refused(request: Request, error: str, refusal: Refused) -> Response:
     return _page(request, "sign-in", then="/", error=error, refusal=refusal)
 
 
-def _set_cookie(answer: Response, settings: Settings, value: str, *, lasts: int) -> None:
+def set_cookie(
+    answer: Response, settings: Settings, name: str, value: str, *, lasts: int
+) -> None:
+    """Set a cookie that is as strict as our address allows; for 0 seconds: take it away."""
     answer.set_cookie(
-        session_cookie(settings),
+        cookie_name(settings, name),
         value,
         max_age=lasts,
         path="/",
@@ -213,6 +297,7 @@ def _page(
             email=plain_email(email),
             name=name,
             error=text,
+            done="" if refusal else done_of(request, DONE, reader_of(request)),
             single_sign_on=(
                 web(request).settings.oidc_name if request.app.state.single_sign_on else ""
             ),
@@ -228,6 +313,11 @@ def _form_for(request: Request, *, new: bool) -> str:
     if not new:
         return "sign-in"
     return "first" if at_the_machine(request) else "none"
+
+
+def _first_step(request: Request) -> str:
+    """Return what the first step left in the browser."""
+    return request.cookies.get(cookie_name(web(request).settings, _CODE_COOKIE), "")
 
 
 async def _form(request: Request) -> FormData:

@@ -122,6 +122,7 @@ def test_the_promised_commands_exist() -> None:
         "themes classify",
         "user add",
         "user disable",
+        "user enable",
         "user list",
         "user reset",
     }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from services.ingest.pages import keys, sample, sources
+from services.ingest.pages import keys, privacy, sample, sources
 from services.loop.pages import (
     closure,
     customer,
@@ -34,7 +34,7 @@ from services.loop.pages.welcome import organisation
 from services.loop.pages.welcome import routes as welcome
 from services.notify.pages import mail, mail_settings, webhooks
 from shared.i18n import LANGUAGES, translations
-from shared.web import audit, dead_letters, error_page, sign_in
+from shared.web import account, audit, dead_letters, error_page, forgotten, sign_in
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "shared/web/static"
@@ -48,6 +48,7 @@ TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.ht
 CONTEXTS: dict[str, Any] = {
     "closure.html": closure.ClosurePage,
     "bulk.html": queue.BulkPage,
+    "account.html": account.AccountPage,
     "absences.html": absences.AbsencesPage,
     "audit.html": audit.AuditPage,
     "calendar.html": calendars.CalendarPage,
@@ -56,8 +57,11 @@ CONTEXTS: dict[str, Any] = {
     "customer.html": customer.CustomerPage,
     "dead_letter.html": dead_letters.DeadLetterPage,
     "dead_letters.html": dead_letters.DeadLettersPage,
+    "person_request.html": privacy.RequestPage,
+    "privacy.html": privacy.PrivacyPage,
     "delivery.html": webhooks.DeliveryPage,
     "departments.html": departments.DepartmentsPage,
+    "forgotten.html": forgotten.ForgottenPage,
     "examples.html": examples.ExamplesPage,
     "error.html": error_page.ErrorPage,
     "handover.html": handover.HandoverPage,
@@ -74,6 +78,10 @@ CONTEXTS: dict[str, Any] = {
     "payload.html": sources.PayloadPage,
     "people.html": staff.PeoplePage,
     "person.html": staff.PersonPage,
+    "new_password.html": forgotten.NewPasswordPage,
+    "recovery_codes.html": account.CodesShownPage,
+    "second_factor.html": account.SecondFactorPage,
+    "sign_in_code.html": sign_in.CodePage,
     "news.html": queue.NewsPage,
     "queue.html": queue.QueuePage,
     "rule.html": rules.RulePage,

@@ -16,7 +16,8 @@ from shared.identity import tables as t
 from shared.identity.key_cache import KeyCache
 from shared.identity.limits import Allowance
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
-from shared.identity.sign_in import PER_ACCOUNT, PER_ADDRESS, WINDOW, sign_in
+from shared.identity.sign_in import PER_ACCOUNT, PER_ADDRESS, SignedIn, sign_in
+from shared.identity.throttle import WINDOW
 from tests.fakes import ManualClock
 from tests.staff import audited, staff
 
@@ -208,7 +209,7 @@ async def test_the_right_password_opens_a_session_and_only_its_digest_is_stored(
 ):
     person = await staff(database, clock.now(), password_hash=password_hash, role=Role.LEAD)
 
-    token = await sign_in(
+    entered = await sign_in(
         database,
         keyring,
         email="Ann@example.test",
@@ -217,6 +218,8 @@ async def test_the_right_password_opens_a_session_and_only_its_digest_is_stored(
         now=clock.now(),
     )
 
+    assert isinstance(entered, SignedIn)
+    token = entered.token
     async with database.reading() as view:
         session = await sessions.find(view, token, now=clock.now())
         stored = await view.first(select(t.sessions))
@@ -262,7 +265,7 @@ async def test_an_account_that_fails_too_often_is_closed_for_a_quarter_of_an_hou
     await staff(database, clock.now(), password_hash=password_hash)
     tried = []
 
-    async def attempt(address: str, password: str = "wrong") -> str:
+    async def attempt(address: str, password: str = "wrong") -> object:
         tried.append(address)
         return await sign_in(
             database,

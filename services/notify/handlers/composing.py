@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.notify.channels.account_texts import render_reset
 from services.notify.channels.customer_texts import render_question
 from services.notify.channels.endpoint_texts import render_endpoint
 from services.notify.channels.message import Mail, UnsafeMail, build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
+from services.notify.domain.accounts import PASSWORD_RESET, reset_facts_from
 from services.notify.domain.alerts import facts_from
 from services.notify.domain.customers import (
     CUSTOMER_MAIL_KINDS,
@@ -24,6 +26,7 @@ from services.notify.domain.mail import Sender, return_path
 from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
 from services.notify.handlers.readying import Ready
 from services.notify.store import Delivery, Mailbox
+from shared.identity.password_resets import token_of
 from shared.links import sign
 from shared.logs import get_logger
 from shared.sealing import CannotOpen, Keyring, open_document
@@ -105,6 +108,15 @@ class Composer:
                 public_url=self.public_url,
                 now=at,
                 in_place_of=ready.in_place_of,
+            )
+        if one.purpose == PASSWORD_RESET:
+            reset = reset_facts_from(one.payload)
+            token = token_of(self.keyring, reset.reset_id, reset.expires_at)
+            return render_reset(
+                reset,
+                language=box.language,
+                time_zone=box.time_zone,
+                link=f"{self.public_url}/sign-in/reset/{token}",
             )
         if one.purpose in SOURCE_MAIL_KINDS.values():
             return render_source(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.notify import store
+from services.notify.domain.accounts import ACCOUNT_MAIL_KINDS, LINK_OVER
 from services.notify.domain.alerts import SUMMARY_KINDS, facts_from, owner_of
 from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import TASK_DONE, Channel
 from services.notify.domain.endpoints import HELD
 from services.notify.domain.gathering import Summary
+from services.notify.handlers.accounts import is_link_over
 from services.notify.handlers.customers import contacts_of, why_not
 from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
@@ -52,8 +54,8 @@ async def made_ready(
 ) -> Sequence[Ready]:
     """Add what sending needs; hold what must not be sent.
 
-    That is what goes to an endpoint that is off, a summary of tasks that are all done, and a
-    question to a customer whose task went on.
+    That is what goes to an endpoint that is off, a summary of tasks that are all done, a
+    question to a customer whose task went on, and a link that leads nowhere any more.
     What would go to a dead mailbox is given up, and somebody else is told.
     """
     endpoints = await store.webhooks_by_id(
@@ -82,6 +84,9 @@ async def made_ready(
             if reason is not None:
                 await store.hold_claimed(tx, one, reason=reason, now=now)
                 continue
+        if one.purpose in ACCOUNT_MAIL_KINDS and await is_link_over(tx, one, now=now):
+            await store.hold_claimed(tx, one, reason=LINK_OVER, now=now)
+            continue
         webhook = endpoints.get(one.target)
         if one.channel is Channel.WEBHOOK and (webhook is None or not webhook.is_enabled):
             reason = HELD if webhook else "endpoint_deleted"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.notify import store
+from services.notify.domain.accounts import ACCOUNT_MAIL_KINDS
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, facts_from, owner_of
 from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.deliveries import Channel, GiveUp, State, Verdict
@@ -49,16 +50,14 @@ async def follow_up(
         deadline=_deadline_of(one),
         now=now,
     )
-    # What was written to a customer is nobody else's mail: the link in it is theirs alone.
-    is_theirs = one.purpose in CUSTOMER_MAIL_KINDS
-    return await _pass_on(tx, one, now=now) if passes and not is_theirs else []
+    return await _pass_on(tx, one, now=now) if passes and not _is_theirs_alone(one) else []
 
 
 async def pass_over(tx: Transaction, one: Delivery, *, now: datetime) -> None:
     """Give up a claimed mail to a dead mailbox before it is sent, and tell somebody else."""
     if not await store.fail_claimed(tx, one, reason=PASSED_OVER, now=now):
         return
-    instead = await _pass_on(tx, one, now=now)
+    instead = [] if _is_theirs_alone(one) else await _pass_on(tx, one, now=now)
     await announce_undeliverable(
         tx, one, reason=PASSED_OVER, attempts=one.attempts - 1, instead=instead, now=now
     )
@@ -137,6 +136,11 @@ async def _suppress(tx: Transaction, done: Settlement, address: str, *, now: dat
     if made is not None:
         detail = {"reason": _DEAD, "code": code, "delivery": delivery_id}
         await audit.record(tx, audit.SYSTEM, "mail.suppressed", made, detail, now=now)
+
+
+def _is_theirs_alone(one: Delivery) -> bool:
+    """Tell whether a mail is nobody else's: the link in it is its recipient's right."""
+    return one.purpose in {*CUSTOMER_MAIL_KINDS, *ACCOUNT_MAIL_KINDS}
 
 
 def _deadline_of(one: Delivery) -> datetime | None:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.pages.people import absences, handover, staff
+from services.loop.pages.people import absences, factors, handover, staff
 
-ROUTERS: Final = (absences.router, handover.router, staff.router)
+ROUTERS: Final = (absences.router, handover.router, factors.router, staff.router)

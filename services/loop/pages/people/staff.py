@@ -1,4 +1,4 @@
-"""Who can sign in: added with a first password, changed, and let in no more.
+"""Who can sign in: added with a first password, changed, let in no more, and let in again.
 
 A password that was just made is shown in the answer to the form and nowhere else.
 """
@@ -14,12 +14,13 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.loop.pages.people.factors import FIELD
 from services.loop.pages.site import done_of, pages
-from services.loop.pages.welcome.organisation import REFUSED, zones
+from services.loop.pages.welcome.organisation import REFUSED
 from services.loop.resources import Loop
 from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid, NotFound, Refused
-from shared.i18n import LANGUAGES, Reader, marked
+from shared.i18n import LANGUAGE_NAMES, LANGUAGES, Reader, marked, zones
 from shared.identity.groups import DEFAULT_TEAM, list_teams
 from shared.identity.installation import organisation
 from shared.identity.passwords import hash_password
@@ -27,12 +28,14 @@ from shared.identity.people import (
     Staff,
     create_staff,
     disable_staff,
+    enable_staff,
     list_staff,
     set_password,
     staff_member,
     update_staff,
 )
 from shared.identity.principal import Principal, Role, Scope
+from shared.identity.second_factor import is_asked_for, roles_that_need_it
 from shared.ids import new_token
 from shared.web.access import resources, web
 from shared.web.auth import requires_page
@@ -48,6 +51,9 @@ _Keeper = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_WRITE))]
 DONE: Final[Mapping[str, str]] = {
     "saved": marked("The person is saved."),
     "disabled": marked("The person can sign in no more."),
+    "enabled": marked("The person can sign in again."),
+    "factor": marked("It is saved who needs a second factor."),
+    "factor-off": marked("The person's second factor is switched off."),
 }
 ROLES: Final[Mapping[Role, tuple[str, str]]] = {
     Role.AGENT: (marked("Agent"), marked("works on tasks")),
@@ -66,7 +72,6 @@ ROLES: Final[Mapping[Role, tuple[str, str]]] = {
     Role.ADMIN: (marked("Administrator"), marked("sets up everything, and adds people")),
 }
 """What each role is called, and what it may do."""
-_LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 _SAID: Final[Mapping[str, str]] = {
     "address-taken": marked("Somebody with this address is here already."),
     "last-administrator": marked(
@@ -98,6 +103,9 @@ class PeoplePage:
     newer: str | None
     older: str | None
     form: Form
+    factor: Form
+    factor_roles: Sequence[Option]
+    """Who can be made to have a second factor."""
     roles: Sequence[Option]
     teams: Sequence[Option]
     languages: Sequence[Option]
@@ -113,6 +121,7 @@ class PersonPage:
     person: PersonLine
     added_at: datetime
     disabled_at: datetime | None
+    has_second_factor: bool
     form: Form
     disable: Form
     roles: Sequence[Option]
@@ -235,6 +244,16 @@ async def disable(request: Request, staff_id: str, caller: _Keeper) -> Response:
     return RedirectResponse(f"{_PATH}/{staff_id}?done=disabled", 303)
 
 
+@router.post("/settings/people/{staff_id}/enable")
+async def enable(request: Request, staff_id: str, caller: _Keeper) -> Response:
+    """Let somebody sign in again, by the password they had."""
+    loop = resources(request, Loop)
+    async with loop.database.transaction() as tx:
+        await _wanted(tx, staff_id)
+        await enable_staff(tx, staff_id, by=caller, now=loop.clock.now())
+    return RedirectResponse(f"{_PATH}/{staff_id}?done=enabled", 303)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Chosen:
     role: Role
@@ -286,6 +305,7 @@ async def _list(
         )
         teams = await list_teams(view)
         home = await organisation(view)
+        needed = await roles_that_need_it(view)
     shown, more = found[:_LIMIT], len(found) > _LIMIT
     cursor = encode_cursor(loop.keyring, [shown[-1].id], of=of) if more else ""
     usual = {
@@ -299,6 +319,11 @@ async def _list(
         newer=_PATH if after is not None else None,
         older=f"{_PATH}?cursor={cursor}" if more else None,
         form=form or Form(name="new", values=usual),
+        factor=Form(name="factor", values={f"{FIELD}{role}": "yes" for role in needed}),
+        factor_roles=[
+            Option(value=f"{FIELD}{role}", label=reader.gettext(name))
+            for role, (name, _) in ROLES.items()
+        ],
         roles=_roles(reader),
         teams=[Option(value=team.id, label=team.name) for team in teams],
         languages=_languages(),
@@ -321,6 +346,7 @@ async def _page(
     loop, reader = resources(request, Loop), reader_of(request)
     async with loop.database.reading() as view:
         person = await staff_member(view, staff_id)
+        has_second_factor = await is_asked_for(view, staff_id)
     if person is None:
         raise NotFound("There is no such person. Look at the list under Settings, People.")
     values = {
@@ -333,6 +359,7 @@ async def _page(
         person=_line(person, reader),
         added_at=person.created_at,
         disabled_at=person.disabled_at,
+        has_second_factor=has_second_factor,
         form=form or Form(name="person", values=values),
         disable=disable or Form(name="disable"),
         roles=_roles(reader),
@@ -372,4 +399,4 @@ def _roles(reader: Reader) -> Sequence[Option]:
 
 
 def _languages() -> Sequence[Option]:
-    return [Option(value=tag, label=_LANGUAGES[tag]) for tag in LANGUAGES]
+    return [Option(value=tag, label=LANGUAGE_NAMES[tag]) for tag in LANGUAGES]

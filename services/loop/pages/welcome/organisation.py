@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from services.loop.pages.site import done_of, pages
 from services.loop.resources import Loop
 from shared.errors import Invalid
-from shared.i18n import marked
+from shared.i18n import marked, zones
 from shared.identity.installation import name_organisation, organisation
 from shared.identity.people import update_staff
 from shared.identity.principal import Principal, Scope
@@ -46,11 +45,6 @@ class OrganisationPage:
     zones: Sequence[str]
     may_write: bool
     done: str
-
-
-def zones() -> Sequence[str]:
-    """Return the time zones to choose from."""
-    return sorted(zone for zone in available_timezones() if "/" in zone or zone == _NOWHERE)
 
 
 @router.get("/settings/organisation")
