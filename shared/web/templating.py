@@ -134,6 +134,12 @@ SETTINGS: Final = (
         about=marked("Who is away or has enough to do, and who gets the new tasks instead."),
     ),
     Area(
+        name=marked("Privacy"),
+        path="/settings/privacy",
+        scope=Scope.PERSONS_WRITE,
+        about=marked("What is known of a customer: a copy of it for them, or its erasure."),
+    ),
+    Area(
         name=marked("Dead letters"),
         path="/settings/dead-letters",
         scope=Scope.SETTINGS_READ,

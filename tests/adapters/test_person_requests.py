@@ -135,7 +135,7 @@ async def test_whoever_is_erased_by_a_response_is_forgotten_with_all_their_respo
     assert event.data["whole"]
     assert event.data["last"]
     assert (await door.get(f"/v1/responses/{second}")).json()["score"] == 9
-    assert (await audited(door.database))[-2:] == ["person.erasure_asked", "person.erased"]
+    assert (await audited(door.database))[-2:] == ["person.erasure-asked", "person.erased"]
 
 
 async def test_what_comes_of_the_erased_later_stays_anonymous(door: Door) -> None:

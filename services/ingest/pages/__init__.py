@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.ingest.pages import keys, sample, sources
+from services.ingest.pages import keys, privacy, sample, sources
 
 # A source's page comes last: a name may be anything, and its address ends with it.
-ROUTERS: Final = (keys.router, sample.router, sources.payloads_router, sources.router)
+ROUTERS: Final = (
+    keys.router,
+    privacy.router,
+    sample.router,
+    sources.payloads_router,
+    sources.router,
+)

@@ -88,7 +88,6 @@ async def ask(
         subject={"addresses": addresses, "by_address": by_address} if addresses else None,
         found=refs,
     )
-    await audit.record(
-        tx, by, f"person.{kind}_asked", request.id, {"found_by": named.by}, now=now
-    )
+    asked = "person.export-asked" if kind == "export" else "person.erasure-asked"
+    await audit.record(tx, by, asked, request.id, {"found_by": named.by}, now=now)
     return request

@@ -1,0 +1,8 @@
+"""Customers' data: found, handed out, forgotten."""
+
+from __future__ import annotations
+
+from services.ingest.pages.privacy.page import PrivacyPage, RequestPage
+from services.ingest.pages.privacy.routes import router
+
+__all__ = ["PrivacyPage", "RequestPage", "router"]
