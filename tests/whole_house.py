@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -27,12 +27,14 @@ from shared.identity import keys
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
+from shared.letters import LetterDesk
 from shared.sealing import Keyring
 from shared.service import Kit, Service
 from shared.settings import Settings
 from shared.supervisor import settle
 from shared.web.access import Web
 from shared.web.app import create_app
+from shared.web.dead_letters import letter_pages
 from tests.fakes import ManualClock
 from tests.plumbing import load_tables
 
@@ -145,7 +147,15 @@ async def open_house(
             keyring=keyring,
             person_keys=person_keys,
         )
-        built.append(build(kit))
+        service = build(kit)
+        desk = LetterDesk(
+            role,
+            database=kit.database,
+            workers=service.workers,
+            clock=clock,
+            keyring=keyring,
+        )
+        built.append(replace(service, routers=[*service.routers, letter_pages(desk)]))
     for service in built:
         if service.prepare is not None:
             await service.prepare()
