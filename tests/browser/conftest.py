@@ -114,3 +114,27 @@ async def furnished_office(browser: Browser, folder: Path) -> AsyncIterator[Offi
         await _settle(desk)
         async with desk.serving() as url:
             yield Office(desk=desk, url=url, tasks=tasks, browser=browser)
+
+
+LONG = "Wilhelmina-Anastasia von Oberschlesien-Przykładowska und Wielonazwiskowska"
+
+
+@asynccontextmanager
+async def crowded_office(browser: Browser, folder: Path) -> AsyncIterator[Office]:
+    """Open an office with two hundred more unhappy customers, who have long names."""
+    async with furnished_office(browser, folder) as office:
+        desk = office.desk
+        events = await desk.responses(
+            [
+                {
+                    "comment": "Waited for an hour, and nobody called. " * 3,
+                    "customer": f"c-crowd-{n}",
+                    "block": {"name": f"{LONG} {n}"},
+                    "score": n % 7,
+                    "touchpoint": "support-call",
+                }
+                for n in range(200)
+            ]
+        )
+        await desk.take_in(*events)
+        yield office
