@@ -25,6 +25,7 @@ from shared.errors import ClosedLoopError, Invalid, Misconfigured
 from shared.events import topics
 from shared.identity.secret import load_secret
 from shared.settings import Settings
+from shared.web.oidc import look_at_provider
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,16 +90,8 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
 
     settings = Settings.load()
 
-    async def secret() -> str:
-        load_secret(settings)
-        return "present" + (", a former one too" if settings.secret_previous else "")
-
-    async def mail() -> str:
-        require_whole_mail(settings)
-        return await look_at_mail(settings)
-
-    await look("secret", secret)
-    await look("mail", mail)
+    for what, at in _beside_the_database(settings):
+        await look(what, at)
     try:
         engines = Engines.open(settings.database_url, alone=False)
     except Misconfigured as error:
@@ -126,6 +119,26 @@ async def check_installation(*, deep: bool, as_json: bool) -> int:
         as_json=as_json,
     )
     return 1 if any(found.state == "failed" for found in findings) else 0
+
+
+def _beside_the_database(
+    settings: Settings,
+) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+    async def secret() -> str:
+        load_secret(settings)
+        return "present" + (", a former one too" if settings.secret_previous else "")
+
+    async def mail() -> str:
+        require_whole_mail(settings)
+        return await look_at_mail(settings)
+
+    async def provider() -> str:
+        return await look_at_provider(settings, SystemClock())
+
+    parts: list[tuple[str, Callable[[], Awaitable[str]]]] = [("secret", secret), ("mail", mail)]
+    if settings.oidc_issuer:
+        parts.append(("single sign-on", provider))
+    return parts
 
 
 def _parts(

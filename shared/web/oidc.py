@@ -11,7 +11,7 @@ import base64
 import json
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -19,13 +19,14 @@ from starlette.responses import RedirectResponse, Response
 
 from shared.errors import Forbidden, Misconfigured, NotFound, TooMany, Unauthenticated
 from shared.i18n import marked
+from shared.identity import audit
 from shared.identity.federation import RoleMap, enter
 from shared.logs import get_logger
 from shared.sealing import CannotOpen
 from shared.web.access import web
-from shared.web.auth import Gate, client_address, count_wrong
+from shared.web.auth import Gate, client_address, cookie_name, count_wrong
 from shared.web.browsers import browser_of
-from shared.web.sign_in import entered, local_path, refused
+from shared.web.sign_in import entered, local_path, refused, set_cookie
 
 if TYPE_CHECKING:
     from shared.clock import Clock
@@ -38,6 +39,7 @@ CALLBACK: Final = "/sign-in/oidc/callback"
 """Where the provider sends people back to: what has to be registered there."""
 
 _PURPOSE: Final = "oidc-attempt"
+_COOKIE: Final = "oidc"
 _LASTS: Final = timedelta(minutes=10)
 _MOST_BYTES: Final = 2_000
 _NOT_BEGUN: Final = marked(
@@ -106,6 +108,22 @@ def single_sign_on(settings: Settings, clock: Clock) -> SingleSignOn | None:
     )
 
 
+async def look_at_provider(settings: Settings, clock: Clock) -> str:
+    """Return what is to be said of the provider; raise ``Misconfigured`` if it is no use."""
+    from shared.web.oidc_provider import ProviderFailed  # noqa: PLC0415 - as above
+
+    way_in = single_sign_on(settings, clock)
+    if way_in is None:
+        return "not set up"
+    try:
+        await way_in.provider.look()
+    except ProviderFailed as error:
+        raise Misconfigured(
+            f"CLOSED_LOOP_OIDC_ISSUER does not answer as a provider must: {error.reason}"
+        ) from None
+    return f"the provider answers; it has to know {settings.public_url}{CALLBACK}"
+
+
 @router.get("/sign-in/oidc")
 async def begin(request: Request) -> Response:
     """Send the browser to the provider, with what must come back kept in it, sealed."""
@@ -119,7 +137,7 @@ async def begin(request: Request) -> Response:
         return _failed(request, error.reason)
     answer = RedirectResponse(there, 303)
     then = local_path(request.query_params.get("next"))
-    _set_cookie(request, answer, _sealed(request, attempt, then))
+    _keep(request, answer, _sealed(request, attempt, then))
     return answer
 
 
@@ -157,6 +175,7 @@ async def _finished(
         who = await way_in.provider.identify(attempt, given["code"][0], issuer)
     except ProviderFailed as error:
         count_wrong(request)
+        await _note(request, error.reason)
         return _failed(request, error.reason)
     try:
         async with here.database.transaction() as tx:
@@ -164,9 +183,19 @@ async def _finished(
                 tx, who, way_in.roles, browser=browser_of(request), now=here.clock.now()
             )
     except Forbidden as error:
-        _log.info("oidc.refused", reason=error.slug)
+        await _note(request, error.slug)
         return refused(request, _NO_ACCOUNT, error)
     return await entered(request, token, then)
+
+
+async def _note(request: Request, reason: str) -> None:
+    """Leave a trace of a sign-in that failed; of whom, only the provider knows."""
+    here = web(request)
+    detail = {"at": "oidc", "reason": reason}
+    async with here.database.transaction() as tx:
+        await audit.record(
+            tx, audit.SYSTEM, "session.refused", "nobody", detail, now=here.clock.now()
+        )
 
 
 def _way_in(request: Request) -> SingleSignOn:
@@ -185,12 +214,8 @@ def _failed(request: Request, reason: str) -> Response:
 # ------------------------------------------------------------------ what lies in the browser
 
 
-def _cookie(settings: Settings) -> str:
-    return "__Host-oidc" if settings.public_url.startswith("https://") else "oidc"
-
-
 def _context(request: Request) -> str:
-    return f"{request.app.state.single_sign_on.provider.client.issuer}"
+    return str(request.app.state.single_sign_on.provider.client.issuer)
 
 
 def _sealed(request: Request, attempt: Attempt, then: str) -> str:
@@ -210,7 +235,9 @@ def _opened(request: Request) -> tuple[Attempt, str] | None:
 
     here = web(request)
     try:
-        sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie(here.settings), ""))
+        sealed = base64.urlsafe_b64decode(
+            request.cookies.get(cookie_name(here.settings, _COOKIE), "")
+        )
         plain = here.keyring.open(_PURPOSE, sealed, context=_context(request))
     except (CannotOpen, ValueError):
         return None
@@ -220,19 +247,12 @@ def _opened(request: Request) -> tuple[Attempt, str] | None:
     return Attempt(state=state, nonce=nonce, verifier=verifier), local_path(then)
 
 
-def _set_cookie(request: Request, answer: Response, value: str) -> None:
-    settings = web(request).settings
-    flags: dict[str, Any] = {
-        "path": "/",
-        "httponly": True,
-        "secure": settings.public_url.startswith("https://"),
-        "samesite": "lax",
-    }
+def _keep(request: Request, answer: Response, value: str) -> None:
     lasts = int(_LASTS.total_seconds()) if value else 0
-    answer.set_cookie(_cookie(settings), value, max_age=lasts, **flags)
+    set_cookie(answer, web(request).settings, _COOKIE, value, lasts=lasts)
 
 
 def _ended(request: Request, answer: Response) -> Response:
     """Have the browser forget the attempt: it was good for one answer."""
-    _set_cookie(request, answer, "")
+    _keep(request, answer, "")
     return answer

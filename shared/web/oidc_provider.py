@@ -112,6 +112,10 @@ class Provider:
         self._metadata: tuple[float, _Metadata] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
+    async def look(self) -> None:
+        """Read what the provider publishes; raise ``ProviderFailed`` if that is no use."""
+        await self._key_set(await self._published())
+
     async def authorization_url(self, attempt: Attempt) -> str:
         """Return where to send the browser; raise ``ProviderFailed``."""
         endpoint = (await self._published()).authorization_endpoint

@@ -30,7 +30,7 @@ from shared.identity.people import find_staff, list_staff
 from shared.identity.principal import Role
 from shared.identity.tables import audit
 from shared.settings import Settings
-from shared.web.oidc import single_sign_on
+from shared.web.oidc import look_at_provider, single_sign_on
 from tests.adapters.web_house import House, build, is_problem
 from tests.fakes import ManualClock
 from tests.infra.oidc import CLIENT_ID, CLIENT_SECRET, Provider, new_key
@@ -460,6 +460,7 @@ async def test_whoever_has_no_role_stays_out_also_with_an_account(browser):
         assert answer.status_code == 403, groups
         assert "no account here is yours" in answer.text
         assert await browser.name() is None
+    assert (await trail(browser.house))[-6:] == ["session.refused"] * 6
 
 
 async def test_the_provider_decides_what_somebody_may_do(browser):
@@ -562,6 +563,15 @@ async def test_a_name_that_is_none_is_replaced_by_one(browser):
 
 
 # ------------------------------------------------------------------ what the settings say
+
+
+async def test_the_check_of_an_installation_looks_at_the_provider(browser):
+    settings, clock = browser.house.web.settings, browser.house.clock
+
+    assert "/sign-in/oidc/callback" in await look_at_provider(settings, clock)
+    browser.provider.metadata = {"issuer": "https://evil.test"}
+    with pytest.raises(Misconfigured, match="metadata_issuer"):
+        await look_at_provider(settings, clock)
 
 
 async def test_where_none_is_set_up_there_is_none(client):
