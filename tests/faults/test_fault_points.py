@@ -64,6 +64,10 @@ CRASH_POINTS = {
     "timer.ringing": "in the transaction that rings",
     "timer.rung": "rung",
     "sources.kept_up": "in the transaction that notices a silence",
+    "persons.searched": "in the transaction that notes how far a search for a person is",
+    "persons.forgotten": "a person's key is destroyed, nothing is announced or committed",
+    "persons.worked": "in the transaction that did a part of a request about a person",
+    "persons.cleared_up": "in the transaction that notes that scrubbed bytes are gone",
     "schema.upgraded": "all migrations have run, nothing is committed",
     "serving.stopping": "a stop was asked for and has begun",
     "secret.rewrapping": "in the transaction that brings some rows under a new secret",
@@ -110,6 +114,14 @@ LATER = {
 }
 """Points that are reached so many hours later."""
 
+WHILE_FORGETTING = (
+    "persons.searched",
+    "persons.forgotten",
+    "persons.worked",
+    "persons.cleared_up",
+)
+"""Points that are walked in ``test_forgetting``."""
+
 AT_THE_FIRST_START = ("schema.upgraded",)
 
 IN_COMMANDS = ("secret.rewrapping",)
@@ -139,6 +151,7 @@ def named_points() -> set[str]:
 def test_every_named_point_is_walked_and_explained() -> None:
     walked = {
         *AT_THE_FIRST_START,
+        *WHILE_FORGETTING,
         *IN_COMMANDS,
         *(point for chain in ALWAYS_ON.values() for point in chain),
         *(point for chain in LATER.values() for point in chain),

@@ -118,7 +118,6 @@ class Counted:
 class RequestPage:
     """What the page of one request shows."""
 
-    now: datetime
     line: RequestLine
     is_erasure: bool
     is_done: bool
@@ -162,7 +161,6 @@ def request_page(
     has_archive = one.kind == "export" and one.done_at is not None and one.persons > 0
     until = one.done_at + ARCHIVES_KEPT if has_archive and one.done_at is not None else None
     return RequestPage(
-        now=now,
         line=line_of(one, reader),
         is_erasure=one.kind == "erasure",
         is_done=one.state == "done",
