@@ -48,6 +48,8 @@ _KEY_NAMES: Final = frozenset(
 )
 _SECRET_NAMES: Final = frozenset({"token", "secret", "clientsecret", "password", "passwd"})
 _HOOKS: Final = "/v1/hooks/"
+_CALLBACK: Final = "/sign-in/oidc/callback"
+"""Where a provider's codes arrive, which may hold anything, also what our keys begin with."""
 _REFUSED: Final = frozenset(range(400, 600)) - {408}
 _COUNTED: Final = frozenset({"/v1/responses", "/v1/responses/batch"})
 """Doors that count what they refuse, as soon as they know whose it is; so do the hooks."""
@@ -219,7 +221,8 @@ def _refused_address(scope: Scope) -> Refused | Kind | None:
     plain = unquote_to_bytes(query)
     if b"\x00" in plain or not _is_text(plain):
         return _UNREADABLE_ADDRESS
-    if _KEY in plain or not _secret_names(path).isdisjoint(_names(query)):
+    is_ours = _KEY in plain and path != _CALLBACK
+    if is_ours or not _secret_names(path).isdisjoint(_names(query)):
         return Unreadable(
             "Never put a key into an address: it ends up in logs. Send it in the header"
             " “Authorization: Bearer …”, and replace the key you have just shown.",

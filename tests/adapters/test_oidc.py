@@ -421,6 +421,26 @@ async def test_a_way_back_without_one_code_is_none(browser):
     assert await browser.name() is None
 
 
+async def test_a_code_may_look_like_a_key_of_ours(browser):
+    browser.provider.new_code = lambda: "cfl_0123"
+
+    assert (await browser.sign_in()).status_code == 303
+
+
+async def test_under_https_the_cookie_of_the_attempt_is_bound_to_this_host(
+    open_house, provider
+):
+    house = await open_house(public_url="https://loop.example.test")
+
+    begun = await Browser(house, provider, httpx.Cookies()).get("/sign-in/oidc")
+
+    name, *flags = begun.headers["set-cookie"].split("; ")
+    assert name.startswith("__Host-oidc=")
+    assert {"HttpOnly", "Path=/", "SameSite=lax", "Secure", "Max-Age=600"} <= set(flags)
+    there = httpx.URL(begun.headers["location"])
+    assert there.params["redirect_uri"] == "https://loop.example.test/sign-in/oidc/callback"
+
+
 async def test_where_to_go_afterwards_is_never_another_site(browser):
     answer = await browser.sign_in("//evil.test")
 

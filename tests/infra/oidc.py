@@ -56,6 +56,7 @@ class Provider:
     """Parameters of the way back that differ from the truth; None leaves one out."""
     answers: dict[str, Response] = field(default_factory=dict)
     """What a path answers instead."""
+    new_code: Callable[[], str] = lambda: secrets.token_urlsafe(16)
     asked: list[str] = field(default_factory=list)
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -122,7 +123,7 @@ class Provider:
         assert given["response_type"] == "code"
         assert given["code_challenge_method"] == "S256"
         assert "openid" in given["scope"].split()
-        code = secrets.token_urlsafe(16)
+        code = self.new_code()
         self._codes[code] = given
         back = {"code": code, "state": given["state"], "iss": self.issuer, **self.on_return}
         query = urlencode({name: value for name, value in back.items() if value is not None})
