@@ -110,7 +110,7 @@ def acting(
 
 
 def test_the_shorter_document_of_before_reads_as_it_always_did() -> None:
-    scheme = scheme_from(DEFAULT_SCHEME)
+    scheme = scheme_from({n: v for n, v in DEFAULT_SCHEME.items() if n != "escalations"})
     promised = scheme.deadlines(NOW)
 
     assert promised.first_contact_due_at == NOW + 8 * HOUR
@@ -120,6 +120,15 @@ def test_the_shorter_document_of_before_reads_as_it_always_did() -> None:
     assert scheme.attempt_policy == AttemptPolicy(number=3, days=1, channels=1)
     assert (scheme.clock, scheme.pauses_in, scheme.night) == ("customer", frozenset(), False)
     assert scheme.ask_customer == AskCustomer(after=timedelta(), silent_for=timedelta(days=14))
+
+
+def test_the_shipped_scheme_draws_others_in_at_the_deadline_and_after_it() -> None:
+    promised = scheme_from(DEFAULT_SCHEME).deadlines(NOW)
+
+    assert promised.escalations == (
+        (NOW + 24 * HOUR, "lead"),
+        (NOW + 36 * HOUR, "head"),
+    )
 
 
 def test_the_fuller_document_answers_the_ten_questions() -> None:

@@ -299,8 +299,21 @@ async def test_an_escalation_with_nobody_of_that_role_goes_to_an_administrator(
     assert [one.to for one in await loop.escalated()] == [references(boss), references(boss)]
 
 
+async def test_who_owns_the_task_is_not_escalated_to(loop: Clocks) -> None:
+    """Where the owner is all there is, a broken promise is told once."""
+    boss = await loop.hires("boss", Role.ADMIN)
+    task = await loop.has_task()
+    await loop.act(task, Assign(owner=Owner(id=boss.id, kind="person"), reason="mine"))
+
+    await loop.ring_until(NOW + 60 * HOUR)
+
+    assert [kind for kind, _ in await loop.rung()] == ["due-soon", "overdue"]
+    assert await loop.rows(escalations) == []
+
+
 async def test_breach_mails_for_tickets_already_closed_are_never_sent(loop: Clocks) -> None:
     """Nothing is told of a task that is done; opened again it is told of like any other."""
+    await loop.hires("boss", Role.ADMIN)
     await loop.promises(reminders=[0.5], escalations=ESCALATING, night=True)
     closed = await loop.act(await loop.has_task(), NOT_NEEDED)
 
@@ -320,6 +333,7 @@ async def test_reminders_at_midnight_and_on_weekends_wait_for_opening_hours(
 ) -> None:
     """By the wall clock it is due on Friday night; it is told on Monday, once."""
     await loop.works()
+    await loop.hires("boss", Role.ADMIN)
     await loop.promises(calendar="office", reminders=[0.5, 0.8], escalations=ESCALATING)
     loop.clock.advance(berlin(5, 23) - NOW)
     await loop.has_task()
@@ -376,6 +390,7 @@ async def test_a_scheme_may_ask_for_alerts_at_night(loop: Clocks) -> None:
 
 async def test_it_never_escalates_although_the_agent_was_last_to_answer(loop: Clocks) -> None:
     """While it is the customer's turn nothing rings; then everything as much later."""
+    await loop.hires("boss", Role.ADMIN)
     await loop.promises(
         reminders=[0.5],
         escalations=ESCALATING,

@@ -49,6 +49,7 @@ from shared.events.loop import (
     TaskClosed,
     TaskContacted,
     TaskDueSoon,
+    TaskEscalated,
     TaskOpened,
     TaskOverdue,
     TaskReopened,
@@ -175,7 +176,7 @@ async def test_a_redelivered_response_finds_its_task(loop: Loop) -> None:
 
     assert len(await loop.rows(tasks)) == 1
     assert len(await loop.rows(task_history)) == 1
-    assert len(await loop.rows(loop.database.plumbing.timers)) == 2
+    assert len(await loop.rows(loop.database.plumbing.timers)) == 4
     assert (await loop.kinds()).count(TaskOpened.TYPE) == 1
     first, second = await loop.handled()
     assert first.task_id == second.task_id
@@ -356,7 +357,7 @@ async def test_a_poll_of_a_thousand_opens_a_thousand(loop: Loop) -> None:
         became = await open_tasks(tx, poll, owners={}, causes={}, now=loop.clock.now())
 
     assert len({b.task_id for b in became.values() if isinstance(b, Opened)}) == 1_200
-    assert len(await loop.rows(loop.database.plumbing.timers)) == 2_400
+    assert len(await loop.rows(loop.database.plumbing.timers)) == 4_800
 
 
 # ------------------------------------------------------------------ acting
@@ -570,7 +571,11 @@ async def test_a_reminder_that_comes_after_the_deadline_is_left_out(loop: Loop) 
     await loop.ring()
 
     assert await loop.kinds() == [TaskOpened.TYPE, TaskOverdue.TYPE]
-    assert await loop.timers() == {TaskDueSoon.TYPE: "overtaken", TaskOverdue.TYPE: "rung"}
+    assert await loop.timers() == {
+        TaskDueSoon.TYPE: "overtaken",
+        TaskOverdue.TYPE: "rung",
+        TaskEscalated.TYPE: "nobody-to-tell",
+    }
 
 
 @pytest.mark.parametrize("acts", [TO_RESOLVE, (NOT_NEEDED,)])

@@ -184,6 +184,7 @@ DEFAULT_SCHEME: Mapping[str, Any] = {
     "first_contact_within_hours": 8,
     "resolve_within_hours": 24,
     "remind_at": 0.75,
+    "escalations": [{"at": 1.0, "to": "lead"}, {"at": 1.5, "to": "head"}],
     "attempts": 3,
 }
 """The scheme that applies until somebody publishes another version of it."""

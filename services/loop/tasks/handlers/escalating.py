@@ -24,14 +24,14 @@ from shared.identity.principal import Role
 async def told_of(
     view: Reading, task: FollowUpTask, to: Level, *, now: datetime
 ) -> Sequence[OwnerRef]:
-    """Return who is told of this task at a level; empty only without any administrator."""
+    """Return who is told of this task at a level; empty where nobody but its owner is there."""
     near = await (_leads(view, task) if to == "lead" else _heads(view, task, now))
     role = Role.LEAD if to == "lead" else Role.DEPARTMENT_HEAD
     for found in (near, [one.staff_id for one in await recipients_with(view, [role])]):
         if others := _others(found, task):
             return others
     first = await first_administrator(view)
-    return [OwnerRef(id=first.id, kind="person")] if first else []
+    return _others([first.id if first else None], task)
 
 
 async def _leads(view: Reading, task: FollowUpTask) -> Sequence[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from services.loop.journey import domain as journey
 from services.loop.journey.domain.calendars import waking_hours
 from services.loop.journey.store import named
 from services.loop.tasks import store
@@ -66,8 +67,12 @@ async def ring(tx: Transaction, timers: Sequence[DueTimer], *, now: datetime) ->
         if morning > now:
             await postpone(tx, timer, until=morning)
             continue
+        told = await _told(tx, timer, task, scheme, now=now)
+        if told is not None and not told:
+            await settle(tx, timer, now=now, outcome="nobody-to-tell")
+            continue
         if await settle(tx, timer, now=now, outcome=outcome):
-            event, detail = await _warning(tx, timer, task, scheme, now=now, names=names)
+            event, detail = await _warning(tx, timer, task, scheme, told, now=now, names=names)
             tx.announce(event, key=task.person_ref, at=now)
             act = timer.kind.split(".")[1]
             entry = Entry(version=task.version, act=act, at=now, by=SYSTEM, detail=detail)
@@ -100,11 +105,21 @@ def _number(timer: DueTimer, scheme: RecoveryScheme) -> int:
     return len(of_kind.get(timer.kind, (timer,)))
 
 
+async def _told(
+    view: Reading, timer: DueTimer, task: FollowUpTask, scheme: RecoveryScheme, *, now: datetime
+) -> Sequence[journey.OwnerRef] | None:
+    """Return who is told besides the owner; None where this is for the owner alone."""
+    if timer.kind != TaskEscalated.TYPE:
+        return None
+    return await told_of(view, task, scheme.escalations[place_of(timer)].to, now=now)
+
+
 async def _warning(
     tx: Transaction,
     timer: DueTimer,
     task: FollowUpTask,
     scheme: RecoveryScheme,
+    told: Sequence[journey.OwnerRef] | None,
     *,
     names: Mapping[str, str],
     now: datetime,
@@ -113,10 +128,9 @@ async def _warning(
     owner = {"owner": task.owner.id}
     if timer.kind == TaskDueSoon.TYPE:
         return TaskDueSoon(**members), owner
-    if timer.kind == TaskOverdue.TYPE:
+    if told is None:
         return TaskOverdue(**members), owner
     level = scheme.escalations[place_of(timer)].to
-    told = await told_of(tx, task, level, now=now)
     await store.note_escalated(tx, [(task.id, one.id) for one in told], at=now)
     refs = [OwnerRef(id=one.id, kind=one.kind) for one in told]
     return (
