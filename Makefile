@@ -94,6 +94,11 @@ migration: .venv/.tests ## Draft a migration from the tables: make migration nam
 messages: .venv/.tests ## Collect visible texts into the catalogues, list those untranslated
 	@$(BIN)/python scripts/messages.py
 
+.PHONY: pictures
+pictures: .venv/.tests ## Take the pictures of the documentation of the running demo
+	@scripts/install-infrastructure.sh
+	@$(BIN)/python -m tests.browser.pictures
+
 .PHONY: lock
 lock: ## Write requirements/*.txt from pyproject.toml (UPGRADE=1 takes newer releases)
 	@PYTHON=$(PYTHON) UPGRADE=$(UPGRADE) scripts/lock.sh
