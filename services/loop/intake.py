@@ -30,6 +30,7 @@ from shared.events.ingest import ResponseReceived, ResponseRevised
 from shared.events.loop import ResponseHandled
 from shared.faults import fault_point
 from shared.identity.erasure import FORGOTTEN
+from shared.identity.wishes import Said, note_wishes
 from shared.stats.categories import category_of
 
 
@@ -78,6 +79,14 @@ async def _take_in(
     persons = {
         r.id: person for r in stored.standing.values() if (person := open_person(r, keys))
     }
+    await note_wishes(
+        tx,
+        [
+            Said(person_ref=r.person_ref, at=r.answered_at, customer=persons[r.id].customer)
+            for r in stored.current
+            if r.id in persons
+        ],
+    )
     themes = await find_mentions(
         tx,
         stored.current,

@@ -27,8 +27,8 @@ from services.notify.domain.deliveries import (
     Verdict,
     next_step,
 )
-from services.notify.handlers.composing import Composer, person_of
-from services.notify.handlers.readying import Ready, made_ready
+from services.notify.handlers.composing import Composer
+from services.notify.handlers.readying import Ready, made_ready, person_of
 from services.notify.handlers.resting import MailRest, resume_mail
 from services.notify.handlers.settling import settle
 from services.notify.store import MAIL_LANE, Delivery, Settlement, Webhook

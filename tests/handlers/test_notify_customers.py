@@ -58,7 +58,8 @@ class Asking(House):
         )
 
     async def person(self, response_id: str, *, ref: str = "per_1", **customer: Any) -> str:
-        return await super().person(response_id, ref=ref, **{"email": CUSTOMER, **customer})
+        block = {"email": CUSTOMER, "consent": {"follow_up": True}, **customer}
+        return await super().person(response_id, ref=ref, **block)
 
 
 @pytest_asyncio.fixture

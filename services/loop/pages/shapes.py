@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from services.loop.pages.labels import CATEGORIES
 from services.loop.responses.domain import Personal
+from shared.consent import Refusal
 from shared.i18n import marked
 from shared.stats.categories import RANGES, Category, Metric, category_of
 
@@ -164,10 +165,19 @@ class Customer:
     erased: bool = False
 
     @property
+    def may_be_contacted(self) -> bool:
+        """Tell whether there is somebody who did not ask us not to call or write."""
+        return not (self.erased or self.do_not_contact or self.follow_up is False)
+
+    @property
     def phone_link(self) -> str | None:
         """Return what dials the customer, if they may be called and it can be dialled."""
         phone = self.phone or ""
-        if self.do_not_contact or "phone" in self.unusable or not _TELEPHONE.fullmatch(phone):
+        if (
+            not self.may_be_contacted
+            or "phone" in self.unusable
+            or not _TELEPHONE.fullmatch(phone)
+        ):
             return None
         return "tel:" + "".join(char for char in phone if char in "+0123456789")
 
@@ -175,7 +185,11 @@ class Customer:
     def email_link(self) -> str | None:
         """Return what begins a mail to the customer, if they may be written to."""
         email = self.email or ""
-        if self.do_not_contact or "email" in self.unusable or not _ADDRESS.fullmatch(email):
+        if (
+            not self.may_be_contacted
+            or "email" in self.unusable
+            or not _ADDRESS.fullmatch(email)
+        ):
             return None
         return "mailto:" + quote(email, safe="@")
 
@@ -200,6 +214,16 @@ def customer_of(personal: Personal | None) -> Customer:
         do_not_contact=block.get("do_not_contact") is True,
         unusable=personal.unusable,
     )
+
+
+def customer_now(
+    personal: Personal | None, *, erased: bool, refused: Refusal | None
+) -> Customer:
+    """Return whom it is about, with what they asked for with any of their answers."""
+    customer = replace(customer_of(personal), erased=erased)
+    if refused == "do_not_contact":
+        return replace(customer, do_not_contact=True)
+    return replace(customer, follow_up=False) if refused == "no_consent" else customer
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever a source sent

@@ -20,6 +20,7 @@ from mjml import mjml2html
 
 from services.notify.domain.alerts import TaskFacts
 from services.notify.domain.mail import body_safe, header_safe, wrapped
+from shared.consent import Refusal, refused_in
 from shared.i18n import SOURCE, Reader, supported, translations
 
 TEMPLATES = Path(__file__).parents[1] / "templates" / "mail"
@@ -55,6 +56,8 @@ class _Values:
     comment_language: str
     is_erased: bool
     do_not_contact: bool
+    no_consent: bool
+    calls_for_contact: bool
     link: str
     promise: str
     stage: str
@@ -123,9 +126,13 @@ def render_mail(
     time_zone: str,
     public_url: str,
     now: datetime,
+    refused: Refusal | None = None,
     in_place_of: str | None = None,
 ) -> Rendered:
-    """Return a mail about a task; ``person`` is the opened sealed document, None if erased."""
+    """Return a mail about a task; ``person`` is the opened sealed document, None if erased.
+
+    ``refused`` is what the customer asked not to be done with any of their answers.
+    """
     # Dates follow the words: one language a mail, whatever the region in the tag.
     reader = Reader(language=supported(language) or SOURCE, time_zone=time_zone)
     customer: Mapping[str, Any] = (person or {}).get("customer") or {}
@@ -138,7 +145,8 @@ def render_mail(
         return reader.gettext("%(value)s (not usable)", value=value)
 
     phone = contact("phone")
-    do_not_contact = customer.get("do_not_contact") is True
+    wishes = {refused, refused_in(customer)}
+    do_not_contact = "do_not_contact" in wishes
     values = _Values(
         language=reader.catalogue,
         what=what_of(reader, facts),
@@ -159,11 +167,13 @@ def render_mail(
             if value
         ),
         phone=phone,
-        phone_link="" if do_not_contact or "phone" in unusable else _dialled(phone),
+        phone_link="" if wishes != {None} or "phone" in unusable else _dialled(phone),
         comment=body_safe(str((person or {}).get("comment") or "")).strip("\n"),
         comment_language=_language_tag(customer.get("language")),
         is_erased=person is None,
         do_not_contact=do_not_contact,
+        no_consent="no_consent" in wishes and not do_not_contact,
+        calls_for_contact=person is not None and wishes == {None},
         link=f"{public_url}/tasks/{facts.task_id}",
         promise=facts.promise or "",
         stage=facts.stage or "",

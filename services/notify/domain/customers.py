@@ -12,9 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from services.notify.domain.alerts import compact, rfc3339
+from shared.consent import why_not_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.consent import Refusal
 
 ASK_IF_SETTLED: Final = "customer_settled"
 """The mail that asks a customer whether it is settled."""
@@ -66,10 +69,25 @@ def question_from(document: bytes) -> QuestionFacts:
     )
 
 
+def why_not_asked(person: Mapping[str, Any] | None, refused: Refusal | None) -> str | None:
+    """Say why a customer must not be asked, as a reason to hold the mail, or None.
+
+    It is looked at once more before sending: between a resolution and the mail lie days in
+    which the customer may have asked us to leave them alone.
+    """
+    if person is None:
+        return CUSTOMER_ERASED
+    why = why_not_write(
+        person.get("customer") or {},
+        unusable=person.get("unusable") or (),
+        purpose="follow_up",
+        refused=refused,
+    )
+    return None if why is None else f"customer_{why}"
+
+
 def address_of(person: Mapping[str, Any] | None) -> str | None:
-    """Return where a customer may be written to; None where there is nothing to write to."""
+    """Return a customer's address; whether it may be written to is ``why_not_asked``'s."""
     customer = (person or {}).get("customer") or {}
     email = customer.get("email")
-    if "email" in ((person or {}).get("unusable") or ()) or customer.get("do_not_contact"):
-        return None
     return email.strip() or None if isinstance(email, str) else None

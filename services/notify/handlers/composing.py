@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,12 +23,12 @@ from services.notify.domain.customers import (
 from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS, endpoint_facts_from
 from services.notify.domain.mail import Sender, return_path
 from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
-from services.notify.handlers.readying import Ready
+from services.notify.handlers.readying import Ready, person_of
 from services.notify.store import Delivery, Mailbox
 from shared.identity.password_resets import token_of
 from shared.links import sign
 from shared.logs import get_logger
-from shared.sealing import CannotOpen, Keyring, open_document
+from shared.sealing import Keyring
 
 _log = get_logger(__name__)
 _PURPOSE = "return-path"
@@ -142,23 +141,10 @@ class Composer:
             one.purpose,
             facts_from(one.payload),
             person=None if ready.is_erased else person_of(ready) or {},
+            refused=ready.refused,
             language=box.language,
             time_zone=box.time_zone,
             public_url=self.public_url,
             now=at,
             in_place_of=ready.in_place_of,
         )
-
-
-def person_of(ready: Ready) -> Mapping[str, object] | None:
-    """Return the opened personal members; None when there are none, or none any more."""
-    one = ready.delivery
-    if ready.is_erased or ready.person_key is None:
-        return None
-    if not one.sealed_person or not one.response_id:
-        return None
-    try:
-        return open_document(ready.person_key, one.sealed_person, context=one.response_id)
-    except CannotOpen:
-        _log.warning("delivery.cannot_open", delivery_id=one.id)
-        return None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from services.notify import store
 from services.notify.domain.customers import (
     ASK_IF_SETTLED,
-    CUSTOMER_ERASED,
     CUSTOMER_MAIL_KINDS,
     TASK_WENT_ON,
     QuestionFacts,
     question_document,
     question_from,
+    why_not_asked,
 )
 from services.notify.domain.deliveries import Channel
 from services.notify.store import Delivery, NewDelivery
+from shared.consent import Refusal
 from shared.db.transaction import Reading, Transaction
 from shared.events.loop import TaskResolved
 from shared.identity.owners import Owner, owners
@@ -75,10 +77,16 @@ async def contacts_of(view: Reading, claimed: Sequence[Delivery]) -> Mapping[str
     return found
 
 
-async def why_not(tx: Transaction, one: Delivery, *, is_erased: bool) -> str | None:
+async def why_not(
+    tx: Transaction,
+    one: Delivery,
+    person: Mapping[str, Any] | None,
+    *,
+    refused: Refusal | None,
+) -> str | None:
     """Say why a claimed question is not asked any more, or None."""
-    if is_erased:
-        return CUSTOMER_ERASED
+    if (reason := why_not_asked(person, refused)) is not None:
+        return reason
     facts = question_from(one.payload)
     done = await store.version_when_done(tx, facts.task_id)
     return None if done == facts.version else TASK_WENT_ON

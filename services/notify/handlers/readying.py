@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from services.notify import store
 from services.notify.domain.accounts import ACCOUNT_MAIL_KINDS, LINK_OVER
@@ -17,11 +18,16 @@ from services.notify.handlers.accounts import is_link_over
 from services.notify.handlers.customers import contacts_of, why_not
 from services.notify.handlers.undelivered import pass_over
 from services.notify.store import Delivery, Webhook
+from shared.consent import Refusal
 from shared.db.transaction import Reading, Transaction
 from shared.identity.erasure import FORGOTTEN
 from shared.identity.owners import Owner, owners
 from shared.identity.person_keys import PersonKeys
-from shared.sealing import Keyring
+from shared.identity.wishes import refusals_of
+from shared.logs import get_logger
+from shared.sealing import CannotOpen, Keyring, open_document
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,8 @@ class Ready:
     summary: Summary | None = None
     in_place_of: str | None = None
     """The name of whom a mail was meant for that goes to somebody else; it may be empty."""
+    refused: Refusal | None = None
+    """What the customer asked not to be done, with whichever answer."""
     contact: Owner | None = None
     """Whom a customer may turn to, where the mail goes to a customer."""
 
@@ -42,6 +50,20 @@ class Ready:
         """Tell whether there was a customer in it of whom nothing can be read any more."""
         sealed = self.delivery.sealed_person
         return sealed is not None and (sealed == FORGOTTEN or self.person_key is None)
+
+
+def person_of(ready: Ready) -> Mapping[str, Any] | None:
+    """Return the opened personal members; None when there are none, or none any more."""
+    one = ready.delivery
+    if ready.is_erased or ready.person_key is None:
+        return None
+    if not one.sealed_person or not one.response_id:
+        return None
+    try:
+        return open_document(ready.person_key, one.sealed_person, context=one.response_id)
+    except CannotOpen:
+        _log.warning("delivery.cannot_open", delivery_id=one.id)
+        return None
 
 
 async def made_ready(
@@ -65,6 +87,7 @@ async def made_ready(
     )
     refs = sorted({one.person_ref for one in claimed if one.person_ref and one.sealed_person})
     keys = await person_keys.for_reading(tx, refs)
+    wishes = await refusals_of(tx, refs)
     gathered = await store.lines_of(
         tx, [one.id for one in claimed if one.purpose in SUMMARY_KINDS.values()]
     )
@@ -78,9 +101,13 @@ async def made_ready(
         if one.recipient is not None and one.recipient.email.lower() in dead:
             await pass_over(tx, one, now=now)
             continue
+        found = Ready(
+            delivery=one,
+            person_key=keys.get(one.person_ref) if one.person_ref else None,
+            refused=wishes.get(one.person_ref) if one.person_ref else None,
+        )
         if one.purpose in CUSTOMER_MAIL_KINDS:
-            erased = one.person_ref not in keys or one.sealed_person == FORGOTTEN
-            reason = await why_not(tx, one, is_erased=erased)
+            reason = await why_not(tx, one, person_of(found), refused=found.refused)
             if reason is not None:
                 await store.hold_claimed(tx, one, reason=reason, now=now)
                 continue
@@ -97,10 +124,9 @@ async def made_ready(
             await store.hold_claimed(tx, one, reason=TASK_DONE, now=now)
             continue
         ready.append(
-            Ready(
-                delivery=one,
+            replace(
+                found,
                 webhook=webhook,
-                person_key=keys.get(one.person_ref) if one.person_ref else None,
                 summary=Summary(tasks=tuple(map(facts_from, lines))) if lines else None,
                 in_place_of=meant_for.get(one.id),
                 contact=contacts.get(one.id),

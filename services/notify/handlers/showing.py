@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.notify.domain.alerts import with_person
-from services.notify.handlers.composing import person_of
-from services.notify.handlers.readying import Ready
+from services.notify.handlers.readying import Ready, person_of
 from services.notify.store import Delivery
 from shared.db.transaction import Transaction
 from shared.identity import audit

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
 from services.loop.pages.customer.page import CustomerPage, Happened, Part
-from services.loop.pages.shapes import Words, customer_of, mark_of, words_of
+from services.loop.pages.shapes import Words, customer_now, customer_of, mark_of, words_of
 from services.loop.pages.task.reading import history_line
 from services.loop.responses.domain import Response
 from services.loop.tasks.handlers import CustomerView, TaskView
@@ -37,7 +36,7 @@ def page_of(
 ) -> CustomerPage:
     """Return what the page shows of a customer."""
     events = happened(seen, touchpoints=touchpoints, reader=reader, now=now)
-    customer = replace(customer_of(seen.personal), erased=seen.erased)
+    customer = customer_now(seen.personal, erased=seen.erased, refused=seen.refused)
     address = f"/customers/{quote(seen.ref)}"
     scored = [answer for answer in seen.answers if answer.score is not None]
     metric = scored[0].metric if scored else "nps"

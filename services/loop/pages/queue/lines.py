@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.loop.pages.labels import STATES
 from services.loop.pages.queue.choices import Names
 from services.loop.pages.queue.page import Line
-from services.loop.pages.shapes import Clock, Words, customer_of, mark_of, words_of
+from services.loop.pages.shapes import Clock, Words, customer_now, mark_of, words_of
 from services.loop.responses.store import find_all
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.handlers import QueueRow, TaskView
@@ -60,7 +59,7 @@ def _line(
         version=task.version,
         href=f"/tasks/{task.id}",
         mark=mark_of(task.metric, task.score),
-        customer=replace(customer_of(seen.personal), erased=seen.erased),
+        customer=customer_now(seen.personal, erased=seen.erased, refused=seen.refused),
         restricted=seen.restricted,
         words=_words(seen, language),
         themes=themes,

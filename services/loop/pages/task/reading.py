@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from services.loop.journey.handlers import names_of
 from services.loop.pages import labels
 from services.loop.pages.forms import ACTS, missing_text
 from services.loop.pages.labels import options, said
-from services.loop.pages.shapes import Clock, Customer, Words, customer_of, mark_of, words_of
+from services.loop.pages.shapes import Clock, Customer, Words, customer_now, mark_of, words_of
 from services.loop.pages.task.page import (
     ActionLine,
     Choices,
@@ -69,7 +68,7 @@ async def read_page(
     products = await names_of(view, "product", reader.catalogue)
     taxonomy = (await current_taxonomy(view)).taxonomy
     theme_names = {theme.id: theme.name_in(reader.catalogue) for theme in taxonomy.themes}
-    customer = replace(customer_of(seen.personal), erased=seen.erased)
+    customer = customer_now(seen.personal, erased=seen.erased, refused=seen.refused)
     choices = await _choices(view, reader)
     until = task.ended_at or now
     return TaskPage(

@@ -13,6 +13,7 @@ from typing import Literal
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.schemes import SchemeRef
+from shared.consent import WhyNot
 from shared.stats.categories import Metric
 
 ContactMode = Literal["phone", "email", "in_person", "message"]
@@ -24,7 +25,6 @@ CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicat
 Benefit = Literal["kept_customer", "limited_damage", "idea", "growth"]
 """What following up was good for: a customer who stays, fewer bad words, an idea, a chance."""
 RemedyState = Literal["granted", "asked", "approved", "declined"]
-WhyNotAsked = Literal["no_consent", "do_not_contact", "no_address", "erased"]
 
 
 class TaskState(StrEnum):
@@ -149,7 +149,7 @@ class Asked:
 class NotAsked:
     """Nobody may, or can, ask the customer whether it is settled."""
 
-    why: WhyNotAsked
+    why: WhyNot
 
 
 @dataclass(frozen=True, kw_only=True)

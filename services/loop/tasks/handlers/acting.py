@@ -38,6 +38,7 @@ from shared.identity.owners import owners
 from shared.identity.people import staff_member
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
+from shared.identity.wishes import refusals_of
 
 
 async def act_on(
@@ -69,7 +70,10 @@ async def act_on(
         answer = await find(tx, task.response_id)
         language = answer.language if answer else None
         ask = scheme.ask_customer
-        act = replace(act, asking=asking_of(personal, ask, language=language, now=now))
+        wishes = await refusals_of(tx, [task.person_ref])
+        refused = wishes.get(task.person_ref)
+        asking = asking_of(personal, ask, refused=refused, language=language, now=now)
+        act = replace(act, asking=asking)
     acted = carry_out(
         task,
         act,

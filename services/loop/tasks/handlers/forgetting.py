@@ -13,6 +13,7 @@ from shared.db.transaction import Transaction
 from shared.events.ingest import CustomerErased
 from shared.identity.erasure import FORGOTTEN
 from shared.identity.forgetting import forget_parked, refs_of
+from shared.identity.wishes import forget_wishes
 from shared.sealing import Keyring
 
 
@@ -51,4 +52,5 @@ async def forget_customer(
         for task in known
     ]
     await store.add_entries(tx, lines)
+    await forget_wishes(tx, persons)
     return counts

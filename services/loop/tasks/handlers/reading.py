@@ -22,12 +22,14 @@ from services.loop.tasks.domain.task import (
 from services.loop.tasks.handlers.sight import Sight, owners_in_sight, sight_of
 from services.loop.tasks.store import Order, TaskFilter
 from services.loop.themes.store import MentionRow, themes_of
+from shared.consent import Refusal, refused_in
 from shared.db.transaction import Reading
 from shared.errors import NotFound
 from shared.identity.keys import find_key
 from shared.identity.owners import Owner, owners
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
+from shared.identity.wishes import refusals_of
 from shared.sealing import CannotOpen, open_document
 
 CODES: Final = ("touchpoint", "segment", "product")
@@ -49,6 +51,8 @@ class TaskView:
     themes: Sequence[MentionRow]
     scheme: RecoveryScheme
     """The scheme of its version, with the opening hours of today."""
+    refused: Refusal | None = None
+    """What the customer asked not to be done; told to nobody who may not see them."""
     escalated: bool = False
     """Whether others than the owner were drawn in."""
     history: Sequence[Entry] = field(default=(), repr=False)
@@ -200,6 +204,12 @@ async def _views(
         if whole
         else {}
     )
+    wishes = await refusals_of(view, [task.person_ref for task in tasks])
+    opened = {
+        task.id: personal_of(task, keys.get(task.person_ref))
+        for task in tasks
+        if sight.covers(task)
+    }
     histories = await _with_further_words(view, tasks, histories, keys, sight)
     owning = {task.owner.id for task in tasks} | {
         action.owner.id for task in tasks for action in task.record.actions
@@ -214,8 +224,9 @@ async def _views(
             owner=people.get(task.owner.id) or _unknown(task),
             restricted=not sight.covers(task),
             erased=task.id in erased,
-            personal=personal_of(task, keys.get(task.person_ref))
-            if sight.covers(task)
+            personal=opened.get(task.id),
+            refused=_refused(wishes.get(task.person_ref), opened.get(task.id))
+            if task.id in opened
             else None,
             themes=themes[task.response_id],
             scheme=schemes[task.scheme],
@@ -270,6 +281,12 @@ async def _machines(
 
 def _unknown(task: FollowUpTask) -> Owner:
     return Owner(id=task.owner.id, name=task.owner.id, kind=task.owner.kind, email=None)
+
+
+def _refused(wish: Refusal | None, personal: Personal | None) -> Refusal | None:
+    """Return the wider of what was asked for with any answer, and with this one."""
+    here = refused_in(personal.customer) if personal else None
+    return "do_not_contact" if "do_not_contact" in {wish, here} else wish or here
 
 
 def personal_of(task: FollowUpTask, key: bytes | None) -> Personal | None:

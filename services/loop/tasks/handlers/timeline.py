@@ -18,11 +18,13 @@ from services.loop.responses.store import of_person
 from services.loop.tasks.handlers.reading import TaskView, list_tasks
 from services.loop.tasks.handlers.sight import owners_in_sight
 from services.loop.tasks.store import TaskFilter
+from shared.consent import Refusal
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 from shared.identity.views import note_views_in
+from shared.identity.wishes import refusals_of
 
 MOST: Final = 200
 """How many answers and how many tasks are shown; more nobody reads before a call."""
@@ -40,6 +42,8 @@ class CustomerView:
     persons: Mapping[str, Personal] = field(repr=False)
     """What is personal in the answers, by answer; nothing where the caller may not see it."""
     tasks: Sequence[TaskView]
+    refused: Refusal | None = None
+    """What the customer asked not to be done; told to nobody who may not see them."""
 
 
 async def look_at_customer(
@@ -83,4 +87,5 @@ async def look_at_customer(
         answers=answers,
         persons=persons,
         tasks=tasks,
+        refused=(await refusals_of(tx, [ref])).get(ref) if may_see else None,
     )
