@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notify.channels.account_texts import render_reset
 from services.notify.channels.customer_texts import render_question
 from services.notify.channels.message import build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
+from services.notify.domain.accounts import ResetFacts
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, TaskFacts
 from services.notify.domain.customers import QuestionFacts
 from services.notify.domain.gathering import Summary
@@ -259,6 +261,18 @@ def test_a_summary_reaches_no_outside_host_and_is_narrow(
         recipient="ana@example.org",
         date=NOW,
     )
+
+
+def test_the_mail_for_a_new_password_says_what_was_agreed_on() -> None:
+    facts = ResetFacts(reset_id="pwr_1", expires_at=NOW + HOUR)
+    link = f"{PUBLIC_URL}/sign-in/reset/pwr_1~1~2"
+    mail = render_reset(facts, language="en", time_zone="Europe/Berlin", link=link)
+
+    compare(mail, "password_reset.en.txt")
+    assert mail.html.count(link) >= 2
+    german = render_reset(facts, language="de", time_zone="Europe/Berlin", link=link)
+    assert "Montag, 2. März 2026" in german.text
+    assert link in german.text
 
 
 def compare(mail: Rendered, name: str) -> None:
