@@ -221,8 +221,14 @@ async def forget(tx: Transaction, *, persons: Sequence[str], ids: Sequence[str])
     )
     emptied = await tx.execute(
         update(responses)
-        .where(about, responses.c.sealed_person != FORGOTTEN)
-        .values(sealed_person=FORGOTTEN)
+        .where(
+            about,
+            or_(
+                responses.c.sealed_person != FORGOTTEN,
+                responses.c.transaction_id.is_not(None),
+            ),
+        )
+        .values(sealed_person=FORGOTTEN, transaction_id=None)
     )
     return emptied.rowcount
 
