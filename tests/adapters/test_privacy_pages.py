@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -12,9 +12,12 @@ import pytest_asyncio
 
 from services.ingest.jobs import PersonWork
 from shared.db.engine import Engines
+from shared.db.transaction import Database
+from shared.identity.person_keys import PersonKeys
 from shared.identity.person_requests import SERVICES, record_part
 from shared.sealing import Keyring
 from tests.adapters.test_settings_pages import said, send
+from tests.desk import Desk
 from tests.fakes import ManualClock
 from tests.front_desk import FrontDesk
 from tests.staff import audited
@@ -153,7 +156,25 @@ async def test_nobody_found_is_said(desk: FrontDesk) -> None:
     assert "Erase for good" not in found.text
 
 
-async def test_a_customers_page_leads_here_by_the_pseudonym(desk: FrontDesk) -> None:
+async def test_a_customers_page_leads_here_by_the_pseudonym(
+    database_of: Callable[[str], Database],
+    clock: ManualClock,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+) -> None:
+    floor = Desk(
+        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
+    )
+    await floor.open_for_business()
+    task = await floor.hears("Forty minutes.", customer="C-1", block={"name": "Anna"})
+    way = f"{PATH}?ref={task.person_ref}"
+    async with floor.browsing("ada") as browser:
+        assert way in (await browser.get(f"/customers/{task.person_ref}")).text
+    async with floor.browsing("uwe") as browser:
+        assert way not in (await browser.get(f"/customers/{task.person_ref}")).text
+
+
+async def test_a_pseudonym_in_the_address_stands_in_the_form(desk: FrontDesk) -> None:
     async with desk.browsing("ada") as browser:
         shown = await browser.get(PATH, params={"ref": "per_1234"})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -17,7 +16,7 @@ __all__ = ["embedded"]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Requests that were answered, each with the response whose customer it names."""
     answered: dict[str, str] = {}
 

@@ -52,3 +52,5 @@ class CustomerPage:
     events: Sequence[Happened]
     json: str
     csv: str
+    privacy: str | None = None
+    """Where they can be exported and erased, for whoever may."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from io import StringIO
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -45,6 +47,8 @@ async def show(request: Request, ref: str, caller: _Caller) -> Response:
         reader=reader_of(request),
         now=now,
     )
+    if caller.may(Scope.PERSONS_WRITE):
+        context = replace(context, privacy=f"/settings/privacy?{urlencode({'ref': ref})}")
     return pages.render(request, "customer.html", context)
 
 
