@@ -19,6 +19,7 @@ from shared.identity.principal import Role, Scope
 from shared.identity.sample import Sample, note_sample
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
+from tests.staff import audited
 from tests.whole_house import BASE, WholeHouse, open_house
 
 PASSWORD = "correct horse battery staple"
@@ -137,6 +138,7 @@ async def test_one_click_takes_all_of_it_away_and_nothing_else(house: WholeHouse
 
         gone = await browser.post(REMOVE, data={"next": "/welcome"})
         assert gone.headers["location"] == "/welcome?done=removed"
+        assert "sample.removed" in await audited(house.database)
         await house.settle()
 
         assert _counted(await house.rows()) == before
