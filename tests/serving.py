@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,11 +16,14 @@ from tests.infra.processes import LOOPBACK
 
 
 @contextlib.asynccontextmanager
-async def served(app: FastAPI, port: int) -> AsyncIterator[None]:
+async def served(
+    app: FastAPI, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Serve on this port until the block ends."""
-    server = _Server(
-        uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None, lifespan="off")
-    )
+    config = uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None, lifespan="off")
+    config.load()
+    config.ssl = tls
+    server = _Server(config)
     running = spawn(server.serve(), name="served")
     await server.listening.wait()
     try:

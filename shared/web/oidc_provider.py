@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -109,6 +110,7 @@ class Provider:
     def __init__(self, client: Client, clock: Clock) -> None:
         self.client = client
         self._clock = clock
+        self._tls = ssl.create_default_context()  # heeds SSL_CERT_FILE, as mail does
         self._metadata: tuple[float, _Metadata] | None = None
         self._keys: tuple[float, KeySet] | None = None
 
@@ -224,14 +226,16 @@ class Provider:
         at = self._clock.monotonic()
         if self._metadata is None or at - self._metadata[0] >= _KEPT:
             base = self.client.issuer.rstrip("/")
-            document = await _asked("GET", f"{base}/.well-known/openid-configuration")
+            document = await _asked(
+                self._tls, "GET", f"{base}/.well-known/openid-configuration"
+            )
             self._metadata = (at, _read_metadata(document, self.client.issuer))
         return self._metadata[1]
 
     async def _key_set(self, published: _Metadata, *, anew: bool = False) -> KeySet:
         at = self._clock.monotonic()
         if self._keys is None or at - self._keys[0] >= (_AGAIN if anew else _KEPT):
-            self._keys = (at, _read_keys(await _asked("GET", published.jwks_uri)))
+            self._keys = (at, _read_keys(await _asked(self._tls, "GET", published.jwks_uri)))
         return self._keys[1]
 
     async def _exchange(
@@ -252,12 +256,16 @@ class Provider:
             form["client_id"] = self.client.client_id
             if secret is not None:
                 form["client_secret"] = secret
-        return await _asked("POST", published.token_endpoint, headers=headers, form=form)
+        return await _asked(
+            self._tls, "POST", published.token_endpoint, headers=headers, form=form
+        )
 
     async def _userinfo(self, endpoint: str, access: str) -> dict[str, Any]:
         if not access.isascii() or not access.isprintable():
             raise ProviderFailed("access_token")
-        return await _asked("GET", endpoint, headers={"authorization": f"Bearer {access}"})
+        return await _asked(
+            self._tls, "GET", endpoint, headers={"authorization": f"Bearer {access}"}
+        )
 
 
 def is_safe(url: object) -> bool:
@@ -310,6 +318,7 @@ def _read_keys(document: Mapping[str, Any]) -> KeySet:
 
 
 async def _asked(
+    tls: ssl.SSLContext,
     method: str,
     url: str,
     *,
@@ -321,7 +330,7 @@ async def _asked(
         async with (
             asyncio.timeout(_PATIENCE),
             # No proxy, no password file, no cookies, no redirects: exactly this address.
-            httpx.AsyncClient(trust_env=False, timeout=_PATIENCE) as client,
+            httpx.AsyncClient(trust_env=False, timeout=_PATIENCE, verify=tls) as client,
             client.stream(
                 method,
                 url,

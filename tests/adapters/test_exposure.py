@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from services.commands.starting import warnings
+from services.composition import compose
 from shared.db.engine import Engines
 from shared.identity import sessions
 from shared.identity.principal import Role, Scope
@@ -94,6 +96,13 @@ def test_the_start_warns_of_captured_mail_that_others_wait_for(host):
 def test_ones_own_machine_is_no_exposure(host):
     assert is_loopback(host)
     assert not any("sent to nobody" in sentence for sentence in warnings(Settings(host=host)))
+
+
+async def test_a_demonstration_is_what_was_begun_as_one(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db")
+    for begun in (True, False):
+        async with compose(settings, demonstration=begun) as system:
+            assert system.app.state.web.is_demonstration is begun
 
 
 # ------------------------------------------------------------------ captured mail, links

@@ -33,6 +33,7 @@ from shared.settings import Settings
 from shared.web.oidc import look_at_provider, single_sign_on
 from tests.adapters.web_house import House, build, is_problem
 from tests.fakes import ManualClock
+from tests.infra.certificates import Authority
 from tests.infra.oidc import CLIENT_ID, CLIENT_SECRET, Provider, new_key
 
 MAP = "support=agent; CN=IT,OU=Groups=admin"
@@ -572,6 +573,18 @@ async def test_an_address_that_passes_to_a_colleague_takes_no_account_along(brow
 
     assert await browser.name() is None
     assert (await bob.sign_in()).status_code == 303
+
+
+async def test_a_provider_is_believed_by_its_certificate(clock, tmp_path, monkeypatch):
+    authority = Authority.made(tmp_path)
+    provider = Provider(clock=clock, tls=authority.serving("127.0.0.1"))
+    settings = Settings.model_validate(provider.settings)
+    async with provider.serving():
+        with pytest.raises(Misconfigured, match="unreachable"):
+            await look_at_provider(settings, clock)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
+
+        assert "the provider answers" in await look_at_provider(settings, clock)
 
 
 async def test_a_name_that_is_none_is_replaced_by_one(browser):

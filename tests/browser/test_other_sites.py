@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tests.browser.conftest import Office
+from tests.browser.looks import PHONE, expect_no_broken_rule, runs_out_by
 from tests.infra.oidc import Provider
 from tests.infra.processes import free_port
 from tests.serving import served
@@ -189,6 +190,17 @@ async def test_a_copied_cookie_is_worth_nothing_after_signing_out(own_office: Of
     await thief.close()
 
 
+async def _nothing_is_wrong_with(office: Office, url: str) -> None:
+    page = await office.browser.new_page(viewport=PHONE)
+    await page.goto(url)
+    await expect_no_broken_rule(page)
+    assert await runs_out_by(page) <= 0
+    box = await page.get_by_role("link", name="Sign in with single sign-on").bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    await page.close()
+
+
 async def test_single_sign_on_leads_to_another_site_and_back(own_office: Office) -> None:
     """The cookies, the policies and the redirects of a real browser, with no script."""
     provider = Provider(
@@ -203,6 +215,7 @@ async def test_single_sign_on_leads_to_another_site_and_back(own_office: Office)
         window = await own_office.browser.new_context(base_url=url, java_script_enabled=False)
         page = await window.new_page()
         await page.goto("/?tab=team")
+        await _nothing_is_wrong_with(own_office, page.url)
         await page.get_by_role("link", name="Sign in with single sign-on").click()
         await page.wait_for_url("**/?tab=team")
 

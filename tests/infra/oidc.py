@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -42,6 +43,7 @@ class Provider:
     clock: Clock
     host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
+    tls: ssl.SSLContext | None = None
     person: dict[str, Any] = field(default_factory=dict)
     """The claims about whoever signs in; they are in the ID token."""
     userinfo: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Provider:
     @property
     def issuer(self) -> str:
         """Return what it calls itself."""
-        return f"http://{self.host}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class Provider:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Provider]:
         """Serve it until the block ends."""
-        async with served(self.app, self.port):
+        async with served(self.app, self.port, self.tls):
             yield self
 
     def _told(self, path: str, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
