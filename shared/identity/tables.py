@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -218,10 +219,12 @@ audit = Table(
     Column("n", Sequence, primary_key=True, autoincrement=True),
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("actor_kind", String(10), nullable=False),
-    Column("actor_id", String(40), nullable=False, index=True),
+    Column("actor_id", String(40), nullable=False),
     Column("action", String(80), nullable=False, index=True),
     Column("subject", String(80), nullable=False, index=True),
     Column("detail", Json, nullable=False),
+    # What somebody did, and whether they did the same just now.
+    Index(None, "actor_id", "action", "at"),
 )
 grows_only(audit)
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from shared.db import schema
 from shared.db.append_only import statements, weaknesses
+from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
@@ -21,6 +24,7 @@ from shared.identity.tables import audit as lines
 from shared.identity.tables import audit_seals
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
+from tests.infra.postgres import PostgresServer
 
 MINUTE = timedelta(minutes=1)
 ONLY_POSTGRES = pytest.mark.parametrize(
@@ -382,3 +386,46 @@ async def test_a_right_to_change_that_was_granted_is_said(database: Database) ->
         f"The user PUBLIC was granted {may} on shared_audit."
         for may in ("DELETE", "TRUNCATE", "UPDATE")
     ]
+
+
+@pytest.mark.parametrize("table", ["shared_audit", "shared_audit_seals"])
+@ONLY_POSTGRES
+async def test_a_roles_user_may_read_and_add_and_nothing_else(
+    database: Database,
+    engines: Engines,
+    database_url: str,
+    postgres_server: PostgresServer,
+    clock: ManualClock,
+    keyring: Keyring,
+    table: str,
+) -> None:
+    """It seals what it writes; it can neither change a line nor take a trigger away."""
+    user = postgres_server.create_user()
+    where = make_url(database_url)
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32))"))
+    await schema.grant(engines, {"loop": user})
+    own = Engines.open(
+        where.set(username=user, password=user).render_as_string(hide_password=False)
+    )
+    try:
+        as_role = Database(own)
+        await note(as_role, clock, "a")
+        await sealed(as_role, clock, keyring)
+        column = "action" if table == "shared_audit" else "mac"
+        for statement in (
+            f"UPDATE {table} SET {column} = 'x'",  # noqa: S608 - one of two words
+            f"DELETE FROM {table}",  # noqa: S608
+            f"TRUNCATE {table}",
+            f"ALTER TABLE {table} DISABLE TRIGGER ALL",
+            f"DROP TRIGGER {table}_append_only ON {table}",
+        ):
+            with pytest.raises(DBAPIError, match=r"InsufficientPrivilege|permission|owner"):
+                async with as_role.transaction() as tx:
+                    await tx.execute(text(statement))
+        proof = await proof_of(as_role, keyring)
+    finally:
+        await own.close()
+        postgres_server.drop_user(user, database=where.database)
+
+    assert (proof.sealed, proof.findings) == (1, [])
