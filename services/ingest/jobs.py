@@ -17,6 +17,7 @@ from services.ingest.handlers import (
     envelope_of,
     has_news,
     notice_silence,
+    seal_earlier,
 )
 from services.ingest.handlers.persons import ARCHIVES_KEPT, work_requests
 from shared.faults import fault_point
@@ -36,6 +37,7 @@ _log = get_logger(__name__)
 _AT_ONCE: Final = 500
 _LONGEST_WAIT: Final = timedelta(days=1)
 _PAUSE: Final = 1.0
+_NO_HURRY: Final = 3_600.0
 _SWEEP_EVERY: Final = 10.0
 _SOURCES_EVERY: Final = 10.0
 """Seconds between two looks at the sources; a silence is measured in hours."""
@@ -95,6 +97,45 @@ class Upkeep:
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+
+class EarlierWorker:
+    """Seals what stood in the clear before: the senders' own ids."""
+
+    name = "ingest.earlier"
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._pause = Pause(_NO_HURRY)
+        self._done = False
+
+    async def step(self) -> bool:
+        """Seal some responses; return whether there may be more."""
+        if self._done:
+            return False
+        ingest = self._ingest
+        async with ingest.database.reading() as view:
+            found = await store.not_keyed(view, limit=_AT_ONCE)
+        if not found:
+            self._done = True
+            return False
+        async with ingest.database.transaction() as tx:
+            await seal_earlier(
+                tx,
+                found,
+                keyring=ingest.keyring,
+                person_keys=ingest.person_keys,
+                now=ingest.clock.now(),
+            )
+        return True
+
+    async def wait(self) -> None:
+        """Rest: whatever comes in from now on is sealed as it comes."""
         await self._pause.wait()
 
     async def close(self) -> None:

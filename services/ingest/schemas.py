@@ -260,7 +260,7 @@ class ResponseOut(TypedDict):
 
     id: str
     source: str
-    external_id: str
+    external_id: Annotated[str | None, Field(description="null once the person was erased")]
     revision: int
     received_at: datetime
     answered_at: datetime

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -34,7 +35,10 @@ responses = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("source", String(100), nullable=False),
-    Column("external_id", String(200), nullable=False),
+    # A keyed digest of the sender's id: that may be an order, or an address. Rows of before
+    # hold the id itself until they are sealed.
+    Column("natural_key", String(200), nullable=False),
+    Column("keyed", Boolean, nullable=False, server_default=false()),
     Column("revision", Integer, nullable=False),
     Column("person_ref", String(40), nullable=False, index=True),
     Column("measurement", String(20)),
@@ -43,6 +47,7 @@ responses = Table(
     Column("sentiment", String(10)),
     Column("language", String(200)),
     Column("touchpoint", String(200)),
+    # Of rows of before, until they are sealed.
     Column("transaction_id", String(200)),
     Column("segment", String(200)),
     Column("product", String(200)),
@@ -74,7 +79,13 @@ responses = Table(
     Column("handled", Integer),
     Column("announcements", Integer, nullable=False),
     Column("announce_again_at", UtcDateTime),
-    UniqueConstraint("source", "external_id"),
+    UniqueConstraint("source", "natural_key"),
+    Index(
+        "ix_ingest_responses_not_keyed",
+        "id",
+        sqlite_where=text("keyed = 0"),
+        postgresql_where=text("NOT keyed"),
+    ),
     # Ids sort by time: a source's latest response and how many came today are one look-up.
     Index("ix_ingest_responses_of_source", "source", "id"),
     Index(
@@ -162,6 +173,8 @@ payloads = Table(
 
 PERSONAL = (
     PersonalColumn(table="ingest_responses", column="sealed_person", how="sealed"),
+    PersonalColumn(table="ingest_responses", column="natural_key", how="scrub"),
+    PersonalColumn(table="ingest_responses", column="transaction_id", how="scrub"),
     PersonalColumn(table="ingest_revisions", column="sealed_person", how="sealed"),
     PersonalColumn(table="ingest_payloads", column="sealed_body", how="scrub"),
     PersonalColumn(table="ingest_dead_letters", column="sealed_body", how="scrub"),

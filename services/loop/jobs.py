@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import ring
+from services.loop.tasks.handlers.sealing import seal_earlier
 from services.loop.tasks.handlers.search import index_earlier
 from shared.db.timers import DueTimer, claim_due, next_due, put_off
 from shared.errors import TryLater
@@ -29,18 +30,28 @@ log = get_logger(__name__)
 
 
 class IndexWorker:
-    """Makes tasks findable that were opened before there was an index; a ``Worker``."""
+    """Seals what earlier versions kept in the clear, and makes their tasks findable."""
 
     name = "loop.index"
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
+        self._sealed = False
         self._after: str | None = ""
 
     async def step(self) -> bool:
-        """Index some tasks; return whether there may be more."""
+        """Seal some responses, then index some tasks; return whether there may be more."""
         if self._after is None:
             return False
+        if not self._sealed:
+            async with self._loop.database.transaction() as tx:
+                self._sealed = not await seal_earlier(
+                    tx,
+                    person_keys=self._loop.person_keys,
+                    most=_AT_ONCE,
+                    now=self._loop.clock.now(),
+                )
+            return True
         async with self._loop.database.transaction() as tx:
             self._after = await index_earlier(
                 tx,

@@ -24,14 +24,12 @@ class _Response(Event):
     response_id: str
     revision: int = Field(ge=1)
     source: str
-    external_id: str
     measurement: Measurement
     metric: Metric
     score: int | None
     sentiment: Sentiment | None = None
     language: str | None = None
     touchpoint: str | None = None
-    transaction_id: str | None = None
     segment: str | None = None
     product: str | None = None
     channel: str | None = None
@@ -54,7 +52,8 @@ class _Response(Event):
     has_comment: bool = False
     person: str | None = Field(
         default=None,
-        description="sealed: customer block, comment and attributes; unreadable once erased",
+        description="sealed: external_id and transaction_id, customer block, comment and"
+        " attributes; unreadable once erased",
     )
 
     @override

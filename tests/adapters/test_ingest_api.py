@@ -351,7 +351,7 @@ async def test_the_announcement_goes_under_the_id_of_its_request(door: Door) -> 
         *(
             door.client.post(
                 URL,
-                json={"external_id": f"A-{n}", "score": n},
+                json={"external_id": f"A-{n}", "score": n, "product": f"product-{n}"},
                 headers={**door.rights, "x-request-id": f"request-{n}"},
             )
             for n in range(5)
@@ -360,6 +360,6 @@ async def test_the_announcement_goes_under_the_id_of_its_request(door: Door) -> 
     async with door.database.reading() as view:
         rows = await view.all(select(PLUMBING.outbox))
     events = [decode(bytes(row.body)) for row in rows]
-    assert {e.data["external_id"]: e.correlationid for e in events} == {
-        f"A-{n}": f"request-{n}" for n in range(5)
+    assert {e.data["product"]: e.correlationid for e in events} == {
+        f"product-{n}": f"request-{n}" for n in range(5)
     }

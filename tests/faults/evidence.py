@@ -1,7 +1,8 @@
 """What a running installation holds, read behind its back: database, log, mailbox, receiver.
 
 One pass, with no code of the product between the rows and the checker but the definitions of
-its tables. The embedded log is a table; Kafka's is read from its first record on.
+its tables and the seal of what is personal. The embedded log is a table; Kafka's is read from
+its first record on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Column, Row, select
@@ -24,6 +26,8 @@ from services.loop.tasks import tables as loop_tasks
 from services.notify import tables as notify
 from shared.db import plumbing
 from shared.events import topics
+from shared.identity.tables import person_keys
+from shared.sealing import Keyring, open_document
 from tests.infra.receiver import Received, Receiver
 from tests.infra.smtp import Mail, MailServer
 from tests.journeys.installation import Installation
@@ -119,6 +123,7 @@ async def _read(installation: Installation, with_log: bool) -> Evidence:
     try:
         async with engine.connect() as connection, connection.begin():
             found = await _read_tables(connection)
+            found.responses = await _opened(connection, Keyring(installation.secret))
             if installation.bootstrap is None:
                 await _read_embedded_log(connection, found)
     finally:
@@ -133,21 +138,8 @@ async def _rows(connection: AsyncConnection, *columns: Column[Any]) -> Sequence[
 
 
 async def _read_tables(connection: AsyncConnection) -> Evidence:
-    r, d, t = ingest.responses.c, notify.deliveries.c, loop_tasks.tasks.c
+    d, t = notify.deliveries.c, loop_tasks.tasks.c
     found = Evidence(
-        responses=await _rows(
-            connection,
-            r.id,
-            r.external_id,
-            r.revision,
-            r.score,
-            r.import_id,
-            r.event_id,
-            r.announced,
-            r.handled,
-            r.state,
-            r.task_id,
-        ),
         taken_in=dict(
             map(
                 tuple,
@@ -217,6 +209,29 @@ async def _read_tables(connection: AsyncConnection) -> Evidence:
         row.delivery_id for row in await _rows(connection, captured.delivery_id)
     )
     return found
+
+
+async def _opened(connection: AsyncConnection, keyring: Keyring) -> Sequence[Any]:
+    """Return the responses, each with the id that its sender knows it by."""
+    r, k = ingest.responses.c, person_keys.c
+    keys = {
+        row.ref: keyring.open("person-keys", row.wrapped_key, context=row.ref)
+        for row in await _rows(connection, k.ref, k.wrapped_key)
+        if row.wrapped_key is not None
+    }
+    columns = (
+        *(r.id, r.revision, r.score, r.import_id, r.event_id, r.announced, r.handled, r.state),
+        *(r.task_id, r.person_ref, r.sealed_person),
+    )
+    return [
+        SimpleNamespace(
+            **row._asdict(),
+            external_id=open_document(keys[row.person_ref], row.sealed_person, context=row.id)[
+                "external_id"
+            ],
+        )
+        for row in await _rows(connection, *columns)
+    ]
 
 
 def _announced(row: Row[Any]) -> Announced:

@@ -115,11 +115,11 @@ def _post(client: httpx.Client, name: str) -> httpx.Response:
     return client.post("/v1/responses", json=body)
 
 
-def _ids(installation: Installation) -> set[str]:
+def _ids(installation: Installation, named: str = "external_id") -> set[str]:
     from tests.faults.load import everything
 
     with installation.client() as client:
-        return {one["external_id"] for one in everything(client, "/v1/responses")}
+        return {one[named] for one in everything(client, "/v1/responses")}
 
 
 def _refused_for_room(answer: httpx.Response) -> None:
@@ -146,10 +146,10 @@ def test_a_full_disk_of_postgres_is_refused_and_heals_without_a_restart(
     url, disk = cramped
     with _OnPostgres(url) as installation:
         _fill_and_make_room(installation, disk, leaving=600_000, unique=unique)
-        rows = own_postgres_server.run(
-            ["SELECT external_id FROM ingest_responses"], database="cramped"
-        )[0]
-        assert {row["external_id"] for row in rows} == _ids(installation)
+        rows = own_postgres_server.run(["SELECT id FROM ingest_responses"], database="cramped")[
+            0
+        ]
+        assert {row["id"] for row in rows} == _ids(installation, "id")
 
 
 def _fill_and_make_room(

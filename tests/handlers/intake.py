@@ -101,6 +101,7 @@ class Intake:
     def _draft(self, members: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         comment, customer = members.pop("comment", None), members.pop("customer", "")
         block = members.pop("block", {})
+        transaction = members.pop("transaction_id", None)
         now = self.clock.now()
         response_id = members.get("response_id", new_id("rsp"))
         if customer == "":
@@ -110,7 +111,6 @@ class Intake:
             "response_id": response_id,
             "revision": 1,
             "source": "crm",
-            "external_id": response_id,
             "measurement": "transactional",
             "metric": "nps",
             "score": 2,
@@ -126,6 +126,8 @@ class Intake:
             "customer": {**({"id": customer} if customer else {}), **block},
             "comment": comment,
             "attributes": {},
+            "external_id": response_id,
+            **({"transaction_id": transaction} if transaction else {}),
         }
 
     def arrived(self, event: Event, **envelope: Any) -> Arrived:

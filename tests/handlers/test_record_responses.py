@@ -170,6 +170,7 @@ async def test_a_response_is_stored_sealed_and_announced_once(recorder: Recorder
         "customer": {"id": "C-1", "email": "none", "name": "Anna"},
         "comment": "Forty minutes.",
         "attributes": {"wave": 3},
+        "external_id": "A-1",
         "unusable": ["email"],
     }
     assert "Anna" not in json.dumps(data)
@@ -221,6 +222,7 @@ async def test_a_later_part_adds_what_the_first_one_lacked(recorder: Recorder) -
         "customer": {"id": "C-1"},
         "comment": "Forty minutes.",
         "attributes": {},
+        "external_id": "A-1",
     }
     assert stored.received_at == recorder.clock.now() - MINUTE
 

@@ -1,7 +1,7 @@
 """A stranger with a Kafka client: knows the topic's name and the published schemas, no more.
 
-``python -I independent_reader.py BOOTSTRAP SCHEMAS EXTERNAL_ID`` prints ``listening``, then one
-JSON line about the record that carries this external id.
+``python -I independent_reader.py BOOTSTRAP SCHEMAS TOUCHPOINT`` prints ``listening``, then one
+JSON line about the record that carries this touchpoint.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import jsonschema
 from aiokafka import AIOKafkaConsumer
 
 
-async def main(bootstrap: str, schemas: Path, external_id: str) -> None:
+async def main(bootstrap: str, schemas: Path, touchpoint: str) -> None:
     """Find the record, validate it, say when it was seen."""
     consumer = AIOKafkaConsumer(
         "closed-loop.responses", bootstrap_servers=bootstrap, auto_offset_reset="latest"
@@ -28,7 +28,7 @@ async def main(bootstrap: str, schemas: Path, external_id: str) -> None:
     print("listening", flush=True)
     async for record in consumer:
         document = json.loads(record.value)
-        if document["data"]["external_id"] != external_id:
+        if document["data"]["touchpoint"] != touchpoint:
             continue
         schema = json.loads((schemas / f"{document['type']}.json").read_text())
         jsonschema.Draft202012Validator(schema).validate(document)

@@ -226,7 +226,7 @@ def stored(folder: Path) -> tuple[int, int]:
     """Return how many responses there are, and how many natural keys."""
     with sqlite3.connect(folder / "closed-loop.db") as database:
         found: tuple[int, int] = database.execute(
-            "select count(*), count(distinct external_id) from ingest_responses"
+            "select count(*), count(distinct natural_key) from ingest_responses"
         ).fetchone()
     return found
 

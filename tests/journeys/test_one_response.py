@@ -190,7 +190,7 @@ def test_a_stranger_reads_the_response_from_the_topic(
             str(ROOT / "tests" / "journeys" / "independent_reader.py"),
             scaled_out.bootstrap,
             str(ROOT / "docs" / "events"),
-            f"story-{unique}",
+            f"support-{unique}",
         ],
         stdout=subprocess.PIPE,
         text=True,

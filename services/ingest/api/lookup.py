@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from services.ingest import store
 from services.ingest.domain.reading import tidy
-from services.ingest.handlers import Ingest
+from services.ingest.handlers import Ingest, external_ids_of
 from services.ingest.schemas import ListOut, ResponseOut, schema_of
 from shared.errors import NotFound
 from shared.identity.principal import Principal, Scope
@@ -53,6 +53,7 @@ async def list_responses(  # noqa: PLR0917 - FastAPI passes them by name
     filters = f"responses {state!r} {source!r} {external_id!r} {own!r}"
     after = page.after(ingest.keyring, of=filters)
     rows: list[store.StoredResponse] = []
+    known: Mapping[str, str | None] = {}
     sayable = all(text is None or text.isprintable() for text in (source, external_id))
     if sayable and (own is None or source in {None, own}):
         async with ingest.database.reading() as view:
@@ -60,15 +61,16 @@ async def list_responses(  # noqa: PLR0917 - FastAPI passes them by name
                 view,
                 state=state,
                 source=own or source,
-                external_id=None if external_id is None else tidy(external_id),
+                external_id=None if external_id is None else _keyed(ingest, tidy(external_id)),
                 before=after[0] if after else None,
                 limit=page.limit + 1,
             )
+            known = await external_ids_of(view, ingest.person_keys, rows)
     return JSONResponse(
         listed(
             rows,
             page,
-            show=shown,
+            show=lambda row: shown(row, known[row.id]),
             key=lambda row: [row.id],
             keyring=ingest.keyring,
             of=filters,
@@ -87,22 +89,28 @@ async def get_response(request: Request, response_id: str, caller: Reader) -> JS
     ingest = resources(request, Ingest)
     own = own_source(caller)
     found = None
+    known: Mapping[str, str | None] = {}
     if _ID.fullmatch(response_id):
         async with ingest.database.reading() as view:
             found = await store.find_response(view, response_id)
+            known = await external_ids_of(view, ingest.person_keys, [found] if found else [])
     if found is None or (own is not None and found.source != own):
         raise NotFound(_NONE)
-    return JSONResponse(shown(found))
+    return JSONResponse(shown(found, known[found.id]))
 
 
-def shown(response: store.StoredResponse) -> Mapping[str, Any]:
+def _keyed(ingest: Ingest, external_id: str) -> tuple[str, str]:
+    return external_id, store.natural_key_of(ingest.keyring, external_id)
+
+
+def shown(response: store.StoredResponse, external_id: str | None) -> Mapping[str, Any]:
     """Return a response as it goes over the wire."""
     metric = response.clear.get("metric", "nps")
     score = response.clear.get("score")
     return {
         "id": response.id,
         "source": response.source,
-        "external_id": response.external_id,
+        "external_id": external_id,
         "revision": response.revision,
         "received_at": _time(response.received_at),
         "answered_at": _time(response.answered_at),

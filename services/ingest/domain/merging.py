@@ -53,6 +53,7 @@ def _laid_over(earlier: Part, later: Part) -> Part:
     return Part(
         clear={**earlier.clear, **later.clear},
         answered_at=later.answered_at or earlier.answered_at,
+        transaction_id=later.transaction_id or earlier.transaction_id,
         comment=earlier.comment if later.comment is None else later.comment,
         customer=_customer(earlier.customer, later.customer),
         attributes={**earlier.attributes, **later.attributes},

@@ -25,10 +25,16 @@ TEXTS: Final = (
     "emotion",
     "question_version",
 )
-"""Short texts that say where and about what; none of them is personal."""
+"""Short texts that say where and about what."""
 
-CLEAR: Final = ("measurement", "metric", "score", "sentiment", *TEXTS)
-"""The members that stay readable; comment, customer and attributes are sealed."""
+SEALED_TEXTS: Final = frozenset({"transaction_id"})
+"""Those that lead to a person: the sender's words, maybe an order, maybe an address."""
+
+CLEAR: Final = (
+    *("measurement", "metric", "score", "sentiment"),
+    *(name for name in TEXTS if name not in SEALED_TEXTS),
+)
+"""The members that stay readable; the others are sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class Part:
 
     clear: Mapping[str, Any] = field(default_factory=dict)
     answered_at: datetime | None = None
+    transaction_id: str | None = field(default=None, repr=False)
     comment: str | None = field(default=None, repr=False)
     customer: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -44,11 +51,18 @@ class Part:
     @property
     def is_personal(self) -> bool:
         """Tell whether there is anything to seal."""
-        return self.comment is not None or bool(self.customer) or bool(self.attributes)
+        return (
+            self.comment is not None
+            or self.transaction_id is not None
+            or bool(self.customer)
+            or bool(self.attributes)
+        )
 
     def meaning(self) -> str:
         """Return a text that is equal for two parts if, and only if, they mean the same."""
         said: dict[str, Any] = dict(self.clear)
+        if self.transaction_id is not None:
+            said["transaction_id"] = self.transaction_id
         if self.answered_at is not None:
             said["answered_at"] = self.answered_at.isoformat(timespec="microseconds")
         if self.comment is not None:

@@ -75,6 +75,7 @@ def read_response(document: Mapping[str, Any], *, now: datetime) -> ReadResponse
     findings: list[Finding] = []
     external_id = _external_id(document.get("external_id"), findings)
     clear = _clear(document, findings)
+    transaction_id = clear.pop("transaction_id", None)
     answered_at = _answered_at(document.get("answered_at"), now, findings)
     comment = _comment(document.get("comment"), findings)
     customer, others = _customer(document.get("customer") or {}, findings)
@@ -92,6 +93,7 @@ def read_response(document: Mapping[str, Any], *, now: datetime) -> ReadResponse
         part=Part(
             clear=clear,
             answered_at=answered_at,
+            transaction_id=transaction_id,
             comment=comment,
             customer=customer,
             attributes=attributes,

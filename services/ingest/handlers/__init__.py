@@ -15,6 +15,7 @@ from services.ingest.handlers.counting import (
 )
 from services.ingest.handlers.promises import key_digest, meanings, opened, sealed
 from services.ingest.handlers.recording import record_many, record_responses
+from services.ingest.handlers.sealing import external_ids_of, seal_earlier
 from services.ingest.handlers.silence import has_news, notice_silence
 from services.ingest.handlers.sources import (
     Namespaces,
@@ -56,6 +57,7 @@ __all__ = [
     "count_refusal",
     "drop_secret",
     "envelope_of",
+    "external_ids_of",
     "has_news",
     "key_digest",
     "list_standing",
@@ -67,6 +69,7 @@ __all__ = [
     "record_many",
     "record_responses",
     "refusal_reason",
+    "seal_earlier",
     "sealed",
     "source_named",
     "source_names",

@@ -35,7 +35,6 @@ def envelope_of(
         response_id=response.id,
         revision=response.announced,
         source=response.source,
-        external_id=response.external_id,
         **{
             "measurement": measurement_of(clear),
             "metric": "nps",

@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from services.ingest import store
 from services.ingest.domain.merging import Merged, Posted, check, merge
-from services.ingest.domain.part import Part, identifier_of, unusable_in
+from services.ingest.domain.part import Part, identifier_of
 from services.ingest.domain.sources import Outcome as Became
 from services.ingest.handlers import promises
 from services.ingest.handlers.announcing import ANNOUNCE_AGAIN_AFTER, announce, envelope_of
 from services.ingest.handlers.commands import Outcome, Recorded, RecordResponse
 from services.ingest.handlers.counting import count_recorded
 from services.ingest.handlers.promises import meanings
+from services.ingest.handlers.sealing import open_sealed, seal_earlier, sealed_part
 from services.ingest.store import NaturalKey, StoredPart, StoredResponse
 from shared.errors import Finding, Invalid, Refused
 from shared.faults import fault_point
 from shared.ids import new_id
-from shared.sealing import CannotOpen, open_document, seal_document
 
 if TYPE_CHECKING:
     from services.ingest.handlers.commands import Ingest
@@ -117,6 +117,7 @@ class _Recording:
         self._now = now
         self._keyring = keyring
         self._person_keys = person_keys
+        self._digests: dict[NaturalKey, str] = {}
 
     async def run(self, commands: Sequence[RecordResponse]) -> list[Outcome]:
         prints = [
@@ -129,6 +130,10 @@ class _Recording:
             )
             for command in commands
         ]
+        self._digests = {
+            command.natural_key: store.natural_key_of(self._keyring, command.external_id)
+            for command in commands
+        }
         outcomes: dict[int, Outcome] = {}
         promised = await promises.begin(
             self._tx, self._keyring, commands, prints, outcomes, now=self._now
@@ -149,8 +154,8 @@ class _Recording:
         outcomes: dict[int, Outcome],
     ) -> list[int]:
         """Decide, then write; return the commands that another process was faster with."""
-        known = await store.find_by_natural_keys(
-            self._tx, {commands[n].natural_key for n in open_}
+        known = await self._known(
+            {key: self._digests[key] for key in (commands[n].natural_key for n in open_)}
         )
         drafts = await self._drafts(known, commands, prints, open_)
         changed: dict[str, _Draft] = {}
@@ -169,6 +174,20 @@ class _Recording:
         for n in again:
             del outcomes[n]
         return again
+
+    async def _known(self, keys: Mapping[NaturalKey, str]) -> dict[NaturalKey, StoredResponse]:
+        """Return what is known under these keys, locked, and sealed as all is today."""
+        known = await store.find_by_natural_keys(self._tx, keys)
+        if earlier := [one.id for one in known.values() if not one.keyed]:
+            await seal_earlier(
+                self._tx,
+                earlier,
+                keyring=self._keyring,
+                person_keys=self._person_keys,
+                now=self._now,
+            )
+            known = await store.find_by_natural_keys(self._tx, keys)
+        return known
 
     async def _drafts(
         self,
@@ -285,7 +304,8 @@ class _Recording:
         """Decide whose the response and its new parts are; return who has something to seal.
 
         A part that names nobody belongs to the person of the whole. What was said for somebody
-        who was erased stays theirs, whatever name it comes under.
+        who was erased stays theirs, whatever name it comes under. The whole is always sealed:
+        the sender's id for it may lead to a person.
         """
         assert draft.after is not None  # noqa: S101 - whoever has fresh parts was merged
         whole = draft.after.part
@@ -294,7 +314,7 @@ class _Recording:
             # Whoever was erased is not named any more, and is it all the same.
             draft.known.person_ref if draft.known else draft.id
         )
-        personal = {draft.ref} if whole.is_personal else set()
+        personal = {draft.ref}
         if len(draft.posted) > 1:
             for posted, _, command in draft.fresh:
                 own = None if draft.is_erased else self._ref(posted.part, command)
@@ -314,12 +334,15 @@ class _Recording:
         as_new = any(command.as_new for _, _, command in draft.fresh)
         if known is not None and merged == draft.before and (known.as_new or not as_new):
             return replace(known, revision=revision), False  # a loser is stored only
-        sealed = _sealed(merged.part, keys.get(draft.ref), draft.id)
+        external_id = draft.last.external_id
+        sealed = sealed_part(
+            merged.part, keys.get(draft.ref), draft.id, external_id=external_id
+        )
         comment = merged.part.comment
         response = StoredResponse(
             id=draft.id,
             source=draft.last.source,
-            external_id=draft.last.external_id,
+            natural_key=self._digests[draft.last.natural_key],
             revision=revision,
             person_ref=draft.ref,
             clear=merged.part.clear,
@@ -365,7 +388,7 @@ class _Recording:
                     answered_at=posted.part.answered_at,
                     members=posted.part.clear,
                     person_ref=ref,
-                    sealed_person=_sealed(posted.part, keys.get(ref), draft.id),
+                    sealed_person=sealed_part(posted.part, keys.get(ref), draft.id),
                 )
             )
         return parts
@@ -393,16 +416,14 @@ def _too_many_revisions() -> Invalid:
 
 def _posted(stored: StoredPart, keys: Mapping[str, bytes]) -> Posted:
     """Return a part as it was posted; what was erased stays away."""
-    document: dict[str, Any] = {}
-    if stored.sealed_person is not None and (key := keys.get(stored.person_ref)) is not None:
-        try:
-            document = open_document(key, stored.sealed_person, context=stored.response_id)
-        except CannotOpen:
-            document = {}  # sealed under a key that was erased and made anew
+    document = open_sealed(
+        stored.sealed_person, keys.get(stored.person_ref), stored.response_id
+    )
     return Posted(
         part=Part(
             clear=stored.members,
             answered_at=stored.answered_at,
+            transaction_id=document.get("transaction_id"),
             comment=document.get("comment"),
             customer=document.get("customer", {}),
             attributes=document.get("attributes", {}),
@@ -410,17 +431,3 @@ def _posted(stored: StoredPart, keys: Mapping[str, bytes]) -> Posted:
         revision=stored.revision,
         received_at=stored.received_at,
     )
-
-
-def _sealed(part: Part, key: bytes | None, response_id: str) -> str | None:
-    """Seal what is personal; None if there is nothing, or if the person was erased."""
-    if key is None or not part.is_personal:
-        return None
-    document: dict[str, Any] = {
-        "customer": part.customer,
-        "comment": part.comment,
-        "attributes": part.attributes,
-    }
-    if unusable := unusable_in(part.customer):
-        document["unusable"] = unusable
-    return seal_document(key, document, context=response_id)

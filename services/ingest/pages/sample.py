@@ -85,7 +85,7 @@ async def show(request: Request, caller: _Looker) -> Response:
     ingest = resources(request, Ingest)
     async with ingest.database.reading() as view:
         found = await store.list_responses(
-            view, state=None, source=SAMPLE_SOURCE, external_id=None, before=None, limit=1
+            view, state=None, source=SAMPLE_SOURCE, before=None, limit=1
         )
         is_there = await has_sample(view)
     latest = found[0] if found else None

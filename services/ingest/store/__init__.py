@@ -5,6 +5,13 @@ Everything takes sequences; a whole batch costs as many statements as one respon
 
 from __future__ import annotations
 
+from services.ingest.store.earlier import (
+    EarlierPart,
+    EarlierResponse,
+    earlier_of,
+    not_keyed,
+    save_earlier,
+)
 from services.ingest.store.figures import figures
 from services.ingest.store.imports import ImportStands, import_stands
 from services.ingest.store.payloads import (
@@ -47,7 +54,12 @@ from services.ingest.store.responses import (
     save_responses,
     touchpoints_of,
 )
-from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse
+from services.ingest.store.rows import (
+    NaturalKey,
+    StoredPart,
+    StoredResponse,
+    natural_key_of,
+)
 from services.ingest.store.sources import (
     Secret,
     Watched,
@@ -86,6 +98,8 @@ __all__ = [
     "KEPT_FOR",
     "KEPT_OF_A_SOURCE",
     "Count",
+    "EarlierPart",
+    "EarlierResponse",
     "Handled",
     "ImportStands",
     "Kept",
@@ -106,6 +120,7 @@ __all__ = [
     "configured_sources",
     "documents_after",
     "drop_payloads",
+    "earlier_of",
     "ensure_source",
     "figures",
     "find_by_natural_keys",
@@ -125,6 +140,8 @@ __all__ = [
     "mark_payload",
     "mark_tasks",
     "namespaces",
+    "natural_key_of",
+    "not_keyed",
     "note_silence",
     "owner_of",
     "parts_of",
@@ -135,6 +152,7 @@ __all__ = [
     "publish_again",
     "refs_of",
     "responses_of",
+    "save_earlier",
     "save_responses",
     "save_secrets",
     "save_source",

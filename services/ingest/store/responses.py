@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from services.ingest.store.rows import NaturalKey, StoredPart, StoredResponse, response_of
 from services.ingest.tables import responses, revisions
@@ -18,24 +18,32 @@ if TYPE_CHECKING:
 
 
 async def find_by_natural_keys(
-    tx: Transaction, keys: Iterable[NaturalKey]
+    tx: Transaction, keys: Mapping[NaturalKey, str]
 ) -> dict[NaturalKey, StoredResponse]:
-    """Return the responses known under these natural keys, locked until the commit."""
-    by_source: dict[str, list[str]] = {}
-    for source, external_id in sorted(keys):
-        by_source.setdefault(source, []).append(external_id)
+    """Return the responses known under these natural keys, locked until the commit.
+
+    The keys come with their digests. Rows of before lie under the sender's own id.
+    """
+    by_source: dict[str, dict[tuple[str, bool], str]] = {}
+    for (source, external_id), digest in sorted(keys.items()):
+        places = by_source.setdefault(source, {})
+        places[digest, True] = places[external_id, False] = external_id
     found: dict[NaturalKey, StoredResponse] = {}
-    for source, external_ids in by_source.items():
+    for source, places in by_source.items():
         rows = await tx.all(
             select(responses)
             .where(
                 responses.c.source == source,
-                among(responses.c.external_id, external_ids, tx.dialect),
+                among(responses.c.natural_key, [key for key, _ in places], tx.dialect),
             )
             .order_by(responses.c.id)
             .with_for_update()
         )
-        found |= {(row.source, row.external_id): response_of(row) for row in rows}
+        for row in rows:
+            # What looks like somebody's digest is no digest.
+            named = places.get((row.natural_key, row.keyed))
+            if named is not None:
+                found[source, named] = response_of(row)
     return found
 
 
@@ -90,9 +98,9 @@ async def add_responses(tx: Transaction, fresh: Sequence[StoredResponse]) -> set
     """
     if not fresh:
         return set()
-    ordered = sorted(fresh, key=lambda one: (one.source, one.external_id))
+    ordered = sorted(fresh, key=lambda one: (one.source, one.natural_key))
     await tx.execute(
-        tx.insert(responses).on_conflict_do_nothing(index_elements=["source", "external_id"]),
+        tx.insert(responses).on_conflict_do_nothing(index_elements=["source", "natural_key"]),
         [one.row() for one in ordered],
     )
     ids = [one.id for one in ordered]
@@ -156,18 +164,27 @@ async def list_responses(
     *,
     state: str | None,
     source: str | None,
-    external_id: str | None,
+    external_id: tuple[str, str] | None = None,
     before: str | None,
     limit: int,
 ) -> list[StoredResponse]:
-    """Return up to ``limit`` responses older than the id ``before``, the latest first."""
+    """Return up to ``limit`` responses older than the id ``before``, the latest first.
+
+    ``external_id`` is the sender's id and its digest.
+    """
     wanted: list[ColumnElement[bool]] = []
     if state is not None:
         wanted.append(responses.c.state == state)
     if source is not None:
         wanted.append(responses.c.source == source)
     if external_id is not None:
-        wanted.append(responses.c.external_id == external_id)
+        plain, digest = external_id
+        wanted.append(
+            or_(
+                and_(responses.c.natural_key == digest, responses.c.keyed),
+                and_(responses.c.natural_key == plain, ~responses.c.keyed),
+            )
+        )
     if before is not None:
         wanted.append(responses.c.id < before)
     rows = await view.all(

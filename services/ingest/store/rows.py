@@ -12,8 +12,15 @@ from services.ingest.domain.part import CLEAR
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from shared.sealing import Keyring
+
 NaturalKey = tuple[str, str]
 """Source and external id: what a sender knows a response by."""
+
+
+def natural_key_of(keyring: Keyring, external_id: str) -> str:
+    """Return under what a response lies: a keyed digest of the id that its sender gave it."""
+    return keyring.mac("natural-keys", external_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +29,9 @@ class StoredResponse:
 
     id: str
     source: str
-    external_id: str
+    natural_key: str = field(repr=False)
+    keyed: bool = True
+    """Whether the key is a digest; of rows of before it is the sender's own id."""
     revision: int
     person_ref: str
     clear: Mapping[str, Any]
@@ -64,7 +73,8 @@ class StoredResponse:
         return {
             "id": self.id,
             "source": self.source,
-            "external_id": self.external_id,
+            "natural_key": self.natural_key,
+            "keyed": self.keyed,
             "revision": self.revision,
             "person_ref": self.person_ref,
             **_NOTHING_SENT,
@@ -126,7 +136,8 @@ def response_of(row: Row[Any]) -> StoredResponse:
     return StoredResponse(
         id=row.id,
         source=row.source,
-        external_id=row.external_id,
+        natural_key=row.natural_key,
+        keyed=row.keyed,
         revision=row.revision,
         person_ref=row.person_ref,
         clear={name: value for name in CLEAR if (value := getattr(row, name)) is not None},

@@ -28,7 +28,6 @@ class Response:
     id: str
     revision: int
     source: str
-    external_id: str
     measurement: Literal["transactional", "periodic", "unsolicited"]
     metric: Metric
     score: int | None
@@ -36,7 +35,6 @@ class Response:
     sentiment: Literal["negative", "neutral", "positive"] | None
     language: str | None
     touchpoint: str | None
-    transaction_id: str | None
     segment: str | None
     product: str | None
     channel: str | None
@@ -88,6 +86,7 @@ class Personal:
     comment: str | None = field(default=None, repr=False)
     customer: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    transaction_id: str | None = field(default=None, repr=False)
     unusable: frozenset[str] = frozenset()
     """Which of e-mail and phone are kept as given although nobody can be reached by them."""
 
@@ -98,6 +97,7 @@ class Personal:
             comment=document.get("comment"),
             customer=document.get("customer") or {},
             attributes=document.get("attributes") or {},
+            transaction_id=document.get("transaction_id"),
             unusable=frozenset(document.get("unusable") or ()),
         )
 

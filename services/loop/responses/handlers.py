@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from services.loop.journey.domain import Selection
 from services.loop.journey.handlers import (
@@ -16,11 +16,11 @@ from services.loop.journey.handlers import (
 )
 from services.loop.responses import store
 from services.loop.responses.domain import Personal, Response, Sums, moves
-from services.loop.responses.store import Dimension, Duty, ScoreFilter
+from services.loop.responses.store import Dimension, Duty, InTheClear, ScoreFilter
 from shared.db.transaction import Reading, Transaction
 from shared.identity.erasure import FORGOTTEN
 from shared.identity.person_keys import PersonKeys
-from shared.sealing import open_document
+from shared.sealing import CannotOpen, open_document, seal_document
 from shared.stats.scores import ScoreRow, score_row
 
 Span = Literal["week", "month"]
@@ -126,6 +126,37 @@ def open_person(response: Response, keys: Mapping[str, bytes]) -> Personal | Non
         return None
     key = keys[response.person_ref]
     return Personal.read(open_document(key, response.sealed_person, context=response.id))
+
+
+async def seal_earlier(
+    tx: Transaction, *, person_keys: PersonKeys, most: int, now: datetime
+) -> Mapping[str, tuple[str | None, str | None]]:
+    """Seal what stood in the clear before; return the former and the new document by response.
+
+    Of whoever was erased it is forgotten.
+    """
+    found = await store.in_the_clear(tx, most=most)
+    refs = sorted({one.person_ref for one in found if one.sealed_person != FORGOTTEN})
+    keys = await person_keys.for_sealing(tx, refs, now=now)
+    sealed = {
+        one.id: one.sealed_person
+        if is_forgotten(one, keys) or one.person_ref not in keys
+        else _with_transaction(one, keys[one.person_ref])
+        for one in found
+    }
+    await store.seal_all(tx, sealed)
+    return {one.id: (one.sealed_person, sealed[one.id]) for one in found}
+
+
+def _with_transaction(one: InTheClear, key: bytes) -> str | None:
+    document: Mapping[str, Any] = {}
+    if one.sealed_person is not None:
+        try:
+            document = open_document(key, one.sealed_person, context=one.id)
+        except CannotOpen:
+            return one.sealed_person  # under a key that was erased and made anew
+    words = {"transaction_id": one.transaction_id, **document}
+    return seal_document(key, words, context=one.id)
 
 
 async def open_persons(

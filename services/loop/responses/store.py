@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -49,6 +49,16 @@ class ScoreFilter:
     first: date
     last: date
     of: Mapping[Dimension | Duty, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InTheClear:
+    """A response of before, and the word of its sender that nobody had sealed."""
+
+    id: str
+    person_ref: str
+    transaction_id: str = field(repr=False)
+    sealed_person: str | None = field(repr=False)
 
 
 async def find(view: Reading, response_id: str) -> Response | None:
@@ -233,6 +243,34 @@ async def forget(tx: Transaction, *, persons: Sequence[str], ids: Sequence[str])
     return emptied.rowcount
 
 
+async def in_the_clear(tx: Transaction, *, most: int) -> Sequence[InTheClear]:
+    """Return responses of before whose transaction stands in the clear, locked."""
+    rows = await tx.all(
+        select(
+            responses.c.id,
+            responses.c.person_ref,
+            responses.c.transaction_id,
+            responses.c.sealed_person,
+        )
+        .where(responses.c.transaction_id.is_not(None))
+        .order_by(responses.c.id)
+        .limit(most)
+        .with_for_update()
+    )
+    return [InTheClear(**row._asdict()) for row in rows]
+
+
+async def seal_all(tx: Transaction, sealed: Mapping[str, str | None]) -> None:
+    """Write these documents, by response, in the place of what stood in the clear."""
+    if sealed:
+        await tx.execute(
+            update(responses)
+            .where(responses.c.id == bindparam("this_id"))
+            .values(transaction_id=None, sealed_person=bindparam("document")),
+            [{"this_id": one, "document": document} for one, document in sealed.items()],
+        )
+
+
 async def move_rollups(tx: Transaction, changes: Mapping[Cell, Sums]) -> None:
     """Add these changes to the roll-ups, whichever of them exist."""
     await add_to_rollups(tx, score_rollups, changes, sums=_SUMS)
@@ -290,7 +328,7 @@ def _row(response: Response) -> dict[str, Any]:
 
 
 def _response(row: Row[Any]) -> Response:
-    members = dict(row._mapping)  # noqa: SLF001 - the row's documented mapping
+    members = {name: getattr(row, name) for name in _MEMBERS}
     if members["category"] is not None:
         members["category"] = Category(members["category"])
     return Response(**members)

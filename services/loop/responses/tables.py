@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from shared.db.base import UtcDateTime, metadata
 from shared.identity.erasure import PersonalColumn
@@ -13,7 +24,6 @@ responses = Table(
     Column("id", String(40), primary_key=True),
     Column("revision", Integer, nullable=False),
     Column("source", String(100), nullable=False),
-    Column("external_id", String(200), nullable=False),
     Column("measurement", String(20), nullable=False),
     Column("metric", String(8), nullable=False),
     Column("score", Integer),
@@ -21,6 +31,7 @@ responses = Table(
     Column("sentiment", String(10)),
     Column("language", String(200)),
     Column("touchpoint", String(200), index=True),
+    # Of rows of before, until it is sealed with the rest.
     Column("transaction_id", String(200)),
     Column("segment", String(200)),
     Column("product", String(200)),
@@ -33,10 +44,17 @@ responses = Table(
     Column("as_new", Boolean, nullable=False),
     Column("person_ref", String(40), nullable=False, index=True),
     Column("has_comment", Boolean, nullable=False),
-    # Customer block, comment and attributes under the person's key, as the event carried it.
+    # Customer block, comment, attributes and the sender's own ids under the person's key, as
+    # the event carried them.
     Column("sealed_person", Text),
     # The import that it came with, if it came with one.
     Column("import_id", String(40)),
+    Index(
+        "ix_loop_responses_in_the_clear",
+        "id",
+        sqlite_where=text("transaction_id IS NOT NULL"),
+        postgresql_where=text("transaction_id IS NOT NULL"),
+    ),
 )
 
 score_rollups = Table(
@@ -63,4 +81,7 @@ score_rollups = Table(
 )
 """Scores per UTC day; ``high`` counts promoters or satisfied, ``low`` the other end."""
 
-PERSONAL = [PersonalColumn(table="loop_responses", column="sealed_person", how="sealed")]
+PERSONAL = [
+    PersonalColumn(table="loop_responses", column="sealed_person", how="sealed"),
+    PersonalColumn(table="loop_responses", column="transaction_id", how="scrub"),
+]

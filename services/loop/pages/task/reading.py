@@ -94,7 +94,7 @@ async def read_page(
         segment=segments.get(task.segment or "", task.segment),
         product=products.get(task.product or "", task.product),
         answered_at=answer.answered_at if answer else None,
-        transaction_id=answer.transaction_id if answer else None,
+        transaction_id=seen.personal.transaction_id if seen.personal else None,
         language=_language(customer, answer, reader),
         attributes=_attributes(seen.personal),
         unknown=[] if seen.restricted or seen.erased else _unknown(customer, task, reader),

@@ -75,7 +75,6 @@ async def list_examples(
             task,
             personal_of(task, keys.get(task.person_ref)),
             histories[task.id],
-            transaction_id=answer.transaction_id if answer else None,
             language=answer.language if answer else None,
             themes=[mention.theme_id for mention in themes[task.response_id]],
             erased=is_forgotten(task, keys),
@@ -90,13 +89,12 @@ def _example(
     personal: Personal | None,
     history: Sequence[Entry],
     *,
-    transaction_id: str | None,
     language: str | None,
     themes: Sequence[str],
     erased: bool,
 ) -> Example:
     known = personal or Personal()
-    secrets = secrets_of(known.customer, known.attributes, transaction_id)
+    secrets = secrets_of(known.customer, known.attributes, known.transaction_id)
     told = [
         (name, masked(words[name], secrets) or "")
         for words, names in _spoken(history)

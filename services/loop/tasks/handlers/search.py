@@ -108,7 +108,7 @@ def _terms(keyring: Keyring, answer: Response, person: Personal | None) -> froze
     customer = person.customer
     # Ids such as “acme-berlin” are asked for as words, for nothing shows that they are ids.
     said = [person.comment or "", *(str(customer.get(name) or "") for name in ("name", "id"))]
-    wholes = [customer.get("email"), customer.get("id"), answer.transaction_id]
+    wholes = [customer.get("email"), customer.get("id"), person.transaction_id]
     words = sorted(set(_words(said, primary(answer.language))))[:_MOST_TERMS]
     return frozenset(
         [
