@@ -50,7 +50,7 @@ class Seal:
     lines: int
     marks: bytes
     mac: str
-    sealed_at: datetime
+    made_at: datetime
 
     def marked(self) -> dict[int, bytes]:
         """Return the mark of each line by its number."""
@@ -74,7 +74,7 @@ def mark_of(keyring: Keyring, line: Row[Any]) -> bytes:
 
 def mac_of(keyring: Keyring, seal: Seal, before: str) -> str:
     """Return what proves a seal; ``before`` is that of the seal before it, or nothing."""
-    at = seal.sealed_at.astimezone(UTC).isoformat(timespec="microseconds")
+    at = seal.made_at.astimezone(UTC).isoformat(timespec="microseconds")
     head = f"{before}/{seal.from_n}/{seal.to_n}/{seal.lines}/{at}/".encode()
     return hmac.digest(keyring.subkey(PURPOSE), head + seal.marks, sha256).hex()
 
@@ -119,7 +119,7 @@ async def seal_some(tx: Transaction, keyring: Keyring, *, upto: int, now: dateti
         lines=len(lines),
         marks=marks,
         mac="",
-        sealed_at=now,
+        made_at=now,
     )
     mac = mac_of(keyring, seal, "" if row is None else row.mac)
     made = await tx.execute(
@@ -209,5 +209,5 @@ def _seal(row: Row[Any]) -> Seal:
         lines=row.lines,
         marks=row.marks,
         mac=row.mac,
-        sealed_at=row.sealed_at,
+        made_at=row.made_at,
     )

@@ -237,7 +237,7 @@ audit_seals = Table(
     # Of each line its number and a mark of what it says, eight bytes each.
     Column("marks", LargeBinary, nullable=False),
     Column("mac", String(64), nullable=False),
-    Column("sealed_at", UtcDateTime, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
 )
 """What shows whether a line of the audit trail was changed, removed or put in between."""
 grows_only(audit_seals)

@@ -281,7 +281,7 @@ async def test_a_seal_that_is_gone_or_forged_is_named(
                 lines=1,
                 marks=row.marks,
                 mac=forger.mac("audit-seals", "x"),
-                sealed_at=clock.now(),
+                made_at=clock.now(),
             )
         )
     forged = await proof_of(database, keyring)
