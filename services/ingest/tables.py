@@ -112,7 +112,7 @@ revisions = Table(
     # NULL: the sender did not say.
     Column("answered_at", UtcDateTime),
     Column("members", Json, nullable=False),
-    Column("person_ref", String(40), nullable=False),
+    Column("person_ref", String(40), nullable=False, index=True),
     Column("sealed_person", Text),
 )
 """Each part of a response that came in several, as it was posted.

@@ -83,12 +83,6 @@ async def documents_after(
     return found, rows[-1].id if len(rows) == limit else None
 
 
-async def refs_of(view: Reading, ref: str) -> list[str]:
-    """Return a person's pseudonym and those under which their words lay before."""
-    rows = await view.all(select(person_keys.c.ref).where(person_keys.c.belongs_to == ref))
-    return [ref, *(row.ref for row in rows)]
-
-
 async def owner_of(view: Reading, ref: str) -> str:
     """Return whose a pseudonym is: its own, or that of whoever it turned out to be."""
     owner: str | None = await view.scalar(

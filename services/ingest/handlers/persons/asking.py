@@ -10,6 +10,7 @@ from services.ingest import store
 from services.ingest.domain.persons import Addresses, Named
 from services.ingest.handlers.persons.searching import SLICE, Findings, search, subject_of
 from shared.identity import audit
+from shared.identity.forgetting import refs_of
 from shared.identity.person_requests import open_request
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def others(tx: Transaction, findings: Findings) -> list[str]:
     theirs = {
         response.id
         for ref in findings.refs
-        for response, _ in await store.responses_of(tx, await store.refs_of(tx, ref))
+        for response, _ in await store.responses_of(tx, await refs_of(tx, ref))
     }
     return [one for one in findings.mentions if one not in theirs]
 

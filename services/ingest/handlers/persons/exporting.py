@@ -8,6 +8,7 @@ from services.ingest import store
 from shared.errors import Conflict, Gone, NotFound
 from shared.events.ingest import CustomerExportRequested
 from shared.identity import audit
+from shared.identity.forgetting import refs_of
 from shared.identity.person_requests import archive_of, get_request, record_part, seal_part
 from shared.sealing import CannotOpen, open_document
 
@@ -26,7 +27,7 @@ async def hand_out(
     tx: Transaction, person_keys: PersonKeys, request_id: str, ref: str, *, now: datetime
 ) -> None:
     """Collect ingest's part of an archive, and ask the others for theirs."""
-    refs = await store.refs_of(tx, ref)
+    refs = await refs_of(tx, ref)
     keys = await person_keys.for_reading(tx, refs)
     found = await store.responses_of(tx, refs)
     document = {"responses": [_response(one, parts, keys) for one, parts in found]}

@@ -10,6 +10,7 @@ from shared.faults import fault_point
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
 from shared.identity.erasure import erase_person
+from shared.identity.forgetting import refs_of
 from shared.identity.person_requests import drop_parts, record_part
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ async def forget(
     Whoever was forgotten before is forgotten again without harm: it mends what a restored
     backup brought back elsewhere.
     """
-    refs = await store.refs_of(tx, ref)
+    # First the rows, then the key: whoever records at this moment locks in the same order.
+    scrubbed = await store.scrub_persons(tx, await refs_of(tx, ref))
     await erase_person(tx, ref, now)
-    scrubbed = await store.scrub_persons(tx, refs)
     counts = {
         "responses": len(scrubbed.response_ids),
         "revisions": scrubbed.revisions,

@@ -14,6 +14,7 @@ from services.ingest import store
 from services.ingest.domain.persons import Addresses, Named, address_in, tidy_address
 from services.ingest.domain.reading import tidy
 from shared.errors import NotFound
+from shared.identity.forgetting import refs_of
 from shared.sealing import CannotOpen, open_document
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ async def addresses_of(
     """Return every address that these persons gave as their own."""
     found: dict[str, None] = {}
     for ref in refs:
-        keys = await person_keys.for_reading(view, await store.refs_of(view, ref))
+        keys = await person_keys.for_reading(view, await refs_of(view, ref))
         for response, parts in await store.responses_of(view, list(keys)):
             tokens = [
                 (response.person_ref, response.sealed_person),
