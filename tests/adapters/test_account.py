@@ -187,9 +187,9 @@ async def test_sessions_are_listed_with_their_browsers_and_ended_one_by_one(hous
         house.clock.advance(timedelta(minutes=5))
         await enter(here)
         page = await here.get("/account")
-        (path,) = re.findall(r'action="(/account/sessions/[0-9a-f]+/end)"', page.text)
-        ended = await here.post(path)
-        again = await here.post(path)
+        (handle,) = re.findall(r'name="session" value="([0-9a-f]+)"', page.text)
+        ended = await here.post("/account/sessions/end", data={"session": handle})
+        again = await here.post("/account/sessions/end", data={"session": handle})
         gone = await there.get("/account")
         mine = await here.get("/account")
 
@@ -210,7 +210,7 @@ async def test_signing_out_everywhere_leaves_no_session(house):
     async with browsing(house) as here, browsing(house, SAFARI) as there:
         await enter(here)
         await enter(there)
-        answer = await here.post("/account/sessions/end")
+        answer = await here.post("/account/sessions/end", data={"session": "all"})
         left = await here.get(answer.headers["location"])
         copied = [await one.get("/account") for one in (here, there)]
 
@@ -226,7 +226,7 @@ async def test_nobody_ends_the_session_of_somebody_else(house):
         (row,) = await sessions.open_sessions(tx, other, token=token, now=house.clock.now())
     async with browsing(house) as browser:
         await enter(browser)
-        answer = await browser.post(f"/account/sessions/{row.handle}/end")
+        answer = await browser.post("/account/sessions/end", data={"session": row.handle})
 
     assert answer.status_code == 404
     async with house.database.reading() as view:

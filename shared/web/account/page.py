@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from shared.errors import Invalid, NotFound, TooMany
 from shared.i18n import LANGUAGE_NAMES, LANGUAGES, marked, zones
 from shared.identity import audit, sessions
+from shared.identity.passwords import LONGEST
 from shared.identity.people import password_hash_of, set_password, update_staff
 from shared.identity.principal import Principal
 from shared.identity.second_factor import SecondFactor, second_factor
@@ -32,6 +33,8 @@ router = APIRouter(include_in_schema=False)
 Person = Annotated[Principal, Depends(requires_page())]
 
 PATH: Final = "/account"
+ALL: Final = "all"
+"""What the form calls all sessions; each one has a handle of its own."""
 WRONG: Final = marked("This is not your password.")
 TOO_MANY: Final = marked("Too many wrong passwords. Wait a quarter of an hour.")
 DONE: Final[Mapping[str, str]] = {
@@ -115,25 +118,20 @@ async def change_password(request: Request, caller: Person) -> Response:
 
 
 @router.post("/account/sessions/end")
-async def end_everywhere(request: Request, caller: Person) -> Response:
-    """Sign out everywhere, here too."""
+async def end_session(request: Request, caller: Person) -> Response:
+    """End the one of one's sessions that is named, or all of them, this one too."""
     here = web(request)
+    named = (await read_form(request)).get("session", "")
     async with here.database.transaction() as tx:
-        await sessions.end_all(tx, caller.id)
-        detail = {"all": True}
+        if named == ALL:
+            await sessions.end_all(tx, caller.id)
+        elif not await sessions.end_one(tx, caller.id, named):
+            raise NotFound("There is no such session any more. Open the page again.")
+        detail = {"all": True} if named == ALL else {}
         now = here.clock.now()
         await audit.record(tx, caller, "session.ended", caller.id, detail, now=now)
-    return RedirectResponse("/sign-in?done=everywhere", 303)
-
-
-@router.post("/account/sessions/{handle}/end")
-async def end_one(request: Request, handle: str, caller: Person) -> Response:
-    """End one of one's own sessions."""
-    here = web(request)
-    async with here.database.transaction() as tx:
-        if "\x00" in handle or not await sessions.end_one(tx, caller.id, handle):
-            raise NotFound("There is no such session any more. Open the page again.")
-        await audit.record(tx, caller, "session.ended", caller.id, now=here.clock.now())
+    if named == ALL:
+        return RedirectResponse("/sign-in?done=everywhere", 303)
     return RedirectResponse(f"{PATH}?done=ended", 303)
 
 
@@ -142,14 +140,11 @@ async def proven(
 ) -> bool:
     """Tell whether somebody typed their password; what is wrong is noted with the field."""
     here = web(request)
+    password = fields.text(name, most=LONGEST)
+    if not password:
+        return False
     try:
-        fits = await proves(
-            here.database,
-            here.keyring,
-            caller,
-            fields.values.get(name, ""),
-            now=here.clock.now(),
-        )
+        fits = await proves(here.database, here.keyring, caller, password, now=here.clock.now())
     except TooMany:
         fields.wrong(name, TOO_MANY)
         return False
