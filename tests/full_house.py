@@ -97,6 +97,7 @@ class FullHouse:
             await self.house.settle()
             await self._work(system)
             await self._connect(system)
+            await self._ask_about_people(system)
         await self._browse()
         await self._park()
         await self.house.settle()
@@ -279,6 +280,16 @@ class FullHouse:
         webhook = await self._made(system, "/v1/webhooks", hook)
         await self._made(system, f"/v1/webhooks/{webhook['id']}/test", None)
         self.things |= {"key_id": made["id"], "webhook_id": webhook["id"]}
+
+    async def _ask_about_people(self, system: httpx.AsyncClient) -> None:
+        """Forget one customer, and hand out what is known of another."""
+        for kind, response in (
+            ("erasure", self._responses[20]),
+            ("export", self._responses[0]),
+        ):
+            asked = {"kind": kind, "person": {"response_id": response}}
+            made = await self._made(system, "/v1/person-requests", asked)
+            self.things["request_id"] = made["id"]
 
     async def _browse(self) -> None:
         """Keep a view of the queue, and let the customer say no."""

@@ -131,6 +131,8 @@ async def test_every_mail_is_harmless(full: FullHouse) -> None:
         found = {}
         for mail in ids:
             answer = await browser.get(f"/mail/{mail}/html")
+            if answer.status_code == 404:
+                continue  # of a customer who is forgotten
             raw = [text for text in CORPUS if "<" in text and text in answer.text]
             links = set(re.findall(r'(?:href|src|action)="([^"]*)', answer.text))
             away = [

@@ -65,7 +65,8 @@ async def test_the_pages_break_no_rule_of_accessibility(crowd: Office, name: str
     page = await crowd.page(reader_of(name), viewport=DESK)
     complaints = complaints_of(page)
 
-    await page.goto(path_of(crowd, name))
+    # Fifty rows are as good as two hundred here, and four times as fast.
+    await page.goto(path_of(crowd, name).replace("limit=200", "limit=50"))
     await expect_no_broken_rule(page)
     assert complaints == []
     await page.context.close()
