@@ -24,6 +24,7 @@ from services.loop.tables import PLUMBING
 from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store import TaskFilter, page_of
+from services.loop.themes.api import router as themes
 from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
@@ -142,7 +143,7 @@ class Desk(Intake):
                 services=[
                     Service(
                         name="loop",
-                        routers=[*ROUTERS, *TASKS, *JOURNEY],
+                        routers=[*ROUTERS, *TASKS, *JOURNEY, themes],
                         workers=[],
                         resources=self.loop,
                     )

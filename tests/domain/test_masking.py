@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.loop.tasks.domain.masking import masked, secrets_of
+from services.loop.themes.domain.masking import masked, secrets_of
 
 CUSTOMER: dict[str, Any] = {
     "id": "C-88",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -17,8 +17,10 @@ from services.loop.journey.handlers import meant_by
 from services.loop.pages.shapes import Mark, Words, mark_of, words_of
 from services.loop.pages.site import pages
 from services.loop.resources import Loop
+from services.loop.responses.domain import Personal
 from services.loop.responses.handlers import open_persons, scores
 from services.loop.responses.store import ScoreFilter, find_all
+from services.loop.themes.domain.masking import masked, secrets_of
 from services.loop.themes.handlers import ThemeSummary, find_theme, latest_mentions, list_themes
 from services.loop.themes.store import Dimension, mentions_by_day
 from shared.db.transaction import Reading
@@ -241,7 +243,10 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
         voices=[
             Voice(
                 mark=mark_of(answer.metric, answer.score),
-                words=words_of(persons.get(answer.id), answer.language, [mention.evidence]),
+                words=_without_customer(
+                    words_of(persons.get(answer.id), answer.language, [mention.evidence]),
+                    persons.get(answer.id),
+                ),
                 answered_at=answer.answered_at,
                 touchpoint=names.get(answer.touchpoint or "", answer.touchpoint),
             )
@@ -259,6 +264,20 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
         examples="/examples?" + urlencode({"theme": theme_id}),
     )
     return pages.render(request, "theme.html", context)
+
+
+def _without_customer(words: Words, person: Personal | None) -> Words:
+    """Cover up who it was: what customers talk about is for many, who they are is not."""
+    if person is None:
+        return words
+    secrets = secrets_of(person.customer, person.attributes, person.transaction_id)
+    return replace(
+        words,
+        text=masked(words.text, secrets),
+        pieces=tuple(
+            replace(piece, text=masked(piece.text, secrets) or "") for piece in words.pieces
+        ),
+    )
 
 
 def _line(

@@ -142,7 +142,8 @@ async def get_theme(
 ) -> dict[str, object]:
     """Return one theme in a period, and the latest responses that touch it, of any time.
 
-    The customers' words are there for callers who may read tasks.
+    The customers' words are there for callers who may read tasks; staff read them with names,
+    addresses and numbers covered up, and then without the place of the evidence.
     """
     loop = resources(request, Loop)
     first, last = days
@@ -167,6 +168,7 @@ async def get_theme(
             responses[mention.response_id],
             persons.get(mention.response_id),
             readable=readable,
+            covered=caller.kind == "staff",
         ),
         key=lambda mention: [mention.answered_at.isoformat(), mention.response_id],
         keyring=loop.keyring,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.loop.responses.domain import Personal, Response
+from services.loop.themes.domain.masking import masked, secrets_of
 from services.loop.themes.handlers import ThemeSummary
 from services.loop.themes.store import MentionRow
 from shared.stats.intervals import Estimate, share
@@ -131,9 +132,22 @@ def shown(summary: ThemeSummary, language: str | None) -> dict[str, object]:
 
 
 def shown_mention(
-    mention: MentionRow, response: Response, person: Personal | None, *, readable: bool
+    mention: MentionRow,
+    response: Response,
+    person: Personal | None,
+    *,
+    readable: bool,
+    covered: bool,
 ) -> dict[str, object]:
-    """Return a mention as ``/v1/themes/{id}`` shows it; ``person`` None means erased."""
+    """Return a mention as ``/v1/themes/{id}`` shows it; ``person`` None means erased.
+
+    ``covered`` leaves out of the words who said them.
+    """
+    said = person.comment if person is not None and readable else None
+    comment = said
+    if covered and person is not None:
+        secrets = secrets_of(person.customer, person.attributes, person.transaction_id)
+        comment = masked(said, secrets)
     return {
         "response_id": mention.response_id,
         "answered_at": mention.answered_at,
@@ -144,9 +158,9 @@ def shown_mention(
         "segment": response.segment,
         "product": response.product,
         "confidence": mention.score,
-        "evidence": mention.evidence,
+        "evidence": mention.evidence if comment == said else None,
         "taxonomy_version": mention.taxonomy_version,
-        "comment": person.comment if person is not None and readable else None,
+        "comment": comment,
         "erased": person is None,
     }
 

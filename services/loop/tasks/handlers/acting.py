@@ -11,7 +11,7 @@ from services.loop.journey.store import named
 from services.loop.responses.domain import Personal
 from services.loop.responses.store import find
 from services.loop.tasks import store
-from services.loop.tasks.domain.acts import Act, Approve, Decline, Resolve
+from services.loop.tasks.domain.acts import Act, Approve, Assign, Decline, Resolve
 from services.loop.tasks.domain.attempts import zone_of
 from services.loop.tasks.domain.confirming import asking_of
 from services.loop.tasks.domain.facts import (
@@ -83,7 +83,9 @@ async def act_on(
         zone=zone_of(personal, scheme),
     )
     # After the decision: who comes second to a claim learns that, and not that it is foreign.
-    if not (await sight_of(tx, by, [task])).covers(task):
+    # Who leads may give any task to somebody, without seeing whose it is.
+    gives = isinstance(act, Assign) and by.role in LEADING
+    if not gives and not (await sight_of(tx, by, [task])).covers(task):
         raise Forbidden(
             "This task belongs to another team. Ask its owner or a lead to assign it to you."
         )

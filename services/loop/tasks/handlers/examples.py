@@ -15,11 +15,11 @@ from services.loop.tasks import store
 from services.loop.tasks.domain.facts import (
     Entry,
 )
-from services.loop.tasks.domain.masking import masked, secrets_of
 from services.loop.tasks.domain.task import (
     FollowUpTask,
 )
 from services.loop.tasks.handlers.reading import personal_of
+from services.loop.themes.domain.masking import masked, secrets_of
 from services.loop.themes.store import themes_of
 from shared.db.transaction import Reading
 from shared.identity.person_keys import PersonKeys

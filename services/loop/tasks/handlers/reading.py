@@ -19,7 +19,7 @@ from services.loop.tasks.domain.schemes import RecoveryScheme
 from services.loop.tasks.domain.task import (
     FollowUpTask,
 )
-from services.loop.tasks.handlers.sight import Sight, owners_in_sight, sight_of
+from services.loop.tasks.handlers.sight import Sight, sight_of
 from services.loop.tasks.store import Order, TaskFilter
 from services.loop.themes.store import MentionRow, themes_of
 from shared.consent import Refusal, refused_in
@@ -130,8 +130,6 @@ async def list_tasks(
         # From here on by what they mean.
         plain: dict[str, Any] = dict.fromkeys(asked)
         wanted = replace(wanted, **plain, codes=await meant_by(view, asked))
-    if wanted.terms and (seen := await owners_in_sight(view, caller)) is not None:
-        wanted = replace(wanted, owners=seen if wanted.owners is None else seen & wanted.owners)
     tasks = await store.page_of(view, wanted, now=now, after=after, most=most, order=order)
     views = await _views(view, tasks, caller=caller, person_keys=person_keys, whole=whole)
     # Nobody may learn by searching for an address whose erased task this was.

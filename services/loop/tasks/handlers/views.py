@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from services.loop.tasks import store
 from services.loop.tasks.domain.task import ENDED, OPEN, TaskState
 from services.loop.tasks.handlers.search import asked_for
-from services.loop.tasks.handlers.sight import LEADING
+from services.loop.tasks.handlers.sight import LEADING, owners_in_sight
 from services.loop.tasks.store import Order, TaskFilter
 from shared.db.transaction import Reading
 from shared.identity.groups import list_teams, teams_without_members
@@ -130,16 +130,23 @@ def filter_of(name: str, reach: Reach, caller: Principal, *, now: datetime) -> T
 async def wanted_of(
     view: Reading, sought: Sought, caller: Principal, *, keyring: Keyring, now: datetime
 ) -> TaskFilter:
-    """Return the tasks that ``caller`` asks for."""
+    """Return the tasks that ``caller`` asks for.
+
+    By words they find only what they may see, whatever is made of it: a hit alone, or a number
+    of hits, would tell whose task it is.
+    """
     wanted = TaskFilter()
     if sought.view is not None:
         reach = await reach_of(view, caller)
         wanted = filter_of(sought.view, reach, caller, now=now)
     owner = caller.id if sought.owner == "me" else sought.owner
+    owners = _both(wanted.owners, None if owner is None else frozenset({owner}))
+    if sought.text:
+        owners = _both(owners, await owners_in_sight(view, caller))
     return replace(
         wanted,
         states=_both(wanted.states, sought.states),
-        owners=_both(wanted.owners, None if owner is None else frozenset({owner})),
+        owners=owners,
         overdue=sought.overdue,
         touchpoint=sought.touchpoint,
         segment=sought.segment,

@@ -167,6 +167,21 @@ async def escalated_among(view: Reading, task_ids: Sequence[str]) -> frozenset[s
     return frozenset(row.task_id for row in rows)
 
 
+async def escalated_to(
+    view: Reading, owner_ids: Sequence[str], task_ids: Sequence[str]
+) -> frozenset[str]:
+    """Return those of these tasks of which one of these persons or teams was told."""
+    rows = await view.all(
+        select(escalations.c.task_id)
+        .where(
+            among(escalations.c.task_id, task_ids, view.dialect),
+            among(escalations.c.owner_id, owner_ids, view.dialect),
+        )
+        .distinct()
+    )
+    return frozenset(row.task_id for row in rows)
+
+
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EQUAL: Final = ("person_ref", "touchpoint", "segment", "product", "metric")
 

@@ -24,7 +24,7 @@ _NUMBER: Final = re.compile(
 )
 _SHORTEST_PART: Final = 2
 _LONG_ENOUGH: Final = 5
-_PARTS: Final = re.compile(r"[\w'’-]+")  # noqa: RUF001 - as names are written
+_PARTS: Final = re.compile(r"[\w'’-]+")
 
 
 def secrets_of(
