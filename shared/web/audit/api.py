@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -10,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from shared.errors import Finding, Invalid
 from shared.identity import trail
 from shared.identity.principal import Principal, Scope
 from shared.identity.trail import Entry, Sought
@@ -84,7 +86,13 @@ async def list_entries(  # noqa: PLR0917 - FastAPI passes them by name
     ``customer_id``, so that it can be told who looked at them.
     """
     here = web(request)
-    sought = Sought(actor=actor, action=action, subject=subject, since=since, until=until)
+    sought = Sought(
+        actor=actor,
+        action=action,
+        subject=subject,
+        since=_in_utc(since, "since"),
+        until=_in_utc(until, "until"),
+    )
     of = f"audit {sought!r}"
     after = page.after(here.keyring, of=of)
     async with here.database.reading() as view:
@@ -103,6 +111,24 @@ async def list_entries(  # noqa: PLR0917 - FastAPI passes them by name
         ),
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _in_utc(moment: datetime | None, name: str) -> datetime | None:
+    """Return a moment in UTC; at the ends of the calendar there may be none."""
+    try:
+        return None if moment is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise Invalid(
+            f"The query parameter {name} cannot be used.",
+            [
+                Finding(
+                    pointer=f"/{name}",
+                    code="out_of_range",
+                    detail="lies beyond the calendar in UTC",
+                    fix="send a moment between the years 2 and 9998",
+                )
+            ],
+        ) from None
 
 
 def entry_out(entry: Entry, names: Mapping[str, str]) -> dict[str, object]:
