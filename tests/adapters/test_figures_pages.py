@@ -16,9 +16,10 @@ from shared.db.transaction import Database
 from shared.identity.person_keys import PersonKeys
 from shared.identity.tables import audit
 from shared.sealing import Keyring
-from tests.adapters.test_closure import Closing
+from tests.adapters.test_closure import FORM, Closing
 from tests.adapters.test_examples import MAYA, SECRETS, WORK, said
 from tests.fakes import ManualClock
+from tests.follow_up import TO_RESOLVE
 
 HOUR = timedelta(hours=1)
 
@@ -89,9 +90,10 @@ async def test_the_rates_are_a_file_with_their_numbers(desk: Closing) -> None:
         "closed_by_staff": ("1", "2"),
         "confirmed_by_customer": ("0", "2"),
         "saved": ("0", "0"),
+        "avoidable": ("1", "1"),
     }
-    assert found[-1]["share"] == ""
-    assert found[-1]["pending"] == "1"
+    (saved,) = [row for row in found if row["what"] == "saved"]
+    assert (saved["share"], saved["pending"]) == ("", "1")
 
 
 async def test_examples_are_a_file_without_the_customers(desk: Closing) -> None:
@@ -127,3 +129,68 @@ async def test_figures_are_for_those_who_may_read_them(desk: Closing) -> None:
     async with desk.browsing("dev") as browser:
         for path in ("/service-levels", "/service-levels.csv", "/closure.csv", "/examples.csv"):
             assert (await browser.get(path)).status_code == 403, path
+
+
+async def test_the_end_says_how_it_is_known_and_what_it_was_worth(desk: Closing) -> None:
+    """By form and over the interface; the sums stand beside the rates."""
+    *before, _ = TO_RESOLVE
+    first = await desk.does(await desk.hears("late", customer="c-1"), *before)
+    second = await desk.does(await desk.hears("late", customer="c-2"), *before)
+    form = {
+        "outcome": "solved",
+        "content": "yes",
+        "content_known_by": "survey",
+        "cause_area": "process",
+        "cause": "No notice is sent.",
+        "avoidable": "no",
+        "kept_customer": "yes",
+        "amount": "1240,50",
+        "currency": "eur",
+    }
+    async with desk.browsing("ana") as browser:
+        wrong = await browser.post(
+            f"/tasks/{first.id}/resolve", data={**form, "currency": ""}, headers=FORM
+        )
+        assert wrong.status_code == 422
+        assert "Please give amount and currency, or neither." in wrong.text
+        done = await browser.post(f"/tasks/{first.id}/resolve", data=form, headers=FORM)
+        assert done.status_code == 303, done.text
+        shown = said(await browser.get(f"/tasks/{first.id}"))
+        body = {
+            "outcome": "partly",
+            "root_cause": {"area": "people", "text": "Nobody called back."},
+            "content": "unknown",
+            "content_known_by": "said",
+            "avoidable": "unknown",
+            "benefits": ["kept_customer", "idea"],
+            "worth": {"amount": "10", "currency": "EUR"},
+        }
+        posted = await browser.post(f"/v1/tasks/{second.id}/resolve", json=body)
+        assert posted.status_code == 200, posted.text
+    assert "How is it known? The customer was asked later" in shown
+    assert "What it was worth 1,240.50 EUR" in shown
+    outcome = posted.json()["outcome"]
+    assert outcome["worth"] == {"amount": "10", "currency": "EUR"}
+    assert outcome["content_known_by"] == "none", "what nobody knows is known by no way"
+
+    async with desk.browsing("bea") as browser:
+        page = said(await browser.get("/closure"))
+        found = (await browser.get("/v1/closure-rates")).json()["learned"]
+    assert found["resolved"] == 2
+    assert found["causes"] == {"people": 1, "process": 1, "customer": 0, "finance": 0}
+    assert (found["avoidable"]["count"], found["avoidable"]["n"]) == (0, 1)
+    assert found["avoidable_unknown"] == 1
+    assert found["benefits"]["kept_customer"] == 2
+    assert found["worth"] == [{"amount": "1250.50", "currency": "EUR"}]
+    assert "What 2 resolved tasks say" in page
+    assert "What it was worth 1,250.50 EUR" in page
+
+
+async def test_the_customers_yes_is_how_contentment_is_known(desk: Closing) -> None:
+    task = await desk.resolved()
+    async with desk.browsing() as browser:
+        await browser.post(desk.link(task), data={"answer": "yes"}, headers=FORM)
+
+    resolution = (await desk.now_of(task)).record.resolution
+    assert resolution is not None
+    assert (resolution.content, resolution.content_known_by) == ("yes", "survey")

@@ -11,6 +11,7 @@ from services.loop.pages.labels import (
     CAUSES,
     CLOSE_REASONS,
     FEELINGS,
+    KNOWN_BY,
     MISSING,
     MODES,
     OUTCOMES,
@@ -148,6 +149,8 @@ def _plain_act_of(name: str, fields: Fields) -> Act:  # noqa: C901, PLR0912 - on
         case "notes":
             act = acts.AddNote(text=fields.text("text", most=_LONG))
         case "resolve":
+            worth, currency = _money_of(fields)
+            known_by = fields.values.get("content_known_by")
             act = acts.Resolve(
                 outcome=cast("Any", fields.choice("outcome", list(OUTCOMES))),
                 cause_area=cast("Any", fields.choice("cause_area", list(CAUSES))),
@@ -156,6 +159,9 @@ def _plain_act_of(name: str, fields: Fields) -> Act:  # noqa: C901, PLR0912 - on
                 avoidable=cast("Any", fields.choice("avoidable", list(VERDICTS))),
                 lesson=fields.optional("lesson", most=_LONG),
                 benefits=cast("Any", tuple(b for b in BENEFITS if fields.values.get(b))),
+                content_known_by=cast("Any", known_by if known_by in KNOWN_BY else None),
+                worth=worth,
+                currency=currency,
             )
         case "close":
             act = acts.Close(
@@ -167,7 +173,7 @@ def _plain_act_of(name: str, fields: Fields) -> Act:  # noqa: C901, PLR0912 - on
     return cast("Act", act)
 
 
-def _remedy_of(fields: Fields) -> acts.Grant:
+def _money_of(fields: Fields) -> tuple[Decimal | None, str | None]:
     amount = fields.optional("amount", most=20)
     number: Decimal | None = None
     if amount is not None:
@@ -183,10 +189,15 @@ def _remedy_of(fields: Fields) -> acts.Grant:
         fields.wrong(missing, marked("Please give amount and currency, or neither."))
     elif currency is not None and not (currency.isascii() and currency.isalpha()):
         fields.wrong("currency", marked("Please give three letters such as EUR."))
+    return number, currency.upper() if currency else None
+
+
+def _remedy_of(fields: Fields) -> acts.Grant:
+    number, currency = _money_of(fields)
     return acts.Grant(
         remedy=fields.text("remedy", most=80),
         amount=number,
-        currency=currency.upper() if currency else None,
+        currency=currency,
         note=fields.optional("note", most=_LONG),
     )
 

@@ -88,6 +88,12 @@ VERDICTS: Final[Mapping[str, str]] = {
     "unknown": marked("Unknown"),
 }
 
+KNOWN_BY: Final[Mapping[str, str]] = {
+    "said": marked("The customer said so"),
+    "survey": marked("The customer was asked later"),
+    "none": marked("Nobody knows"),
+}
+
 CLOSE_REASONS: Final[Mapping[str, str]] = {
     "unreachable": marked("The customer cannot be reached"),
     "not_needed": marked("No follow-up is needed"),

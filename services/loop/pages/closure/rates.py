@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from services.loop.journey import store as journey
 from services.loop.pages.closure.asked import Asked, asked_of, periods
+from services.loop.pages.labels import BENEFITS, CAUSES, said
 from services.loop.pages.site import pages, sheet
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import Closure, closure_rates
@@ -71,6 +72,12 @@ class ClosurePage:
     pending: int
     unknown: int
     changes: Sequence[ChangeLine]
+    resolved: int
+    causes: Sequence[tuple[str, int]]
+    avoidable: RateLine
+    avoidable_unknown: int
+    benefits: Sequence[tuple[str, int]]
+    worth: Sequence[str]
     json: str
     csv: str
     levels: str
@@ -115,6 +122,25 @@ async def show(request: Request, _caller: _Caller) -> Response:
             )
             for change in found.changes
         ],
+        resolved=found.learned.resolved,
+        causes=[
+            (said(CAUSES, area, reader), found.learned.causes.get(area, 0)) for area in CAUSES
+        ],
+        avoidable=_line(
+            reader.gettext("Avoidable"),
+            reader.gettext("of those of which it is known"),
+            found.learned.avoidable,
+            reader,
+        ),
+        avoidable_unknown=found.learned.unknown,
+        benefits=[
+            (said(BENEFITS, one, reader), found.learned.benefits.get(one, 0))
+            for one in BENEFITS
+        ],
+        worth=[
+            f"{reader.number(float(amount), 2)} {currency}"
+            for currency, amount in found.learned.worth.items()
+        ],
         json=f"/v1/closure-rates?{urlencode(address)}",
         csv=f"/closure.csv?{urlencode({'weeks': asked.weeks, **of})}",
         levels=f"/service-levels?{urlencode({'weeks': asked.weeks})}",
@@ -131,6 +157,11 @@ async def file(request: Request, _caller: _Caller) -> Response:
         "closed_by_staff": found.closed_by_staff,
         "confirmed_by_customer": found.confirmed_by_customer,
         "saved": found.saved.rate,
+        "avoidable": found.learned.avoidable,
+    }
+    open_cases = {
+        "saved": (found.saved.pending, found.saved.unknown),
+        "avoidable": (None, found.learned.unknown),
     }
     return sheet(
         "closure",
@@ -142,7 +173,7 @@ async def file(request: Request, _caller: _Caller) -> Response:
                 rate.estimate.n,
                 rate.estimate.value,
                 *(rate.estimate.ci95 or (None, None)),
-                *((found.saved.pending, found.saved.unknown) if what == "saved" else ("", "")),
+                *open_cases.get(what, (None, None)),
             )
             for what, rate in rates.items()
         ],

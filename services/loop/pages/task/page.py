@@ -89,6 +89,7 @@ class Choices:
     outcomes: Sequence[Option]
     causes: Sequence[Option]
     verdicts: Sequence[Option]
+    known_by: Sequence[Option]
     benefits: Sequence[Option]
     reasons: Sequence[Option]
     waiting_for: Sequence[Option]

@@ -275,6 +275,16 @@ def _ending(seen: TaskView, reader: Reader) -> Sequence[Said]:
                 label=reader.gettext("Is the customer content with the follow-up?"),
                 text=said(labels.VERDICTS, done.content, reader),
             ),
+            *(
+                [
+                    Said(
+                        label=reader.gettext("How is it known?"),
+                        text=said(labels.KNOWN_BY, done.content_known_by, reader),
+                    )
+                ]
+                if done.content_known_by
+                else []
+            ),
             Said(
                 label=reader.gettext("Was it avoidable?"),
                 text=said(labels.VERDICTS, done.avoidable, reader),
@@ -285,6 +295,16 @@ def _ending(seen: TaskView, reader: Reader) -> Sequence[Said]:
                     text=said(labels.BENEFITS, benefit, reader),
                 )
                 for benefit in done.benefits
+            ),
+            *(
+                [
+                    Said(
+                        label=reader.gettext("What it was worth"),
+                        text=f"{reader.number(float(done.worth), 2)} {done.currency}",
+                    )
+                ]
+                if done.worth is not None and done.currency is not None
+                else []
             ),
         ]
     if record.closure is not None:
@@ -409,6 +429,7 @@ async def _choices(view: Reading, reader: Reader) -> Choices:
         outcomes=options(labels.OUTCOMES, reader),
         causes=options(labels.CAUSES, reader),
         verdicts=options(labels.VERDICTS, reader),
+        known_by=options(labels.KNOWN_BY, reader),
         benefits=options(labels.BENEFITS, reader),
         reasons=options(labels.CLOSE_REASONS, reader),
         waiting_for=options(labels.WAITING_FOR, reader),

@@ -22,6 +22,7 @@ from services.loop.tasks.domain.task import (
     ContactMode,
     ContactResult,
     HowItEnded,
+    KnownBy,
     NotAsked,
     Step,
     TaskState,
@@ -170,6 +171,10 @@ class Resolve:
     avoidable: Verdict
     lesson: str | None = field(default=None, repr=False)
     benefits: tuple[Benefit, ...] = ()
+    content_known_by: KnownBy | None = None
+    """Without it, what is known counts as said in the contact."""
+    worth: Decimal | None = None
+    currency: str | None = None
     asking: Asked | NotAsked | None = None
     """Whether the customer is asked; decided by the use case, which may read the customer."""
 

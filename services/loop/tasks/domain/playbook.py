@@ -69,6 +69,7 @@ from services.loop.tasks.domain.task import (
     ContactAttempt,
     Done,
     FollowUpTask,
+    KnownBy,
     Record,
     Resolution,
     Step,
@@ -315,6 +316,9 @@ def _resolve(
         asking=act.asking,
         saved_until=None if scheme is None else done.at + scheme.saved_within,
         benefits=act.benefits,
+        content_known_by=_known_by(act),
+        worth=None if act.worth is None else f"{act.worth:f}",
+        currency=act.currency,
     )
     record = task.record
     if not task.has_step(Step.ELIMINATE):
@@ -326,11 +330,19 @@ def _resolve(
             "outcome": act.outcome,
             "root_cause_area": act.cause_area,
             "content": act.content,
+            "content_known_by": resolution.content_known_by,
             "avoidable": act.avoidable,
         },
         words={"root_cause": act.cause, "lesson": act.lesson},
         fact=Resolved(resolution=resolution),
     )
+
+
+def _known_by(act: Resolve) -> KnownBy:
+    """Return how it is known whether the customer is content; nothing is known by no way."""
+    if act.content == "unknown":
+        return "none"
+    return act.content_known_by or "said"
 
 
 _MISSING = {
@@ -342,6 +354,9 @@ _MISSING = {
 
 def _confirm(task: FollowUpTask, done: Done) -> Change:
     record = replace(task.record, confirmation=done)
+    if record.resolution is not None and done.by.kind != "staff":
+        asked = replace(record.resolution, content="yes", content_known_by="survey")
+        record = replace(record, resolution=asked)
     return Change(
         replace(task, state=TaskState.CONFIRMED, record=record),
         fact=Confirmed(confirmation=done),

@@ -21,6 +21,8 @@ ContactResult = Literal["reached", "no_answer", "left_message", "wrong_contact"]
 HowItEnded = Literal["solved", "partly", "not_solved"]
 CauseArea = Literal["people", "process", "customer", "finance"]
 Verdict = Literal["yes", "no", "unknown"]
+KnownBy = Literal["said", "survey", "none"]
+"""How it is known whether a customer is content: said so in the contact, or asked later."""
 CloseReason = Literal["unreachable", "not_needed", "customer_revised", "duplicate"]
 Benefit = Literal["kept_customer", "limited_damage", "idea", "growth"]
 """What following up was good for: a customer who stays, fewer bad words, an idea, a chance."""
@@ -165,6 +167,11 @@ class Resolution(Done):
     saved_until: datetime | None = None
     """Until when a later answer decides whether the customer was saved."""
     benefits: tuple[Benefit, ...] = ()
+    content_known_by: KnownBy | None = None
+    """None where it ended before anybody was asked for it."""
+    worth: str | None = None
+    """What it was worth in money: the number as text, so that no cent is lost."""
+    currency: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

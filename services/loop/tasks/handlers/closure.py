@@ -6,14 +6,15 @@ was saved is decided later, by the next answer, and pending until then.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 from services.loop.journey.handlers import meant_by
 from services.loop.tasks import store
-from services.loop.tasks.store import BeforeAndAfter, ClosureCounts, ClosureFilter
+from services.loop.tasks.store import BeforeAndAfter, ClosureCounts, ClosureFilter, Outcome
 from shared.db.transaction import Reading
 from shared.stats.categories import Metric
 from shared.stats.intervals import Estimate, share
@@ -56,6 +57,20 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What resolved tasks say of causes and of what following up was good for."""
+
+    resolved: int
+    causes: Mapping[str, int]
+    avoidable: Rate
+    """Of those of which it is known."""
+    unknown: int
+    benefits: Mapping[str, int]
+    worth: Mapping[str, Decimal]
+    """What it was worth, by currency."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Closure:
     """How well following up worked in a period."""
 
@@ -65,6 +80,7 @@ class Closure:
     confirmed_by_customer: Rate
     saved: Saved
     changes: tuple[Change, ...]
+    learned: Learned
 
 
 async def closure_rates(
@@ -98,6 +114,23 @@ async def closure_rates(
             unknown=counts.resolved - len(pairs) - pending,
         ),
         changes=_changes(pairs),
+        learned=_learned(await store.resolutions_of(view, wanted)),
+    )
+
+
+def _learned(ends: Sequence[Outcome]) -> Learned:
+    worth: dict[str, Decimal] = defaultdict(Decimal)
+    for end in ends:
+        if end.worth is not None and end.currency is not None:
+            worth[end.currency] += Decimal(end.worth)
+    avoidable = Counter(end.avoidable for end in ends)
+    return Learned(
+        resolved=len(ends),
+        causes=Counter(end.cause_area for end in ends),
+        avoidable=_rate(avoidable["yes"], avoidable["yes"] + avoidable["no"]),
+        unknown=avoidable["unknown"],
+        benefits=Counter(benefit for end in ends for benefit in end.benefits),
+        worth=dict(sorted(worth.items())),
     )
 
 

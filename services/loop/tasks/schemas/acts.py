@@ -26,6 +26,7 @@ from services.loop.tasks.domain.task import (
     ContactMode,
     ContactResult,
     HowItEnded,
+    KnownBy,
     Step,
     Verdict,
 )
@@ -288,6 +289,11 @@ class ResolveIn(ActIn):
     avoidable: Verdict
     lesson: MaybeWords = None
     benefits: list[Benefit] = Field(default_factory=list, max_length=4)
+    content_known_by: KnownBy | None = Field(
+        default=None,
+        description="how it is known; what is known counts as said in the contact",
+    )
+    worth: Value | None = Field(default=None, description="what it was worth in money")
 
     @override
     def to_act(self, owner: OwnerRef | None) -> Act:
@@ -299,6 +305,9 @@ class ResolveIn(ActIn):
             avoidable=self.avoidable,
             lesson=self.lesson,
             benefits=tuple(dict.fromkeys(self.benefits)),
+            content_known_by=self.content_known_by,
+            worth=self.worth.amount if self.worth else None,
+            currency=self.worth.currency if self.worth else None,
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.loop.tasks.handlers.closure import Closure, Rate
+from services.loop.tasks.domain.task import Benefit, CauseArea
+from services.loop.tasks.handlers.closure import Closure, Learned, Rate
 
 
 class RateOut(BaseModel):
@@ -49,6 +50,24 @@ class ChangeOut(BaseModel):
     worse: int
 
 
+class WorthOut(BaseModel):
+    """What it was worth, in one currency."""
+
+    amount: str
+    currency: str
+
+
+class LearnedOut(BaseModel):
+    """Causes of resolved tasks, whether they were avoidable, and what it was good for."""
+
+    resolved: int
+    causes: dict[CauseArea, int]
+    avoidable: RateOut = Field(description="among those of which it is known")
+    avoidable_unknown: int
+    benefits: dict[Benefit, int]
+    worth: list[WorthOut]
+
+
 class ClosureOut(BaseModel):
     """Three rates of the tasks that opened in a period, and what became of the customers."""
 
@@ -65,6 +84,7 @@ class ClosureOut(BaseModel):
     denied: int = Field(description="the customer said at least once that it is not settled")
     saved: SavedOut
     before_and_after: list[ChangeOut]
+    learned: LearnedOut
 
 
 def closure_out(closure: Closure, days: tuple[date, date]) -> ClosureOut:
@@ -95,5 +115,20 @@ def closure_out(closure: Closure, days: tuple[date, date]) -> ClosureOut:
                 worse=change.worse,
             )
             for change in closure.changes
+        ],
+        learned=_learned(closure.learned),
+    )
+
+
+def _learned(found: Learned) -> LearnedOut:
+    return LearnedOut(
+        resolved=found.resolved,
+        causes={area: found.causes.get(area, 0) for area in get_args(CauseArea)},
+        avoidable=RateOut.of(found.avoidable),
+        avoidable_unknown=found.unknown,
+        benefits={one: found.benefits.get(one, 0) for one in get_args(Benefit)},
+        worth=[
+            WorthOut(amount=f"{amount:f}", currency=currency)
+            for currency, amount in found.worth.items()
         ],
     )

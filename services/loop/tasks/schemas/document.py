@@ -207,9 +207,15 @@ def _outcome(seen: TaskView) -> dict[str, object] | None:
             "outcome": resolution.outcome,
             "root_cause": {"area": resolution.cause_area, "text": words.get("root_cause")},
             "content": resolution.content,
+            "content_known_by": resolution.content_known_by,
             "avoidable": resolution.avoidable,
             "lesson": words.get("lesson"),
             "benefits": list(resolution.benefits),
+            "worth": (
+                None
+                if resolution.worth is None
+                else {"amount": resolution.worth, "currency": resolution.currency}
+            ),
             "customer_asked": _asked(resolution),
             "confirmed": _confirmed(seen.task),
             "within_deadline": resolution.within_deadline,

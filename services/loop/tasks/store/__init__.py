@@ -14,8 +14,10 @@ from services.loop.tasks.store.closure import (
     BeforeAndAfter,
     ClosureCounts,
     ClosureFilter,
+    Outcome,
     before_and_after,
     closure_counts,
+    resolutions_of,
 )
 from services.loop.tasks.store.examples import examples_of
 from services.loop.tasks.store.forgetting import (
@@ -83,6 +85,7 @@ __all__ = [
     "ClosureFilter",
     "Indexed",
     "Order",
+    "Outcome",
     "SavedView",
     "TaskFilter",
     "add",
@@ -127,6 +130,7 @@ __all__ = [
     "opened_lately",
     "page_of",
     "place_of",
+    "resolutions_of",
     "save",
     "saved_views_of",
     "scheme_of",

@@ -53,6 +53,17 @@ class BeforeAndAfter:
     """Whether there would still have been time for an answer."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one resolution says of cause and benefit."""
+
+    cause_area: str
+    avoidable: str
+    benefits: tuple[str, ...]
+    worth: str | None
+    currency: str | None
+
+
 async def closure_counts(
     view: Reading, wanted: ClosureFilter, *, now: datetime
 ) -> ClosureCounts:
@@ -100,6 +111,25 @@ async def before_and_after(
             score=row.score,
             after=answers[row.later_id],
             is_awaited=row.saved_until >= now,
+        )
+        for row in rows
+    ]
+
+
+async def resolutions_of(view: Reading, wanted: ClosureFilter) -> Sequence[Outcome]:
+    """Return what was documented at the end of each resolved task."""
+    rows = await view.all(
+        select(tasks.c.record["resolution"].label("resolution")).where(
+            _is_resolved(), *_conditions(wanted)
+        )
+    )
+    return [
+        Outcome(
+            cause_area=row.resolution["cause_area"],
+            avoidable=row.resolution["avoidable"],
+            benefits=tuple(row.resolution.get("benefits", ())),
+            worth=row.resolution.get("worth"),
+            currency=row.resolution.get("currency"),
         )
         for row in rows
     ]
