@@ -12,7 +12,7 @@ from typing import Any, cast
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from services.ingest.jobs import PersonWork
 from services.ingest.tables import PLUMBING, payloads, responses, revisions
@@ -240,12 +240,31 @@ async def test_an_export_holds_everything_and_is_gone_after_a_week(door: Door) -
     (person,) = archive.json()["persons"]
     (response,) = person["ingest"]["responses"]
     assert response["id"] == first
+    assert response["external_id"] == "A-1"
     assert response["comment"] == "Forty minutes."
     assert response["customer"] == ANNA
     assert response["attributes"] == {"shoe size": 38}
     assert response["touchpoint"] == "door"
     assert later.status_code == 410
     assert (await audited(door.database))[-1] == "person.exported"
+
+
+async def test_what_stood_in_the_clear_before_is_forgotten_too(door: Door) -> None:
+    first = await post(door, ADDRESS, comment="Forty minutes.")
+    async with door.database.transaction() as tx:
+        await tx.execute(
+            update(responses)
+            .where(responses.c.id == first)
+            .values(natural_key=ADDRESS, keyed=False, transaction_id=f"T {ADDRESS}")
+        )
+
+    await done(door, "erasure", response_id=first)
+
+    async with door.database.reading() as view:
+        rows = await view.all(select(responses))
+    assert ADDRESS not in str([tuple(row) for row in rows])
+    again = await door.post({"external_id": ADDRESS, "score": 2, "customer": ANNA})
+    assert again.json()["id"] == first
 
 
 async def test_an_archive_goes_with_the_person(door: Door) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services.ingest import store
+from services.ingest.handlers.sealing import open_sealed, seal_earlier
 from shared.errors import Conflict, Gone, NotFound
 from shared.events.ingest import CustomerExportRequested
 from shared.identity import audit
 from shared.identity.forgetting import refs_of
 from shared.identity.person_requests import archive_of, get_request, record_part, seal_part
-from shared.sealing import CannotOpen, open_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,20 +19,29 @@ if TYPE_CHECKING:
     from services.ingest.handlers.commands import Ingest
     from services.ingest.store import StoredPart, StoredResponse
     from shared.db.transaction import Transaction
-    from shared.identity.person_keys import PersonKeys
     from shared.identity.principal import Principal
 
 
 async def hand_out(
-    tx: Transaction, person_keys: PersonKeys, request_id: str, ref: str, *, now: datetime
+    tx: Transaction, ingest: Ingest, request_id: str, ref: str, *, now: datetime
 ) -> None:
     """Collect ingest's part of an archive, and ask the others for theirs."""
     refs = await refs_of(tx, ref)
-    keys = await person_keys.for_reading(tx, refs)
+    keys = await ingest.person_keys.for_reading(tx, refs)
+    theirs = [response.id for response, _ in await store.responses_of(tx, refs)]
+    # What is of before is sealed first: the sender's id stands in the document then.
+    await seal_earlier(
+        tx, theirs, keyring=ingest.keyring, person_keys=ingest.person_keys, now=now
+    )
     found = await store.responses_of(tx, refs)
     document = {"responses": [_response(one, parts, keys) for one, parts in found]}
     part = await seal_part(
-        tx, person_keys, ref, request_id=request_id, service="ingest", document=document
+        tx,
+        ingest.person_keys,
+        ref,
+        request_id=request_id,
+        service="ingest",
+        document=document,
     )
     tx.announce(CustomerExportRequested(request_id=request_id, person_ref=ref), key=ref, at=now)
     counts = {"responses": len(found), "revisions": sum(len(parts) for _, parts in found)}
@@ -78,7 +87,7 @@ def _response(
         "received_at": response.received_at.isoformat(),
         "answered_at": response.answered_at.isoformat(),
         **response.clear,
-        **_opened(keys, response.person_ref, response.sealed_person, response.id),
+        **open_sealed(response.sealed_person, keys.get(response.person_ref), response.id),
         "state": response.state,
         "themes": list(response.themes),
         "parts": [
@@ -86,22 +95,10 @@ def _response(
                 "revision": part.revision,
                 "received_at": part.received_at.isoformat(),
                 **part.members,
-                **_opened(keys, part.person_ref, part.sealed_person, response.id),
+                **open_sealed(part.sealed_person, keys.get(part.person_ref), response.id),
             }
             for part in parts
         ]
         if len(parts) > 1
         else [],
     }
-
-
-def _opened(
-    keys: Mapping[str, bytes], ref: str, token: str | None, response_id: str
-) -> dict[str, Any]:
-    key = keys.get(ref)
-    if token is None or key is None:
-        return {}
-    try:
-        return open_document(key, token, context=response_id)
-    except CannotOpen:
-        return {}  # of a key that was erased and made anew

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.ingest import store
+from services.ingest.handlers.sealing import seal_earlier
 from shared.events.ingest import MOST_RESPONSES, CustomerErased, Erasing
 from shared.faults import fault_point
 from shared.identity import audit
@@ -17,11 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from services.ingest.handlers.commands import Ingest
+    from services.ingest.store import Scrubbed
     from shared.db.transaction import Transaction
 
 
 async def forget(
-    tx: Transaction, request_id: str, ref: str, *, reason: Erasing, now: datetime
+    tx: Transaction,
+    ingest: Ingest,
+    request_id: str,
+    ref: str,
+    *,
+    reason: Erasing,
+    now: datetime,
 ) -> None:
     """Destroy a person's key, empty what lies here of them, and announce it.
 
@@ -31,6 +40,7 @@ async def forget(
     # First the rows, then the key: whoever records at this moment locks in the same order.
     scrubbed = await store.scrub_persons(tx, await refs_of(tx, ref))
     await erase_person(tx, ref, now)
+    await _forget_earlier(tx, ingest, scrubbed, now)
     counts = {
         "responses": len(scrubbed.response_ids),
         "revisions": scrubbed.revisions,
@@ -47,6 +57,7 @@ async def forget(
 
 async def forget_responses(
     tx: Transaction,
+    ingest: Ingest,
     request_id: str,
     ref: str,
     response_ids: Sequence[str],
@@ -56,9 +67,23 @@ async def forget_responses(
 ) -> None:
     """Empty some responses of somebody who stays: their key stays, and so does the rest."""
     scrubbed = await store.scrub_responses(tx, response_ids)
+    await _forget_earlier(tx, ingest, scrubbed, now)
     counts = {"responses": len(scrubbed.response_ids), "revisions": scrubbed.revisions}
     _announce(tx, request_id, ref, scrubbed.response_ids, reason=reason, whole=False, now=now)
     await record_part(tx, request_id, "ingest", counts=counts, now=now)
+
+
+async def _forget_earlier(
+    tx: Transaction, ingest: Ingest, scrubbed: Scrubbed, now: datetime
+) -> None:
+    """Forget what of these responses still stands in the clear, where they are of before."""
+    await seal_earlier(
+        tx,
+        scrubbed.response_ids,
+        keyring=ingest.keyring,
+        person_keys=ingest.person_keys,
+        now=now,
+    )
 
 
 def _announce(

@@ -8,14 +8,14 @@ somebody else said, a person has to look.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from services.ingest import store
 from services.ingest.domain.persons import Addresses, Named, address_in, tidy_address
 from services.ingest.domain.reading import tidy
+from services.ingest.handlers.sealing import open_sealed
 from shared.errors import NotFound
 from shared.identity.forgetting import refs_of
-from shared.sealing import CannotOpen, open_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ async def addresses_of(
                 *((part.person_ref, part.sealed_person) for part in parts),
             ]
             for whose, token in tokens:
-                document = _opened(keys, whose, token, response.id)
+                document = open_sealed(token, keys.get(whose), response.id)
                 if (address := address_in(document.get("customer") or {})) is not None:
                     found[address] = None
     return list(found)
@@ -122,7 +122,7 @@ def _look_at(
     *,
     by_address: bool,
 ) -> None:
-    document = _opened(keys, one.person_ref, one.token, one.response_id)
+    document = open_sealed(one.token, keys.get(one.person_ref), one.response_id)
     alone = one.person_ref == one.response_id
     if by_address and addresses.are_of(document.get("customer") or {}):
         findings.refs[one.person_ref] = None
@@ -131,16 +131,3 @@ def _look_at(
             findings.refs[one.person_ref] = None
         else:
             findings.mentions[one.response_id] = None
-
-
-def _opened(
-    keys: Mapping[str, bytes], ref: str, token: str | None, response_id: str
-) -> dict[str, Any]:
-    """Return what a document says; nothing of somebody who was erased."""
-    key = keys.get(ref)
-    if token is None or key is None:
-        return {}
-    try:
-        return open_document(key, token, context=response_id)
-    except CannotOpen:
-        return {}  # sealed under a key that was erased and made anew

@@ -116,9 +116,9 @@ async def _work_on(ingest: Ingest, request: PersonRequest) -> None:
         if done < here.persons:
             ref = here.found[done]
             if here.kind == "erasure":
-                await forget(tx, here.id, ref, reason=here.reason, now=now)
+                await forget(tx, ingest, here.id, ref, reason=here.reason, now=now)
             else:
-                await hand_out(tx, ingest.person_keys, here.id, ref, now=now)
+                await hand_out(tx, ingest, here.id, ref, now=now)
             done += 1
         await note_worked(tx, here, done=done)
         if not here.persons:
