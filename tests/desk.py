@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.domain import Touchpoint
@@ -25,7 +24,6 @@ from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store import TaskFilter, page_of
 from services.loop.themes.api import router as themes
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity import sessions
@@ -42,7 +40,7 @@ from shared.web.app import create_app
 from shared.web.auth import session_cookie
 from tests.handlers.intake import Intake
 from tests.infra.processes import free_port
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.serving import served
 
 PASSWORD = "correct horse battery staple"
@@ -183,12 +181,8 @@ class Desk(Intake):
 @contextlib.asynccontextmanager
 async def desk_on(path: str, **given: Any) -> AsyncIterator[Desk]:
     """Open a desk on a fresh SQLite file."""
-    load_tables()
     url = f"sqlite+aiosqlite:///{path}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     engines = Engines.open(url)
     desk = Desk(database=Database(engines, PLUMBING), **given)
     await desk.open_for_business()

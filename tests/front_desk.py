@@ -13,13 +13,11 @@ from typing import Final
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.ingest.handlers import Ingest
 from services.ingest.service import build
 from services.ingest.tables import PLUMBING
 from shared.bus.embedded import EmbeddedBus
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.events import topics
@@ -37,7 +35,7 @@ from shared.web.app import create_app
 from shared.web.auth import session_cookie
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.serving import served
 
 PASSWORD: Final = "correct horse battery staple"
@@ -173,12 +171,8 @@ class FrontDesk:
 @contextlib.asynccontextmanager
 async def front_desk_on(path: str, *, password: bool = False) -> AsyncIterator[FrontDesk]:
     """Open a desk on a fresh SQLite file."""
-    load_tables()
     url = f"sqlite+aiosqlite:///{path}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     engines = Engines.open(url)
     keyring = Keyring("a secret for tests, long enough to be taken")
     desk = FrontDesk(engines=engines, clock=ManualClock(), keyring=keyring)

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.db import dead_letter
-from shared.db.base import metadata
 from shared.db.dead_letter import Undeliverable
 from shared.db.engine import Engines
 from shared.events import topics
@@ -31,7 +29,7 @@ from shared.sealing import Keyring
 from shared.web.auth import session_cookie
 from tests.architecture.composed import doors
 from tests.fakes import ManualClock
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.whole_house import WholeHouse, open_house
 
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -430,12 +428,8 @@ def _first(text: str, start: str) -> str:
 @asynccontextmanager
 async def full_house(folder: Path, words: Sequence[str], url: str) -> AsyncIterator[FullHouse]:
     """Open and furnish a house on a fresh SQLite file; it is known by this address."""
-    load_tables()
     address = f"sqlite+aiosqlite:///{folder / 'full.db'}"
-    engine = create_async_engine(address)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(address)
     engines = Engines.open(address)
     keyring = Keyring("a secret for tests, long enough to be taken")
     try:

@@ -40,7 +40,8 @@ _made: dict[frozenset[str], bytes] = {}
 """SQLite files with every table and no row: making one takes as long as most tests."""
 
 
-async def _create_all(url: str) -> None:
+async def create_tables(url: str) -> None:
+    """Make every table in a database that has none."""
     load_tables()
     tables = frozenset(metadata.tables)
     file = Path(url.partition("///")[2]) if url.startswith("sqlite") else None
@@ -81,7 +82,7 @@ def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
 
     name = postgres_server.create_database()
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(_create_all(postgres_server.url(name)))).result()
+        pool.submit(lambda: asyncio.run(create_tables(postgres_server.url(name)))).result()
     yield name
     postgres_server.drop_database(name)
 
@@ -103,7 +104,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 async def engines(database_url: str) -> AsyncIterator[Engines]:
     """The open database."""
     if database_url.startswith("sqlite"):
-        await _create_all(database_url)
+        await create_tables(database_url)
     opened = Engines.open(database_url)
     yield opened
     await opened.close()

@@ -13,7 +13,6 @@ from typing import Final
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.notify.api import router
 from services.notify.listeners import TASK_EVENTS, hear_events
@@ -21,7 +20,6 @@ from services.notify.pages import ROUTERS
 from services.notify.tables import PLUMBING
 from shared.bus.consumer import Consumer
 from shared.bus.embedded import EmbeddedBus
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.events import topics
@@ -40,7 +38,7 @@ from shared.web.dead_letters import letter_pages
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
 from tests.notices import House
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.serving import served
 
 PEOPLE: Final[Mapping[str, Role]] = {
@@ -157,12 +155,8 @@ class WebhookDesk:
 @contextlib.asynccontextmanager
 async def webhook_desk_on(path: str) -> AsyncIterator[WebhookDesk]:
     """Open a desk on a fresh SQLite file."""
-    load_tables()
     url = f"sqlite+aiosqlite:///{path}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     engines = Engines.open(url)
     keyring = Keyring("a secret for tests, long enough to be taken")
     desk = WebhookDesk(

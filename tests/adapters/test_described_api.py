@@ -40,7 +40,7 @@ from shared.db.engine import Engines
 from shared.sealing import Keyring
 from shared.web.auth import PROVEN_ROUTES
 from tests.fakes import ManualClock
-from tests.plumbing import _create_all
+from tests.plumbing import create_tables
 from tests.whole_house import BASE, WholeHouse, api_routes, open_house
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Running:
 
     async def _open(self) -> None:
         if self._url.startswith("sqlite"):
-            await _create_all(self._url)
+            await create_tables(self._url)
         engines = Engines.open(self._url)
         self._stack.push_async_callback(engines.close)
         self.house = await self._stack.enter_async_context(

@@ -17,13 +17,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.notify import store
 from services.notify.domain.deliveries import Channel, State
 from services.notify.tables import PLUMBING, webhooks
 from shared.clock import SystemClock
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity.person_keys import PersonKeys
@@ -32,7 +30,7 @@ from tests.adapters.paused_worker import LEASE, worker
 from tests.adapters.test_webhook import peer
 from tests.fakes import ManualClock
 from tests.notices import House
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret for tests, long enough to be taken"
@@ -115,12 +113,8 @@ async def test_a_process_that_was_stopped_beyond_its_lease_marks_nothing(
 async def test_the_only_process_goes_on_beyond_its_lease_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
-    load_tables()
     url = f"sqlite+aiosqlite:///{tmp_path / 'closed-loop.db'}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     first_came, released = asyncio.Event(), asyncio.Event()
 
     async def answer_late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -28,7 +28,7 @@ from shared.tasks import spawn
 from tests.fakes import ManualClock
 from tests.infra.nginx import Nginx
 from tests.infra.processes import LOOPBACK, free_port
-from tests.plumbing import _create_all
+from tests.plumbing import create_tables
 from tests.whole_house import WholeHouse, open_house
 from tests.wire import Reply, speak
 
@@ -90,7 +90,7 @@ async def house(
 ) -> AsyncIterator[WholeHouse]:
     """One kind of database is enough: nothing of this may get as far as a database."""
     url = f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db"
-    await _create_all(url)
+    await create_tables(url)
     engines = Engines.open(url)
     async with open_house(engines, clock, keyring) as opened:
         yield opened

@@ -39,7 +39,7 @@ from shared.web.app import create_app
 from shared.web.auth import own_source, requires, requires_any, requires_page
 from shared.web.paging import Paged, listed
 from tests.fakes import ManualClock
-from tests.plumbing import _create_all
+from tests.plumbing import create_tables
 
 CANARY = "Ca9aryQ7"
 PASSWORD = "correct horse battery"
@@ -194,7 +194,7 @@ class House:
 
 async def build(tmp_path: Path, **more: Any) -> tuple[House, Engines]:
     url = f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db"
-    await _create_all(url)
+    await create_tables(url)
     engines = Engines.open(url)
     checks = more.pop("checks", {})
     settings = Settings.model_validate(

@@ -11,9 +11,7 @@ import pyotp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.identity import password_resets, passwords, people
 from shared.identity import tables as t
@@ -29,7 +27,7 @@ from tests.browser.looks import (
 )
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.serving import served
 from tests.whole_house import WholeHouse, open_house
 
@@ -63,12 +61,8 @@ class Place:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def place(browser: Browser, tmp_path: Path) -> AsyncIterator[Place]:
-    load_tables()
     url = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     engines, port = Engines.open(url), free_port()
     address = f"http://127.0.0.1:{port}"
     keyring = Keyring("a secret for tests, long enough to be taken")

@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from shared.db.base import metadata
 from shared.db.engine import Engines
 from shared.identity import people, sessions
 from shared.identity.audit import SYSTEM
@@ -25,7 +23,7 @@ from shared.web.auth import session_cookie
 from tests.browser.looks import DESK, complaints_of, expect_no_broken_rule, runs_out_by
 from tests.fakes import ManualClock
 from tests.infra.processes import free_port
-from tests.plumbing import load_tables
+from tests.plumbing import create_tables
 from tests.serving import served
 from tests.whole_house import WholeHouse, open_house
 
@@ -108,12 +106,8 @@ async def begun(
 
 @asynccontextmanager
 async def _beginning(browser: Browser, folder: Path) -> AsyncIterator[Beginning]:
-    load_tables()
     url = f"sqlite+aiosqlite:///{folder / 'new.db'}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
+    await create_tables(url)
     engines = Engines.open(url)
     port = free_port()
     keyring = Keyring("a secret for tests, long enough to be taken")

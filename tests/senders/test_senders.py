@@ -31,7 +31,7 @@ from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.infra.postgres import PostgresServer
 from tests.ingest_door import Door, open_door
-from tests.plumbing import SECRET, _create_all
+from tests.plumbing import SECRET, create_tables
 from tests.senders.folders import (
     REQUIRED,
     TYPES,
@@ -206,7 +206,7 @@ def address(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(address: str) -> AsyncIterator[Door]:
     if address.startswith("sqlite"):
-        await _create_all(address)
+        await create_tables(address)
     engines = Engines.open(address)
     keyring = Keyring(SECRET)
     async with open_door(engines, ManualClock(), keyring, PersonKeys(keyring)) as opened:
