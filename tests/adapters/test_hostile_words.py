@@ -9,19 +9,17 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from html import unescape
-from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from tests.full_house import FORM, FullHouse, full_house
+from tests.forms import forms_in
+from tests.full_house import FullHouse, full_house
 from tests.hostile import CORPUS, foreign_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,53 +38,9 @@ TYPED = {
 }
 
 
-@dataclass
-class Sent:
-    """A form as a browser would send it: where to, and what stands in it untouched."""
-
-    path: str
-    method: str
-    fields: dict[str, str] = field(default_factory=dict)
-    typed: list[str] = field(default_factory=list)
-
-
-class Forms(HTMLParser):
-    """Collects the forms of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[Sent] = []
-        self._select = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        name = given.get("name", "")
-        if tag == "form":
-            self.forms.append(Sent(given.get("action", ""), given.get("method", "get")))
-        elif not self.forms:
-            return
-        elif tag == "textarea" or (tag == "input" and given.get("type", "text") in TYPED):
-            self.forms[-1].fields[name] = given.get("value", "")
-            self.forms[-1].typed.append(name)
-        elif tag == "select":
-            self._select = name
-            self.forms[-1].fields.setdefault(name, "")
-        elif tag == "option" and self._select and not self.forms[-1].fields[self._select]:
-            self.forms[-1].fields[self._select] = given.get("value", "")
-        elif tag in {"input", "button"} and name:
-            self.forms[-1].fields.setdefault(name, given.get("value", ""))
-
-
 async def pages_of(full: FullHouse) -> list[str]:
     """Return every page but what a mail looks like, which is no page of ours."""
     return [path for path in await full.pages() if not path.startswith("/mail/cap_")]
-
-
-def forms_in(page: str) -> Iterator[Sent]:
-    """Return the forms of a page in which something can be typed."""
-    reader = Forms()
-    reader.feed(page)
-    yield from (form for form in reader.forms if form.typed)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -156,7 +110,10 @@ async def test_every_form_gives_them_back_as_they_were_typed(full: FullHouse) ->
         async with full.browsing("ada") as browser:
             for form in forms_in((await browser.get(path)).text):
                 sent += 1
-                answer = await send(browser, full, form, path)
+                words = {name: full.say() for name in [*form.typed, *form.secret]}
+                answer = await form.send(browser, path, words)
+                if answer.is_redirect:
+                    answer = await browser.get(answer.headers["location"])
                 assert answer.status_code < 500, f"{path} {form.path}: {answer.text[:500]}"
                 if answer.headers.get("content-type", "").startswith("text/html"):
                     foreign = foreign_in(answer.text)
@@ -165,19 +122,6 @@ async def test_every_form_gives_them_back_as_they_were_typed(full: FullHouse) ->
 
     assert sent > 60
     assert found == {}
-
-
-async def send(
-    browser: httpx.AsyncClient, full: FullHouse, form: Sent, page: str
-) -> httpx.Response:
-    """Fill in a form with hostile words and send it."""
-    filled = form.fields | {name: full.say(200) for name in form.typed}
-    if form.method == "get":
-        where = form.path or page.partition("?")[0]
-        return await browser.get(f"{where}?{urlencode(filled)}")
-    return await browser.post(
-        form.path or page, content=urlencode(filled), headers=FORM, follow_redirects=True
-    )
 
 
 async def test_every_question_is_answered_without_their_echo(full: FullHouse) -> None:
