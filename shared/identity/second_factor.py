@@ -11,7 +11,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pyotp
 from sqlalchemy import delete, func, insert, select, update
@@ -46,6 +46,10 @@ _GROUPS: Final = 5
 """Five groups of five characters: 125 bits, for which a plain digest is enough."""
 _APP_CODE: Final = re.compile(r"[0-9]{6}")
 _WRONG: Final = "The code does not fit."
+
+
+Kind = Literal["app", "recovery_code"]
+"""What somebody showed beside the password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,17 +153,21 @@ async def switch_off(tx: Transaction, staff_id: str, *, by: Principal, now: date
 
 async def passes(
     tx: Transaction, keyring: Keyring, staff_id: str, code: str, *, now: datetime
-) -> bool:
-    """Tell whether a code of the app, or a recovery code, lets somebody in; it is used up."""
+) -> Kind | None:
+    """Return which code lets somebody in, that of the app or a recovery code; it is used up.
+
+    None for one that lets nobody in.
+    """
     if _APP_CODE.fullmatch(_plain(code)):
-        return await _takes_app_code(tx, keyring, staff_id, code, now=now)
+        fits = await _takes_app_code(tx, keyring, staff_id, code, now=now)
+        return "app" if fits else None
     used = await tx.execute(
         delete(recovery_codes).where(
             recovery_codes.c.staff_id == staff_id,
             recovery_codes.c.digest == _digest(staff_id, code),
         )
     )
-    return used.rowcount == 1
+    return "recovery_code" if used.rowcount else None
 
 
 async def _takes_app_code(

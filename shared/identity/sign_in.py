@@ -118,9 +118,10 @@ async def show_code(
     async with database.transaction() as tx:
         await throttle.write_down(tx, {account: CODES_PER_ACCOUNT}, now=now)
     async with database.transaction() as tx:
-        if await second_factor.passes(tx, keyring, person.id, code, now=now):
+        shown = await second_factor.passes(tx, keyring, person.id, code, now=now)
+        if shown is not None:
             await throttle.forget(tx, account)
-            return await _let_in(tx, person, browser=browser, now=now)
+            return await _let_in(tx, person, browser=browser, now=now, second_factor=shown)
         await _note_refusal(tx, person, "code", now=now)
     raise Unauthenticated("The code does not fit.", slug="code-wrong")
 
@@ -203,9 +204,12 @@ async def give_default_team_an_address(tx: Transaction, email: str) -> None:
     )
 
 
-async def _let_in(tx: Transaction, person: Staff, *, browser: str, now: datetime) -> SignedIn:
+async def _let_in(
+    tx: Transaction, person: Staff, *, browser: str, now: datetime, **detail: str
+) -> SignedIn:
     token = await sessions.start(tx, person.id, browser=browser, now=now)
-    await audit.record(tx, _as_principal(person), "session.started", person.id, now=now)
+    actor = _as_principal(person)
+    await audit.record(tx, actor, "session.started", person.id, detail, now=now)
     return SignedIn(token=token)
 
 

@@ -318,7 +318,15 @@ async def test_a_recovery_code_stands_in_once_however_it_is_typed(house):
         await enter(browser)
         second = await browser.post("/sign-in/code", data=typed)
 
+    async with house.database.reading() as view:
+        trail = await view.all(
+            select(t.audit.c.detail).where(t.audit.c.action.like("session.%"))
+        )
     assert (first.status_code, second.status_code) == (303, 401)
+    assert [row.detail for row in trail][-2:] == [
+        {"second_factor": "recovery_code"},
+        {"at": "code"},
+    ]
     assert "9 recovery codes are left" in said(page)
 
 

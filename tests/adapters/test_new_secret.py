@@ -20,6 +20,7 @@ from shared.db.dead_letter import Undeliverable
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.errors import Misconfigured
+from shared.identity import second_factor
 from shared.identity.person_keys import PersonKeys
 from shared.identity.rewrapping import REGISTER, Rewrapped, SealedColumn, rewrap_some
 from shared.identity.secret import forget_former, is_being_replaced, verify_secret
@@ -27,6 +28,7 @@ from shared.identity.tables import audit, installation, person_keys, person_requ
 from shared.sealing import LASTING, Keyring
 from tests.fakes import ManualClock
 from tests.plumbing import load_tables
+from tests.staff import staff
 from tests.whole_house import WholeHouse, open_house
 
 OLD = "the secret of the first years, long enough"
@@ -96,6 +98,9 @@ async def furnish(house: WholeHouse) -> None:
                 sealed_subject=subject,
             )
         )
+    ann = await staff(house.database, house.clock.now())
+    async with house.database.transaction() as tx:
+        await second_factor.begin(tx, house.keyring, ann.id, now=house.clock.now())
     for service in house.services:
         letter = Undeliverable(
             topic="closed-loop.tasks",
