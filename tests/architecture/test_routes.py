@@ -16,7 +16,15 @@ from services.composition import ROLES
 from shared.identity.principal import ROLE_SCOPES, Role, Scope
 from shared.web.auth import PROVEN_ROUTES, PUBLIC_ROUTES
 from tests.architecture.composed import ROOT, Door, composed, doors
-from tests.architecture.role_matrix import PAGE, Verdict, everybody, find_out, lets_in, page
+from tests.architecture.role_matrix import (
+    NOBODYS_ID,
+    PAGE,
+    Verdict,
+    everybody,
+    find_out,
+    lets_in,
+    page,
+)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +160,32 @@ async def test_what_asks_for_proof_lets_nobody_in_without() -> None:
 
     assert len(asking) == 4
     assert let_in == []
+
+
+async def test_no_door_takes_a_change_from_another_site() -> None:
+    """A browser that is signed in here sends its session along wherever a page makes it."""
+    foreign = {"origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"}
+    async with composed() as system:
+        signed_in = (await everybody(system))["a session"]
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(system.app), base_url=system.settings.public_url
+        ) as client:
+            answers = {
+                door.name: await client.request(
+                    door.method,
+                    re.sub(r"{[a-z_]+}", NOBODYS_ID, door.path),
+                    headers={**signed_in, **foreign},
+                )
+                for door in doors(system.app)
+                if door.method != "GET"
+            }
+
+    assert len(answers) > 100
+    assert {
+        name: answer.status_code
+        for name, answer in answers.items()
+        if answer.status_code != HTTPStatus.FORBIDDEN or "cross-origin" not in answer.text
+    } == {}
 
 
 async def test_what_is_public_answers_without_asking() -> None:
