@@ -11,6 +11,7 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from shared.bus.ports import TOPIC_MISSING
 from shared.db.soundness import (
@@ -131,6 +132,12 @@ def warnings(settings: Settings, version: tuple[int, ...] = sys.version_info[:3]
         found.append(
             "CLOSED_LOOP_SMTP_URL is capture: and other machines reach this one: mail is kept"
             " here and sent to nobody. Name your mail server."
+        )
+    public = urlsplit(settings.public_url)
+    if public.scheme == "http" and not is_loopback(public.hostname or ""):
+        found.append(
+            "CLOSED_LOOP_PUBLIC_URL begins with http://: passwords, sessions and customers'"
+            " words cross the network readable. Put TLS in front and name the https:// address."
         )
     if not is_capturing(settings) and ("mail_from" not in settings.model_fields_set):
         found.append(

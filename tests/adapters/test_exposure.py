@@ -98,6 +98,23 @@ def test_ones_own_machine_is_no_exposure(host):
     assert not any("sent to nobody" in sentence for sentence in warnings(Settings(host=host)))
 
 
+@pytest.mark.parametrize(
+    ("url", "readable"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost:8080", False),
+        ("http://[::1]:8000", False),
+        ("https://loop.example.test", False),
+        ("http://loop.example.test", True),
+        ("http://192.0.2.1:8000", True),
+    ],
+)
+def test_the_start_warns_of_an_address_whose_traffic_can_be_read(url, readable):
+    said = warnings(Settings(public_url=url))
+
+    assert any("cross the network readable" in sentence for sentence in said) is readable
+
+
 async def test_a_demonstration_is_what_was_begun_as_one(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db")
     for begun in (True, False):
