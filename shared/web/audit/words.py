@@ -19,6 +19,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "delivery.resent": marked("A delivery was sent again"),
     "department.changed": marked("A department was changed"),
     "department.created": marked("A department was created"),
+    "installation.backed-up": marked("A backup was made"),
+    "installation.restored": marked("A backup was put back"),
     "key.created": marked("A key was created"),
     "key.revoked": marked("A key was revoked"),
     "key.rotated": marked("A key was replaced"),
