@@ -6,17 +6,26 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
+from pathlib import Path
 
 import httpx
 import pyotp
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
+from services.commands import people as commands
+from shared.clock import SystemClock
+from shared.db import schema
 from shared.db.engine import Engines
+from shared.db.transaction import Database
+from shared.errors import NotFound
 from shared.identity import passwords, people, second_factor, sessions
 from shared.identity.principal import Principal, Role
+from shared.identity.sign_in import SignedIn, sign_in
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
+from tests.plumbing import create_tables
 from tests.staff import audited, staff
 from tests.whole_house import BASE, WholeHouse, open_house
 
@@ -163,3 +172,75 @@ async def test_only_who_writes_settings_looks_after_accounts(house, role):
     async with house.database.reading() as view:
         assert await second_factor.is_asked_for(view, person.id)
     assert app.secret
+
+
+# ------------------------------------------------------------------ on the machine
+
+
+@pytest_asyncio.fixture
+async def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Database, Keyring]]:
+    """An installation for the command line, with tables as this program has them."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/closed-loop.db"
+    await create_tables(url)
+    engines = Engines.open(url)
+    async with engines.writer.connect() as connection:
+        await connection.execute(
+            text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        )
+        stamp = text("INSERT INTO alembic_version VALUES (:head)")
+        await connection.execute(stamp, {"head": schema.head()})
+        await connection.commit()
+    monkeypatch.setenv("CLOSED_LOOP_DATABASE_URL", url)
+    monkeypatch.setenv("CLOSED_LOOP_SECRET", "s" * 40)
+    yield Database(engines), Keyring("s" * 40)
+    await engines.close()
+
+
+async def test_who_is_locked_out_is_helped_on_the_machine(machine, capsys):
+    """A lone administrator without telephone and codes gets back in; others stay asked."""
+    database, keyring = machine
+    now = SystemClock().now()
+    ada = await staff(database, now, "ada@example.org", role=Role.ADMIN)
+    by = Principal(kind="staff", id=ada.id, name=ada.name, scopes=frozenset())
+    async with database.transaction() as tx:
+        await second_factor.begin(tx, keyring, ada.id, now=now)
+        secret = await second_factor.being_set_up(tx, keyring, ada.id)
+        assert secret is not None
+        await second_factor.confirm(tx, keyring, by, pyotp.TOTP(secret).at(now), now=now)
+
+    await commands.reset_user(ada.email)
+    kept = capsys.readouterr()
+    async with database.reading() as view:
+        still = await second_factor.is_asked_for(view, ada.id)
+    await commands.reset_user(ada.email, without_second_factor=True)
+    password = capsys.readouterr().out.strip()
+    entered = await sign_in(
+        database, keyring, email=ada.email, password=password, address="x", now=now
+    )
+
+    assert still
+    assert "a code of their app" in kept.err
+    assert isinstance(entered, SignedIn)
+    trail = await audited(database)
+    assert trail.count("staff.password-set") == 2
+    assert "second-factor.switched-off" in trail
+
+
+async def test_an_account_is_opened_again_on_the_machine(machine, capsys):
+    database, _ = machine
+    now = SystemClock().now()
+    await staff(database, now, "ada@example.org", role=Role.ADMIN)
+    person = await staff(database, now, "bo@example.org")
+    await commands.disable_user(person.email)
+    async with database.reading() as view:
+        shut = await people.wanted(view, person.id)
+    assert await commands.enable_user(person.email) == 0
+
+    async with database.reading() as view:
+        assert (await people.wanted(view, person.id)).active
+    assert not shut.active
+    assert "can sign in again" in capsys.readouterr().err
+    with pytest.raises(NotFound):
+        await commands.enable_user("nobody@example.org")
