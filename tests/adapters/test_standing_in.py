@@ -15,6 +15,7 @@ from services.loop.journey.handlers import find_periods, plan_ownership
 from services.loop.tasks.tables import task_history
 from shared.identity.audit import SYSTEM
 from shared.identity.groups import DEFAULT_TEAM
+from shared.identity.people import disable_staff
 from shared.identity.person_keys import PersonKeys
 from shared.identity.tables import audit
 from shared.sealing import Keyring
@@ -182,7 +183,7 @@ async def test_who_leaves_hands_everything_over(desk: Desk) -> None:
         )
         assert done.status_code == 303, done.text
         said = (await admin.get(done.headers["location"])).text
-        assert "Handed over: 3 tasks and 1 touchpoints." in said
+        assert "open tasks 3, promises 0, touchpoints 1, rules 0." in said
         assert "There is nothing to hand over." in said
 
     assert {task.owner.id for task in await desk.tasks()} == {ole}
@@ -190,7 +191,14 @@ async def test_who_leaves_hands_everything_over(desk: Desk) -> None:
     lines = [line for line in await desk.rows(task_history) if line["act"] == "assign"]
     assert {line["task_id"] for line in lines} == {task.id for task in tasks}
     (line,) = [row for row in await desk.rows(audit) if row["action"] == "staff.handed-over"]
-    assert line["detail"] == {"to": ole, "tasks": 3, "touchpoints": 1}
+    assert line["detail"] == {
+        "to": ole,
+        "tasks": 3,
+        "actions": 0,
+        "touchpoints": 1,
+        "rules": 0,
+        "more": False,
+    }
 
 
 async def test_periods_keep_their_ends_and_plans_in_a_hand_over(desk: Desk) -> None:
@@ -212,11 +220,82 @@ async def test_periods_keep_their_ends_and_plans_in_a_hand_over(desk: Desk) -> N
     async with desk.database.reading() as view:
         periods = await find_periods(view, "support-call")
 
-    assert done == {"tasks": 0, "touchpoints": 2, "more": False}
+    assert done == {"tasks": 0, "actions": 0, "touchpoints": 2, "rules": 0, "more": False}
     assert [(p.owner.id, p.valid_until) for p in periods if p.owner] == [
         (ana, now + timedelta(days=1)),
         (ole, now + timedelta(days=9)),
     ]
+
+
+VIP: dict[str, Any] = {
+    "id": "vip",
+    "name": "Important customers",
+    "scores": {"nps": [0, 6]},
+    "conditions": [{"field": "segment", "op": "is", "value": "Gold"}],
+}
+
+
+async def test_promises_and_places_in_rules_go_over_too(desk: Desk) -> None:
+    """What Ana promised in a task of Ole's, and where a rule names her."""
+    ana, ole, uwe = (desk.staff[nick] for nick in ("ana", "ole", "uwe"))
+    task = await desk.hears(customer="c-1", touchpoint="support-call")
+    due = (desk.clock.now() + timedelta(hours=5)).isoformat()
+    async with desk.browsing("ada") as admin:
+        path = f"/v1/tasks/{task.id}"
+        await _ok(await admin.post(f"{path}/assign", json={"owner": ole, "reason": "knows"}))
+        for what in ("call the depot", "write a letter"):
+            body = {"what": what, "owner": ana, "due_at": due}
+            await _ok(await admin.post(f"{path}/actions", json=body))
+        await _ok(await admin.post(f"{path}/actions/2/done"))
+        rule = {**VIP, "owner": {"kind": "person", "id": ana, "deputy": ole}}
+        made = await admin.post("/v1/routing-rules", json=rule)
+        assert made.status_code == 201, made.text
+        shown = (await admin.get(f"/settings/handover?of={ana}")).text
+        assert "Important customers" in shown
+
+        done = await admin.post(
+            "/settings/handover",
+            data={"of": ana, "to": ole, "tasks": "yes", "rules": "yes"},
+        )
+        assert done.status_code == 303, done.text
+        said = (await admin.get(done.headers["location"])).text
+        assert "promises 1, touchpoints 0, rules 1." in said
+        seen = await _ok(await admin.get(path))
+        rules = (await _ok(await admin.get("/v1/routing-rules")))["data"]
+        again = await admin.post(f"/v1/staff/{ana}/handover", json={"to": uwe, "rules": True})
+    assert [one["owner"]["id"] for one in seen["actions"]] == [ole, ana]
+    assert seen["actions"][0]["due_at"].startswith(due[:19])
+    assert [one["owner"] for one in rules if one["id"] == "vip"] == [
+        {"kind": "person", "id": ole, "deputy": None}
+    ]
+    assert (await _ok(again))["rules"] == 0
+
+
+async def test_rules_that_name_somebody_who_left_say_so(desk: Desk) -> None:
+    ana = desk.staff["ana"]
+    async with desk.browsing("ada") as admin:
+        rule = {**VIP, "owner": {"kind": "person", "id": ana}}
+        assert (await admin.post("/v1/routing-rules", json=rule)).status_code == 201
+        before = (await admin.get("/settings/rules")).text
+        async with desk.database.transaction() as tx:
+            await disable_staff(tx, ana, now=desk.clock.now())
+        after = (await admin.get("/settings/rules")).text
+    assert "has left" not in before
+    assert "Ana Ruiz has left" in after
+    assert f'href="/settings/handover?of={ana}"' in after
+
+
+async def test_rules_stay_while_somebody_works_on_a_draft(desk: Desk) -> None:
+    ana, ole = desk.staff["ana"], desk.staff["ole"]
+    async with desk.browsing("ada") as admin:
+        rule = {**VIP, "owner": {"kind": "person", "id": ana}}
+        assert (await admin.post("/v1/routing-rules", json=rule)).status_code == 201
+        book = {"repeat": {"within_days": 7, "share_of_time": 0.5}, "rules": [rule]}
+        draft = await admin.put("/v1/routing-rules/draft", json=book)
+        assert draft.status_code == 200, draft.text
+        refused = await admin.post(f"/v1/staff/{ana}/handover", json={"to": ole, "rules": True})
+    assert refused.status_code == 409
+    assert "draft" in refused.json()["detail"]
 
 
 async def test_only_who_leads_hands_over_and_touchpoints_take_settings(desk: Desk) -> None:

@@ -121,6 +121,7 @@ ACTS: Final[Mapping[str, str]] = {
     "agreement": marked("Agreement"),
     "actions": marked("Action promised"),
     "actions/done": marked("Action carried out"),
+    "actions/handed": marked("Action handed over"),
     "wait": marked("Waiting"),
     "resume": marked("Resumed"),
     "notes": marked("Note"),

@@ -30,6 +30,8 @@ router = APIRouter(include_in_schema=False)
 
 _Caller = Annotated[Principal, Depends(requires_page(Scope.TASKS_WRITE))]
 _PATH = "/settings/handover"
+_KINDS = 4
+"""How many kinds of things go over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ async def carry_out(request: Request, caller: _Caller) -> Response:
     staff_id, to = fields.values.get("of", ""), fields.text("to", most=40)
     tasks = fields.values.get("tasks") == "yes"
     touchpoints = fields.values.get("touchpoints") == "yes"
-    if not (tasks or touchpoints):
+    rules = fields.values.get("rules") == "yes"
+    if not (tasks or touchpoints or rules):
         fields.errors["what"] = reader.gettext("Please choose one.")
     form = fields.form("handover")
     if fields.errors:
@@ -74,6 +77,7 @@ async def carry_out(request: Request, caller: _Caller) -> Response:
                 to,
                 tasks=tasks,
                 touchpoints=touchpoints,
+                rules=rules,
                 by=caller,
                 person_keys=loop.person_keys,
                 now=loop.clock.now(),
@@ -83,7 +87,7 @@ async def carry_out(request: Request, caller: _Caller) -> Response:
     except Refused as refusal:
         form = refused(form, refusal, reader)
         return await _page(request, caller, staff_id, form=form, status=refusal.status)
-    counts = f"{done.tasks}-{done.touchpoints}"
+    counts = f"{done.tasks}-{done.actions}-{done.touchpoints}-{done.rules}"
     return RedirectResponse(f"{_PATH}?of={staff_id}&done={counts}", 303)
 
 
@@ -114,7 +118,8 @@ async def _page(
         form=form
         or Form(
             name="handover",
-            values={"tasks": "yes", "touchpoints": "yes" if may_touchpoints else ""},
+            values={"tasks": "yes"}
+            | (dict.fromkeys(("touchpoints", "rules"), "yes") if may_touchpoints else {}),
         ),
         may_touchpoints=may_touchpoints,
         done=_done(request.query_params.get("done", ""), reader) if status == 200 else "",
@@ -124,11 +129,15 @@ async def _page(
 
 def _done(counts: str, reader: Reader) -> str:
     """Say how much went over, as the address names it after the redirect."""
-    tasks, _, touchpoints = counts.partition("-")
-    if None in {whole_number(one, digits=4) for one in (tasks, touchpoints)}:
+    numbers = [whole_number(one, digits=4) for one in counts.split("-")]
+    if len(numbers) != _KINDS or None in numbers:
         return ""
+    tasks, actions, touchpoints, rules = numbers
     return reader.gettext(
-        "Handed over: %(tasks)s tasks and %(touchpoints)s touchpoints.",
+        "Handed over: open tasks %(tasks)s, promises %(actions)s, touchpoints %(touchpoints)s,"
+        " rules %(rules)s.",
         tasks=tasks,
+        actions=actions,
         touchpoints=touchpoints,
+        rules=rules,
     )

@@ -20,6 +20,8 @@ class Line:
     when: Sequence[str]
     """What it asks for, a sentence each."""
     owner: str
+    gone: Sequence[Option]
+    """Whom it names although they left: others stand in until somebody takes their place."""
     scheme: str
     href: str
     is_first: bool

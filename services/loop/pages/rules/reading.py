@@ -37,7 +37,7 @@ from services.loop.tasks.store.rulebooks import Draft, Published
 from shared.db.transaction import Reading
 from shared.i18n import Reader, marked
 from shared.identity.keys import find_key
-from shared.identity.owners import owners
+from shared.identity.owners import able, owners
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires_page
@@ -123,13 +123,14 @@ async def rules_page(
         found = await list_books(view, before=after[0] if after else None, most=_LIMIT + 1)
         acting = {one.published_by for one in found} | {draft.changed_by if draft else None}
         names = await names_of(view, owner_ids(document) | {a for a in acting if a})
+        gone = owner_ids(document) - await able(view, owner_ids(document))
         schemes = {one.id: one.name for one in (await current_schemes(view)).values()}
     shown = found[:_LIMIT]
     more = len(found) > _LIMIT
     cursor = encode_cursor(loop.keyring, [shown[-1].version], of=of) if more else ""
     context = RulesPage(
         version=book.version,
-        lines=_lines(document, names, schemes, reader),
+        lines=_lines(document, names, schemes, gone, reader),
         draft=_draft_line(draft, book, names, reader) if draft else None,
         draft_version=draft.version if draft else 0,
         common=form if form and form.name == "common" else _common(document),
@@ -157,7 +158,11 @@ async def rules_page(
 
 
 def _lines(
-    document: Document, names: Mapping[str, str], schemes: Mapping[str, str], reader: Reader
+    document: Document,
+    names: Mapping[str, str],
+    schemes: Mapping[str, str],
+    gone: Collection[str],
+    reader: Reader,
 ) -> Sequence[Line]:
     rules = document["rules"]
     return [
@@ -167,6 +172,11 @@ def _lines(
             enabled=rule["enabled"],
             when=words.when(rule, reader),
             owner=words.owner(rule, names, reader),
+            gone=[
+                Option(value=one, label=names.get(one, one))
+                for one in (rule["owner"]["id"], rule["owner"]["deputy"])
+                if one in gone
+            ],
             scheme=schemes.get(rule["scheme"], rule["scheme"]),
             href=f"{PATH}/one?{urlencode({'id': rule['id']})}",
             is_first=n == 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -26,20 +27,23 @@ _Writer = Annotated[Principal, Depends(requires(Scope.TASKS_WRITE))]
 
 
 class HandoverIn(BaseModel):
-    """Who takes over, and what; touchpoints take the right to change settings besides."""
+    """Who takes over, and what; touchpoints and rules take the right to change settings."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     to: Id
     tasks: bool = True
     touchpoints: bool = False
+    rules: bool = Field(default=False, description="their places in the routing rules")
 
 
 class HandoverOut(BaseModel):
     """How much went over; with ``more`` there are tasks left for another go."""
 
     tasks: int = Field(description=f"at most {MOST_AT_ONCE} at once")
+    actions: int = Field(description="promises to customers, also in tasks of others")
     touchpoints: int
+    rules: int
     more: bool
 
 
@@ -52,7 +56,10 @@ class HandoverOut(BaseModel):
 async def post_handover(
     request: Request, staff_id: str, caller: _Writer, once: Once
 ) -> Response:
-    """Give open tasks and touchpoints to somebody else or a team; who leads may."""
+    """Give open tasks, promises, touchpoints and places in rules to somebody else or a team.
+
+    Who leads may.
+    """
     sent = await read_as(request, HandoverIn)
     loop = resources(request, Loop)
 
@@ -63,11 +70,11 @@ async def post_handover(
             sent.to,
             tasks=sent.tasks,
             touchpoints=sent.touchpoints,
+            rules=sent.rules,
             by=caller,
             person_keys=loop.person_keys,
             now=loop.clock.now(),
         )
-        out = HandoverOut(tasks=done.tasks, touchpoints=done.touchpoints, more=done.more)
-        return Answer(body=out.model_dump(mode="json"))
+        return Answer(body=HandoverOut(**asdict(done)).model_dump(mode="json"))
 
     return await once.act(loop.database, act, by=caller, meaning=sent)

@@ -98,6 +98,15 @@ class FinishAction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandAction:
+    """Give a promised action to somebody else, for whoever promised it leaves."""
+
+    NAME: ClassVar[str] = "actions/handed"
+    n: int
+    owner: OwnerRef
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wait:
     """Say that the next move is the customer's or another department's."""
 
@@ -228,6 +237,7 @@ Act = (
     | Agree
     | PromiseAction
     | FinishAction
+    | HandAction
     | Wait
     | Resume
     | Snooze
@@ -253,6 +263,7 @@ ALLOWED_FROM: dict[str, frozenset[TaskState]] = {
         Agree,
         PromiseAction,
         FinishAction,
+        HandAction,
         Snooze,
         Grant,
         Approve,

@@ -25,6 +25,7 @@ from services.loop.tasks.domain.acts import (
     Decline,
     FinishAction,
     Grant,
+    HandAction,
     LogContact,
     PromiseAction,
     Recognise,
@@ -53,17 +54,16 @@ from services.loop.tasks.domain.facts import (
     Confirmed,
     Contacted,
     Entry,
-    Promised,
     Reopened,
     Resolved,
 )
 from services.loop.tasks.domain.pausing import paused, resumed
+from services.loop.tasks.domain.promising import finish, hand_on, promise
 from services.loop.tasks.domain.remedies import decide, grant
 from services.loop.tasks.domain.schemes import AttemptPolicy, RecoveryScheme
 from services.loop.tasks.domain.sharing import share
 from services.loop.tasks.domain.task import (
     Actor,
-    AgreedAction,
     Agreement,
     Closure,
     ContactAttempt,
@@ -75,7 +75,7 @@ from services.loop.tasks.domain.task import (
     Step,
     TaskState,
 )
-from shared.errors import Finding, Invalid, NotFound
+from shared.errors import Finding, Invalid
 
 _UTC = ZoneInfo("UTC")
 
@@ -112,9 +112,11 @@ def carry_out(  # noqa: C901, PLR0912 - one line per act: the table itself
         case Agree():
             change = _agree(task, act, done)
         case PromiseAction():
-            change = _promise_action(task, act, done)
+            change = promise(task, act, done)
         case FinishAction():
-            change = _finish_action(task, act, done)
+            change = finish(task, act, done)
+        case HandAction():
+            change = hand_on(task, act)
         case Wait():
             change = _wait(task, act, done, scheme)
         case Resume():
@@ -235,40 +237,6 @@ def _agree(task: FollowUpTask, act: Agree, done: Done) -> Change:
         detail={"agreed_at": text_of(agreement.agreed_at)},
         words={"asked_for": act.asked_for, "agreed": act.agreed, "with": act.agreed_with},
     )
-
-
-def _promise_action(task: FollowUpTask, act: PromiseAction, done: Done) -> Change:
-    record = task.record
-    action = AgreedAction(
-        **members_of_done(done),
-        n=len(record.actions) + 1,
-        round=record.round,
-        owner=act.owner,
-        due_at=act.due_at,
-    )
-    return Change(
-        replace(task, record=replace(record, actions=(*record.actions, action))),
-        detail={"n": action.n, "owner": act.owner.id, "due_at": text_of(act.due_at)},
-        words={"what": act.what},
-        fact=Promised(action=action),
-    )
-
-
-def _finish_action(task: FollowUpTask, act: FinishAction, done: Done) -> Change:
-    record = task.record
-    if not 1 <= act.n <= len(record.actions):
-        raise NotFound(f"This task has no agreed action {act.n}.")
-    if record.actions[act.n - 1].finished is not None:
-        raise refusal(task, act, f"Action {act.n} has been carried out already.")
-    actions = tuple(
-        replace(action, finished=done) if action.n == act.n else action
-        for action in record.actions
-    )
-    record = replace(record, actions=actions)
-    if task.has_step(Step.VERIFY) and all(action.finished for action in actions):
-        # Everything that was agreed is done: that is the step eliminate.
-        record = with_step(record, Step.ELIMINATE, done)
-    return Change(replace(task, record=record), detail={"n": act.n})
 
 
 def _wait(task: FollowUpTask, act: Wait, done: Done, scheme: RecoveryScheme | None) -> Change:

@@ -95,6 +95,28 @@ def owner_ids(document: Document) -> frozenset[str]:
     )
 
 
+def names(rule: Document, who: str) -> bool:
+    """Tell whether a rule names somebody, as owner or deputy."""
+    return who in {rule["owner"].get("id"), rule["owner"].get("deputy")}
+
+
+def replaced(document: Document, who: str, by: str) -> dict[str, Any]:
+    """Return the book with somebody else wherever a rule names ``who``."""
+    kind = "team" if by.startswith("team_") else "person"
+    rules = []
+    for rule in document["rules"]:
+        owner = {**rule["owner"]}
+        if owner.get("id") == who:
+            owner |= {"id": by, "kind": kind}
+        if owner.get("deputy") == who:
+            # Nobody stands in for themselves.
+            owner["deputy"] = None if owner.get("id") == by else by
+        elif owner.get("deputy") == by and owner.get("id") == by:
+            owner["deputy"] = None
+        rules.append({**rule, "owner": owner})
+    return {**document, "rules": rules}
+
+
 def _bad_id(pointer: str) -> Finding:
     return Finding(
         pointer=pointer,

@@ -333,6 +333,14 @@ class FollowUpTask:
         """Return how many tries did not reach the customer."""
         return sum(attempt.result != "reached" for attempt in self.record.attempts)
 
+    def promises_of(self, staff_id: str) -> tuple[int, ...]:
+        """Return the numbers of the actions that somebody has yet to carry out."""
+        return tuple(
+            action.n
+            for action in self.record.actions
+            if action.owner.id == staff_id and action.finished is None
+        )
+
     def missing_to_resolve(self) -> tuple[str, ...]:
         """Name what has to be recorded before this task can be resolved."""
         record = self.record

@@ -12,7 +12,9 @@ from services.loop.tasks.domain.rulebooks import (
     Document,
     differences,
     findings_of,
+    names,
     owner_ids,
+    replaced,
     whole,
 )
 from services.loop.tasks.store.rulebooks import (
@@ -135,6 +137,28 @@ async def restore_book(
         raise NotFound("There is no such version. List them at /v1/routing-rules/versions.")
     book = await latest_book(tx)
     return await _publish(tx, book, earlier.document, by=by, now=now, restored=version)
+
+
+async def put_in_place(
+    tx: Transaction, staff_id: str, to: str, *, by: Principal, now: datetime
+) -> int:
+    """Publish the rules with somebody else wherever they name ``staff_id``; return how many.
+
+    Raises ``Conflict`` while somebody works on a draft, which would undo it.
+    """
+    book = await latest_book(tx)
+    document = whole(book.document)
+    count = sum(names(rule, staff_id) for rule in document["rules"])
+    if not count:
+        return 0
+    if await find_draft(tx) is not None:
+        raise Conflict(
+            "Somebody works on a draft of the rules. Publish or drop it first, or leave the"
+            " rules out.",
+            slug="draft-in-work",
+        )
+    await _publish(tx, book, replaced(document, staff_id, to), by=by, now=now)
+    return count
 
 
 async def _publish(

@@ -70,6 +70,7 @@ from services.loop.tasks.store.tasks import (
     open_ids_of,
     opened_between,
     opened_lately,
+    promised_by,
     save,
     stale,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "opened_lately",
     "page_of",
     "place_of",
+    "promised_by",
     "resolutions_of",
     "save",
     "saved_views_of",

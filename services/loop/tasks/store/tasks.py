@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, func, or_, select, update
+from sqlalchemy import Column, Row, Select, Text, cast, func, or_, select, update
 
 from services.loop.tasks.domain.facts import (
     Acted,
@@ -248,6 +248,19 @@ async def open_ids_of(view: Reading, owner_id: str, *, most: int) -> Sequence[st
         .limit(most)
     )
     return [row.id for row in rows]
+
+
+async def promised_by(view: Reading, staff_id: str, *, most: int) -> Sequence[FollowUpTask]:
+    """Return open tasks in which somebody has promised to do something and not done it yet."""
+    named = cast(tasks.c.record, Text).contains(staff_id, autoescape=True)
+    rows = await view.all(
+        select(tasks)
+        .where(tasks.c.ended_at.is_(None), named)
+        .order_by(tasks.c.next_due_at, tasks.c.id)
+    )
+    # The name stands in a record for many reasons.
+    found = (task_of(row) for row in rows)
+    return [task for task in found if task.promises_of(staff_id)][:most]
 
 
 async def open_by_owner(view: Reading, owner_ids: Sequence[str]) -> Mapping[str, int]:
