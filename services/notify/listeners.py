@@ -98,13 +98,10 @@ def also_hear_of_customers(
         return await known_of_customer(tx, event, keyring=keyring, person_keys=person_keys)
 
     async def hear_all(tx: Transaction, arrived: Sequence[Arrived], now: datetime) -> None:
-        theirs = [
-            one
-            for one in arrived
-            if isinstance(one.event, CustomerErased | CustomerExportRequested)
-        ]
-        if len(theirs) < len(arrived):
-            await hear(tx, [one for one in arrived if one not in theirs], now)
+        kinds = CustomerErased | CustomerExportRequested
+        theirs = [one for one in arrived if isinstance(one.event, kinds)]
+        if others := [one for one in arrived if not isinstance(one.event, kinds)]:
+            await hear(tx, others, now)
         parts = [await about_customer(tx, one, now) for one in theirs]
         await record_parts(tx, "notify", parts, now=now)
         if theirs:

@@ -136,20 +136,29 @@ async def test_everything_goes_on_and_shows_nothing_of_the_customer(shop: Shop) 
 
     for texts in (shown, shown_ended):
         assert {path: said for path, text in texts.items() if (said := personal_in(text))} == {}
-    assert json.loads(shown[f"/v1/tasks/{task.id}"])["flags"] == ["overdue", "erased"]
+    assert json.loads(shown[f"/v1/tasks/{task.id}"])["flags"] == [
+        "overdue",
+        "escalated",
+        "erased",
+    ]
 
     mails = [words_of(mail) for mail in shop.house.mail.messages]
-    assert len(mails) == 3
-    assert [personal_in(mail) for mail in mails] == [[]] * 3
-    assert all("data have been erased" in mail for mail in mails)
+    # Opened, due soon and overdue to the team; the two who are drawn in are told as well.
+    assert len(mails) == 5
+    assert [personal_in(mail) for mail in mails] == [[]] * 5
+    # One of them reads German.
+    said = ("data have been erased", "Daten der Kundin oder des Kunden wurden gelöscht")
+    assert [mail for mail in mails if not any(words in mail for words in said)] == []
     calls = [call.body.decode() for call in shop.house.posts.calls]
     # Two that are due at once go out together, in no order that anybody promised.
     assert sorted(json.loads(body)["type"] for body in calls) == [
         "task.closed",
         "task.contacted",
         "task.due-soon",
+        "task.escalated",
+        "task.escalated",
         "task.opened",
         "task.overdue",
     ]
-    assert [personal_in(body) for body in calls] == [[]] * 5
+    assert [personal_in(body) for body in calls] == [[]] * 7
     assert {one.state for one in await shop.house.deliveries()} == {State.DELIVERED}

@@ -58,7 +58,10 @@ DONE: Final[Mapping[str, str]] = {
 ROLES: Final[Mapping[Role, tuple[str, str]]] = {
     Role.AGENT: (marked("Agent"), marked("works on tasks")),
     Role.LEAD: (marked("Team lead"), marked("works on tasks, sees the team, reads settings")),
-    Role.DEPARTMENT_HEAD: (marked("Head of department"), marked("the same for the department")),
+    Role.DEPARTMENT_HEAD: (
+        marked("Head of department"),
+        marked("decides on remedies, sees the customers of cases that are escalated"),
+    ),
     Role.TOUCHPOINT_OWNER: (
         marked("Touchpoint owner"),
         marked("works on tasks, reads settings"),

@@ -71,7 +71,7 @@ class TaskView:
         return any(line.version == entry and line.erased for line in self.history)
 
     def flags(self, now: datetime) -> tuple[str, ...]:
-        """Return what stands out: late, not for this caller, or forgotten."""
+        """Return what stands out: late, not for this caller, forgotten, or not to be called."""
         return tuple(
             name
             for name, is_so in (
@@ -81,6 +81,8 @@ class TaskView:
                 ("repeat", self.task.repeat),
                 ("restricted", self.restricted),
                 ("erased", self.erased),
+                ("do_not_contact", self.refused == "do_not_contact"),
+                ("no_consent", self.refused == "no_consent"),
             )
             if is_so
         )

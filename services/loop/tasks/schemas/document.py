@@ -49,7 +49,6 @@ def document_of(seen: TaskView, now: datetime) -> dict[str, object]:
         "rule": task.rule,
         "customer_id": task.person_ref,
         "customer": _customer(personal),
-        "contact_refused": seen.refused,
         "metric": task.metric,
         "score": task.score,
         "comment": personal.comment if personal else None,
