@@ -5,12 +5,17 @@ Staff's word is not proof: only the customer's own yes counts as confirmed.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
 
 from services.loop.responses.domain import Personal
 from services.loop.tasks.domain.schemes import AskCustomer
 from services.loop.tasks.domain.task import Asked, NotAsked
 from shared.consent import Refusal, why_not_write
+
+_SPOKEN: Final = re.compile(r"\s*([A-Za-z]{2,3})(?![A-Za-z])")
+"""The language in a tag such as de-AT: no more of what was posted leaves the sealed block."""
 
 
 def asking_of(
@@ -35,10 +40,10 @@ def asking_of(
     )
     if why is not None:
         return NotAsked(why=why)
-    spoken = (personal or Personal()).customer.get("language")
+    spoken = _SPOKEN.match(str((personal or Personal()).customer.get("language") or ""))
     at = now + ask.after
     return Asked(
         at=at,
         until=at + ask.silent_for,
-        language=spoken if isinstance(spoken, str) else language,
+        language=spoken[1].lower() if spoken else language,
     )
