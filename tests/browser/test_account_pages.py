@@ -120,6 +120,10 @@ async def test_an_account_is_looked_after(place: Place) -> None:
     faults += await faults_of(page, "account")
     await page.get_by_role("link", name="Set up a second factor").click()
     faults += await faults_of(page, "before a second factor")
+    await page.set_viewport_size(DESK)
+    name = await page.get_by_role("link", name="Ada").bounding_box()
+    assert name is not None
+    assert name["height"] >= 36, "also where a name has one line"
     await page.get_by_role("button", name="Begin").click()
     app = pyotp.TOTP(await page.get_by_label("Key, to type in instead").input_value())
     picture = await page.locator("svg[role=img], main svg").first.bounding_box()
