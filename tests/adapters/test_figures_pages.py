@@ -125,6 +125,26 @@ async def test_examples_are_a_file_without_the_customers(desk: Closing) -> None:
     ]
 
 
+async def test_themes_and_touchpoints_are_files_too(desk: Closing) -> None:
+    """What the page shows, row by row, and what it is narrowed to."""
+    await desk.hears("I waited for forty minutes in the queue", customer="c-1")
+    await desk.hears("=1+1", customer="c-2", touchpoint="=cmd")
+    async with desk.browsing("uwe") as browser:
+        themes = rows_of(await browser.get("/themes.csv?days=7"))
+        narrowed = rows_of(await browser.get("/themes.csv?days=7&touchpoint=door"))
+        page = await browser.get("/settings/touchpoints?show=unmapped")
+        places = rows_of(await browser.get("/settings/touchpoints.csv"))
+        unmapped = rows_of(await browser.get("/settings/touchpoints.csv?show=unmapped"))
+
+    assert themes
+    assert {(row["mentions"], row["unhappy"]) for row in themes} == {("1", "1")}
+    assert {row["comments"] for row in themes} == {"2"}
+    assert narrowed == []
+    assert 'href="/settings/touchpoints.csv?show=unmapped"' in page.text
+    assert {row["code"] for row in places} == {"support-call", "door", "'=cmd"}
+    assert [(row["code"], row["described"]) for row in unmapped] == [("'=cmd", "no")]
+
+
 async def test_figures_are_for_those_who_may_read_them(desk: Closing) -> None:
     async with desk.browsing("dev") as browser:
         for path in ("/service-levels", "/service-levels.csv", "/closure.csv", "/examples.csv"):

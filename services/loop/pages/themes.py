@@ -15,7 +15,7 @@ from starlette.responses import Response
 from services.loop.journey import store as journey
 from services.loop.journey.handlers import meant_by
 from services.loop.pages.shapes import Mark, Words, mark_of, words_of
-from services.loop.pages.site import pages
+from services.loop.pages.site import pages, sheet
 from services.loop.resources import Loop
 from services.loop.responses.domain import Personal
 from services.loop.responses.handlers import open_persons, scores
@@ -78,6 +78,7 @@ class ThemesPage:
     lines: Sequence[Line]
     nps: ScoreRow
     json: str
+    csv: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +197,49 @@ async def show_all(request: Request, _caller: _Caller) -> Response:
         lines=lines,
         nps=overall[0].row,
         json=f"/v1/themes?{urlencode(days)}",
+        csv=asked.href("/themes.csv"),
     )
     return pages.render(request, "themes.html", context)
+
+
+@router.get("/themes.csv")
+async def file(request: Request, _caller: _Caller) -> Response:
+    """Return the same themes for a spreadsheet: counts, and nobody's words."""
+    loop = resources(request, Loop)
+    reader = reader_of(request)
+    asked = Asked.of(request, loop.clock.now().date())
+    async with loop.database.reading() as view:
+        found = await list_themes(view, first=asked.first, last=asked.today, of=asked.narrowed)
+    columns = (
+        "theme",
+        "name",
+        "mentions",
+        "comments",
+        "mentions_before",
+        "comments_before",
+        "rated",
+        "unhappy",
+        "happy",
+    )
+    return sheet(
+        "themes",
+        columns,
+        [
+            (
+                one.theme.id,
+                one.theme.name_in(reader.catalogue),
+                one.counts.mentions,
+                one.comments,
+                one.former.mentions,
+                one.former_comments,
+                one.counts.rated,
+                one.counts.low,
+                one.counts.high,
+            )
+            for one in found.themes
+            if one.counts.mentions or one.former.mentions
+        ],
+    )
 
 
 @router.get("/themes/{theme_id}")

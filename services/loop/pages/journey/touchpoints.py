@@ -22,7 +22,7 @@ from services.loop.journey.handlers import (
 )
 from services.loop.journey.store import TouchpointFilter
 from services.loop.pages.journey.shared import refused
-from services.loop.pages.site import pages
+from services.loop.pages.site import pages, sheet
 from services.loop.resources import Loop
 from shared.db.transaction import Reading
 from shared.errors import Refused
@@ -48,6 +48,7 @@ SHOWN: Final[Mapping[str, tuple[str, TouchpointFilter]]] = {
     "owned": (marked("with an owner"), TouchpointFilter(owned=True)),
 }
 _LIMIT: Final = 50
+_MOST_IN_A_FILE: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ class TouchpointsPage:
     older: str | None
     form: Form
     may_write: bool
+    csv: str
 
 
 def href_of(code: str, **more: str) -> str:
@@ -128,6 +130,49 @@ async def add(request: Request, caller: _Writer) -> Response:
     return RedirectResponse(href_of(code, done="described"), 303)
 
 
+@router.get("/settings/touchpoints.csv")
+async def file(request: Request, _caller: _Reader) -> Response:
+    """Return the same touchpoints for a spreadsheet, at most 2,000."""
+    loop = resources(request, Loop)
+    wanted, _ = _wanted(request)
+    async with loop.database.reading() as view:
+        found = await list_touchpoints(
+            view, wanted, now=loop.clock.now(), after=None, most=_MOST_IN_A_FILE, order="todo"
+        )
+        lines = await _lines(view, found)
+    columns = ("code", "name", "described", "key", "stands_for", "owner", "department")
+    return sheet(
+        "touchpoints",
+        (*columns, "answers", "last_answer_on"),
+        [
+            (
+                line.code,
+                line.name,
+                "yes" if line.mapped else "no",
+                "yes" if line.key else "no",
+                line.stands_for,
+                line.owner,
+                line.department,
+                line.answers,
+                line.last_on.isoformat() if line.last_on else None,
+            )
+            for line in lines
+        ],
+    )
+
+
+def _wanted(request: Request) -> tuple[TouchpointFilter, dict[str, str]]:
+    """Return what the address asks for, and the members of it that narrow."""
+    text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
+    show_only = request.query_params.get("show", "")
+    wanted = SHOWN[show_only][1] if show_only in SHOWN else TouchpointFilter()
+    members = {"q": text, "show": show_only if show_only in SHOWN else ""}
+    return (
+        TouchpointFilter(mapped=wanted.mapped, owned=wanted.owned, text=text),
+        {name: value for name, value in members.items() if value},
+    )
+
+
 async def _page(
     request: Request,
     caller: Principal,
@@ -139,16 +184,13 @@ async def _page(
     loop = resources(request, Loop)
     reader = reader_of(request)
     now = loop.clock.now()
-    text = request.query_params.get("q", "").replace("\0", "").strip()[:200]
-    show_only = request.query_params.get("show", "")
-    show_only = show_only if show_only in SHOWN else ""
-    wanted = SHOWN[show_only][1] if show_only else TouchpointFilter()
-    of = f"page/touchpoints?{text}&{show_only}"
+    wanted, members = _wanted(request)
+    of = f"page/touchpoints?{wanted.text}&{members.get('show', '')}"
     after = page.after(loop.keyring, of=of)
     async with loop.database.reading() as view:
         found = await list_touchpoints(
             view,
-            TouchpointFilter(mapped=wanted.mapped, owned=wanted.owned, text=text),
+            wanted,
             now=now,
             after=after,
             most=_LIMIT + 1,
@@ -158,11 +200,10 @@ async def _page(
         lines = await _lines(view, found[:_LIMIT])
     more = len(found) > _LIMIT
     last = [store.rank_of(found[_LIMIT - 1]), found[_LIMIT - 1].code] if more else []
-    members = {name: value for name, value in (("q", text), ("show", show_only)) if value}
     here = "/settings/touchpoints"
     context = TouchpointsPage(
         figures=figures,
-        filters=Form(name="filter", values={"q": text, "show": show_only}),
+        filters=Form(name="filter", values=members),
         shown=[
             Option(value=name, label=reader.gettext(label))
             for name, (label, _) in SHOWN.items()
@@ -179,6 +220,7 @@ async def _page(
         ),
         form=form or Form(name="new"),
         may_write=caller.may(Scope.POLICIES_WRITE),
+        csv="/settings/touchpoints.csv" + (f"?{urlencode(members)}" if members else ""),
     )
     return pages.render(request, "touchpoints.html", context, status=status)
 

@@ -186,6 +186,23 @@ DEFAULT_SCHEME: Mapping[str, Any] = {
     "remind_at": 0.75,
     "escalations": [{"at": 1.0, "to": "lead"}, {"at": 1.5, "to": "head"}],
     "attempts": 3,
+    "mode": "phone",
+    "talk_guide": {
+        "en": (
+            "Say your name, and that you have read what they wrote. Say sorry before you ask.\n"
+            "Let them tell what happened, and what it meant for them.\n"
+            "Ask what would make it good. Offer what you can do today.\n"
+            "Repeat what you agreed on, and say when you will be in touch again."
+        ),
+        "de": (
+            "Nennen Sie Ihren Namen und sagen Sie, dass Sie die Antwort gelesen haben."
+            " Bitten Sie um Entschuldigung, bevor Sie fragen.\n"
+            "Lassen Sie sich erzählen, was geschehen ist und was es ausgelöst hat.\n"
+            "Fragen Sie, was es wiedergutmachen würde."
+            " Bieten Sie an, was Sie heute tun können.\n"
+            "Wiederholen Sie, was vereinbart ist, und sagen Sie, wann Sie sich wieder melden."
+        ),
+    },
 }
 """The scheme that applies until somebody publishes another version of it."""
 
