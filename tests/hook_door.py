@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from services.ingest import store
 from services.ingest.domain.sources import Source
+from services.ingest.handlers import external_ids_of
 from services.ingest.handlers.sources import source_named
 from services.ingest.store import Secret
 from services.ingest.tables import payloads, responses
@@ -138,7 +139,12 @@ async def recorded(door: Door, source: str = "survey") -> list[dict[str, Any]]:
         rows = await view.all(
             select(responses).where(responses.c.source == source).order_by(responses.c.id)
         )
-    return [row._asdict() for row in rows]
+        ids = [row.id for row in rows]
+        stored = [await store.find_response(view, one) for one in ids]
+        named = await external_ids_of(
+            view, door.ingest.person_keys, [one for one in stored if one]
+        )
+    return [{**row._asdict(), "external_id": named[row.id]} for row in rows]
 
 
 async def everything(door: Door) -> int:
