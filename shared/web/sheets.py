@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+# What a spreadsheet takes for the beginning of a formula, in either width.
+_HARMFUL: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
 def cell(text: str) -> str:
     """Keep a spreadsheet from reading somebody's words as a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return f"'{text}" if text.startswith(_HARMFUL) else text
 
 
 def sheet(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
