@@ -68,7 +68,6 @@ from shared.errors import Misconfigured, TryLater
 from shared.events import topics
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
-from shared.identity.rewrapping import REGISTER
 from shared.identity.secret import load_secret, verify_secret
 from shared.letters import LetterDesk
 from shared.service import Kit, Service, Worker
@@ -86,11 +85,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from shared.bus.ports import Bus
-    from shared.identity.rewrapping import SealedColumn
     from shared.sealing import Keyring
     from shared.settings import Settings
 
 __all__ = [
+    "MODULES",
     "ROLES",
     "BadLine",
     "Call",
@@ -108,17 +107,16 @@ __all__ = [
     "Standing",
     "System",
     "Taxonomy",
-    "Vault",
     "ask_about_person",
     "change_source",
     "classify_lines",
     "compose",
+    "desk_of",
     "fetch_archive",
     "find_person",
     "guess_columns",
     "harmless",
-    "ingest_beside",
-    "letters_beside",
+    "hold_ingest",
     "list_standing",
     "look_at_mail",
     "mapping_of",
@@ -136,7 +134,6 @@ __all__ = [
     "source_out",
     "standing_of",
     "starter_taxonomy",
-    "vault_beside",
 ]
 
 # From here on what waits for the bus is worth a word although the bus answers.
@@ -145,11 +142,12 @@ _LONG = 60.0
 _PATIENCE = 3.0
 
 look_at_mail = services.notify.service.look_at_mail
+hold_ingest = services.ingest.service.hold
 
 Role = Literal["ingest", "loop", "notify"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_MODULES: dict[Role, tuple[Any, Any]] = {
+MODULES: dict[Role, tuple[Any, Any]] = {
     "ingest": (services.ingest.service, services.ingest.tables),
     "loop": (services.loop.service, services.loop.tables),
     "notify": (services.notify.service, services.notify.tables),
@@ -255,85 +253,8 @@ def check_footing(settings: Settings, roles: Sequence[Role]) -> None:
         raise Misconfigured(message)
 
 
-@asynccontextmanager
-async def _beside(settings: Settings) -> AsyncIterator[tuple[Engines, Clock, Keyring]]:
-    """Open database and keyring beside whoever serves."""
-    schema.require_begun(settings.sqlite_path)
-    clock, keyring = SystemClock(), load_secret(settings)
-    engines = Engines.open(settings.database_url, alone=False)
-    try:
-        if settings.is_sqlite:
-            await schema.upgrade(engines)
-        await schema.require_current(engines)
-        async with Database(engines).transaction() as tx:
-            await verify_secret(tx, keyring, clock.now(), adopt=False)
-        yield engines, clock, keyring
-    finally:
-        await engines.close()
-
-
-@asynccontextmanager
-async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
-    """Open what commands about sources need, beside whoever serves: nothing is published."""
-    async with _beside(settings) as (engines, clock, keyring):
-        yield services.ingest.service.hold(
-            clock=clock,
-            database=Database(engines, services.ingest.tables.PLUMBING),
-            keyring=keyring,
-            person_keys=PersonKeys(keyring),
-            settings=settings,
-        )
-
-
-@asynccontextmanager
-async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDesk]]:
-    """Open the desks of dead letters, beside whoever serves.
-
-    What a replay does is done in one transaction, which waits for the other process's as that
-    one waits for ours. What it announces is published by whoever serves, within a second.
-    """
-    async with AsyncExitStack() as stack:
-        engines, clock, keyring = await stack.enter_async_context(_beside(settings))
-        bus = open_bus(settings, engines, clock)
-        stack.push_async_callback(bus.close)
-        desks = []
-        for module, tables in _MODULES.values():
-            kit = Kit(
-                settings=settings,
-                clock=clock,
-                database=Database(engines, tables.PLUMBING),
-                bus=bus,
-                keyring=keyring,
-                person_keys=PersonKeys(keyring),
-            )
-            desks.append(_desk(kit, module.build(kit)))
-        yield desks
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vault:
-    """All that is sealed under the installation's secret, and the secrets themselves."""
-
-    database: Database
-    clock: Clock
-    keyring: Keyring
-    columns: Sequence[SealedColumn]
-
-
-@asynccontextmanager
-async def vault_beside(settings: Settings) -> AsyncIterator[Vault]:
-    """Open what is sealed under the installation's secret, beside whoever serves."""
-    async with _beside(settings) as (engines, clock, keyring):
-        own = [column for _, tables in _MODULES.values() for column in tables.SEALED]
-        yield Vault(
-            database=Database(engines),
-            clock=clock,
-            keyring=keyring,
-            columns=[*REGISTER, *own],
-        )
-
-
-def _desk(kit: Kit, service: Service) -> LetterDesk:
+def desk_of(kit: Kit, service: Service) -> LetterDesk:
+    """Return where a service's dead letters are looked at."""
     return LetterDesk(
         service.name,
         database=kit.database,
@@ -421,7 +342,7 @@ async def compose(
         built: dict[Role, Service] = {}
         desks: dict[Role, LetterDesk] = {}
         for role in roles:
-            module, tables = _MODULES[role]
+            module, tables = MODULES[role]
             database = Database(engines, tables.PLUMBING)
             kit = Kit(
                 settings=settings,
@@ -432,7 +353,7 @@ async def compose(
                 person_keys=person_keys,
             )
             service = module.build(kit)
-            desks[role] = _desk(kit, service)
+            desks[role] = desk_of(kit, service)
             keeping = Housekeeping(database=database, bus=bus, clock=clock)
             built[role] = replace(
                 service,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from services.beside import letters_beside
 from services.commands.acting import acting
 from services.commands.output import data, data_json, rows, say
-from services.composition import letters_beside
 from shared.db.dead_letter import DeadLetter, LetterState
 from shared.errors import Invalid, NotFound
 from shared.letters import EFFECTIVE, Fate, Replay

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.status import Status
 
+from services.beside import ingest_beside
 from services.commands.acting import acting
 from services.commands.output import data, data_json, say
 from services.composition import (
@@ -24,7 +25,6 @@ from services.composition import (
     compose,
     fetch_archive,
     find_person,
-    ingest_beside,
     named,
     person_request_out,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from services.beside import ingest_beside
 from services.commands.output import data_json, say
-from services.composition import ingest_beside, remove_sample
+from services.composition import remove_sample
 from shared.identity.audit import SYSTEM
 from shared.logs import set_up
 from shared.settings import Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from services.beside import Vault, vault_beside
 from services.commands.output import data, data_json, say
-from services.composition import Vault, vault_beside
 from shared.identity import audit
 from shared.identity.rewrapping import rewrap_some
 from shared.identity.secret import forget_former, is_being_replaced

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from services.beside import ingest_beside
 from services.commands.output import data, data_json, rows, say
 from services.composition import (
     Call,
     SourceChange,
     Standing,
     change_source,
-    ingest_beside,
     list_standing,
     mapping_of,
     read_payload,
