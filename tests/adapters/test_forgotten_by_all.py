@@ -1,4 +1,4 @@
-"""From the request to the certificate, through all three services; and a copy of what is known."""
+"""A request about a customer, through all three services: to the certificate, to the copy."""
 
 from __future__ import annotations
 
