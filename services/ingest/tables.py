@@ -79,7 +79,8 @@ responses = Table(
     Column("handled", Integer),
     Column("announcements", Integer, nullable=False),
     Column("announce_again_at", UtcDateTime),
-    UniqueConstraint("source", "natural_key"),
+    # Under the name of before: on SQLite a constraint cannot be renamed.
+    UniqueConstraint("source", "natural_key", name="uq_ingest_responses_source_external_id"),
     Index(
         "ix_ingest_responses_not_keyed",
         "id",
