@@ -70,6 +70,22 @@ async def too_small(page: Page, least: float = 24) -> list[str]:
     return found
 
 
+async def too_low(page: Page, least: float = 43.5) -> list[str]:
+    """Return the buttons, fields and tabs on an open page that are too low for a finger."""
+    found: list[str] = await page.evaluate(
+        """least => [...document.querySelectorAll('button, select, textarea, summary, .button,'
+          + ' .tabs a, .areas a, .choices label, .pick label, .queue h2 a,'
+          + ' input:not([type=hidden])')]
+          .filter(one => one.getClientRects().length)
+          .filter(one => !one.matches('.choices input, .pick input'))
+          .map(one => [one.outerHTML.slice(0, 120), one.getBoundingClientRect()])
+          .filter(([_, box]) => box.height < least || box.width < 24)
+          .map(([what, {width, height}]) => `${width}x${height} ${what}`)""",
+        least,
+    )
+    return found
+
+
 async def runs_out_by(page: Page) -> int:
     """Return by how many pixels an open page is wider than its window."""
     beyond: int = await page.evaluate(

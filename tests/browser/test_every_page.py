@@ -19,6 +19,7 @@ from tests.browser.looks import (
     complaints_of,
     open_details,
     runs_out_by,
+    too_low,
     too_small,
 )
 from tests.full_house import FullHouse, full_house
@@ -79,21 +80,21 @@ async def shown(
 async def test_every_page_is_for_everybody(shown: Shown, part: int) -> None:
     """No rule of accessibility broken, nothing out of sight, nothing too small to hit."""
     found: dict[str, list[str]] = {}
-    page = await shown.page()
-    complaints = complaints_of(page)
-    for path in shown.pages[part::PARTS]:
-        await page.goto(path)
-        await open_details(page)
-        faults = []
-        for size in (DESK, PHONE):
-            await page.set_viewport_size(size)
-            faults += [*await broken_rules(page), *await too_small(page)]
+    for device, size in (("desk", DESK), ("phone", PHONE)):
+        page = await shown.page(viewport=size, has_touch=size is PHONE)
+        complaints = complaints_of(page)
+        for path in shown.pages[part::PARTS]:
+            await page.goto(path)
+            await open_details(page)
+            faults = [*await broken_rules(page), *await too_small(page)]
+            if size is PHONE:
+                faults += await too_low(page)
             if await runs_out_by(page) > 0:
-                faults.append(f"runs out of a window of {size['width']}")
-        if faults or complaints:
-            found[path] = [*faults, *complaints]
-        complaints.clear()
-    await page.context.close()
+                faults.append("runs out of the window")
+            if faults or complaints:
+                found[f"{path} on a {device}"] = [*faults, *complaints]
+            complaints.clear()
+        await page.context.close()
 
     assert found == {}
 

@@ -17,6 +17,7 @@ from tests.browser.looks import (
     complaints_of,
     expect_no_broken_rule,
     runs_out_by,
+    too_low,
 )
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -79,18 +80,7 @@ async def test_what_can_be_touched_is_large_enough(crowd: Office, name: str) -> 
         touching = least > 24
         page = await crowd.page(reader_of(name), viewport=viewport, has_touch=touching)
         await page.goto(path_of(crowd, name))
-        small = await page.evaluate(
-            """least => [...document.querySelectorAll('button, select, textarea, summary,'
-              + ' input:not([type=hidden]), .tabs a, .areas a, .button, .choices label,'
-              + ' .pick label, .queue h2 a')]
-              .filter(one => one.getClientRects().length)
-              .filter(one => !one.matches('.choices input, .pick input'))
-              .map(one => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
-              .filter(([_, box]) => box.height < least || box.width < 24)
-              .map(([what, box]) => `${what} ${box.width}x${box.height}`)""",
-            least,
-        )
-        assert small == [], viewport
+        assert await too_low(page, least) == [], viewport
         await page.context.close()
 
 

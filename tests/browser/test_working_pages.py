@@ -16,7 +16,14 @@ from services.loop.tasks.domain.task import FollowUpTask, TaskState
 from services.loop.tasks.tables import schemes
 from tests.adapters.test_closure import AGREED, Closing
 from tests.browser.conftest import Office, furnished_office
-from tests.browser.looks import DESK, PHONE, expect_no_broken_rule, open_details, runs_out_by
+from tests.browser.looks import (
+    DESK,
+    PHONE,
+    expect_no_broken_rule,
+    open_details,
+    runs_out_by,
+    too_low,
+)
 from tests.follow_up import TO_RESOLVE
 
 pytestmark = [pytest.mark.chromium, pytest.mark.asyncio(loop_scope="session")]
@@ -123,17 +130,8 @@ async def test_nothing_runs_out_of_a_phone_and_targets_are_large(
     await page.goto(bench.paths[name])
     await open_details(page)
     beyond = await runs_out_by(page)
-    small = await page.evaluate(
-        """() => [...document.querySelectorAll('button, select, textarea, summary,'
-          + ' input:not([type=hidden], [type=radio], [type=checkbox])')]
-          .filter(one => one.getClientRects().length)
-          .map(one => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
-          .filter(([_, box]) => box.height < 43.5 || box.width < 24)
-          .map(([what, box]) => `${what} ${box.width}x${box.height}`)"""
-    )
-
     assert beyond <= 0
-    assert small == []
+    assert await too_low(page) == []
     await page.context.close()
 
 
