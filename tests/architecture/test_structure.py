@@ -45,6 +45,7 @@ FOR_OTHERS: Mapping[str, str] = {
 # An event that endpoints are not told of, and why.
 BETWEEN_US: Mapping[str, str] = {
     "customer.export-requested": "asks our own services what they know of somebody",
+    "task.removed": "sample data goes; nobody outside has to act on it",
 }
 # A topic without an event yet, and why it exists from the first installation on.
 WITHOUT_EVENTS: Mapping[str, str] = {
