@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import delete, select
 
 from services.ingest.jobs import PersonWork
+from services.ingest.tables import PLUMBING, responses
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity.person_keys import PersonKeys
 from shared.identity.person_requests import SERVICES, record_part
+from shared.identity.tables import person_keys
 from shared.sealing import Keyring
 from tests.adapters.test_settings_pages import said, send
 from tests.desk import Desk
 from tests.fakes import ManualClock
-from tests.front_desk import FrontDesk
+from tests.front_desk import FrontDesk, front_desk_on
 from tests.staff import audited
 
 PATH = "/settings/privacy"
@@ -191,3 +195,40 @@ async def test_the_pages_are_for_few_and_forms_come_from_here(desk: FrontDesk) -
             PATH, data={**HERS, "kind": "erasure"}, headers={"Origin": "https://evil.example"}
         )
     assert elsewhere.status_code == 403
+
+
+def content_of(folder: Path) -> bytes:
+    """Return every byte of every file."""
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_afterwards_no_file_of_the_database_holds_the_key_or_what_it_sealed(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "closed-loop.db"
+    async with front_desk_on(str(file)) as desk:
+        response = await post(desk, "A-1")
+        async with desk.database.reading() as view:
+            row = await view.first(
+                select(person_keys.c.wrapped_key, responses.c.sealed_person)
+                .join(responses, responses.c.person_ref == person_keys.c.ref)
+                .where(responses.c.id == response)
+            )
+        assert row is not None
+        sealed = row.sealed_person.encode()
+        held = content_of(tmp_path)
+        assert row.wrapped_key in held
+        assert sealed in held
+        async with desk.browsing("ada") as browser:
+            asked = await send(browser, PATH, kind="erasure", confirm="ERASE", **HERS)
+        await finish(desk, number(asked))
+        while await PersonWork(desk.ingest).step():
+            pass
+        # What was announced goes to the bus and stays there, sealed, as long as its topics.
+        async with desk.database.transaction() as tx:
+            await tx.execute(delete(PLUMBING.outbox))
+        assert await desk.database.sweep()
+
+        held = content_of(tmp_path)
+        assert row.wrapped_key not in held
+        assert sealed not in held
