@@ -29,10 +29,10 @@ from shared.sealing import Keyring
 from shared.web.auth import session_cookie
 from tests.architecture.composed import doors
 from tests.fakes import ManualClock
+from tests.forms import URLENCODED
 from tests.plumbing import create_tables
 from tests.whole_house import WholeHouse, open_house
 
-FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 WEEK: Final = {
     "monday": [{"start": "09:00", "end": "12:00"}, {"start": "13:00", "end": "17:00"}]
 }
@@ -293,7 +293,7 @@ class FullHouse:
         """Keep a view of the queue, and let the customer say no."""
         async with self.browsing("ana") as browser:
             view = {"back": "/?tab=open", "name": self.say(80)}
-            kept = await browser.post("/queue/views", data=view, headers=FORM)
+            kept = await browser.post("/queue/views", data=view, headers=URLENCODED)
             assert kept.status_code == 303, kept.text
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(self.house.app),
@@ -303,7 +303,7 @@ class FullHouse:
             said = await customer.post(
                 f"/settled/{self.things['token']}",
                 data={"answer": "no", "words": self.say(1_000)},
-                headers=FORM,
+                headers=URLENCODED,
             )
             assert said.status_code == 303, said.text
 
