@@ -36,7 +36,7 @@ from shared.logs import set_up
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from shared.identity.person_requests import Kind, PersonRequest
@@ -79,12 +79,14 @@ async def do_for_person(wish: Wish, *, sure: Callable[[int, int], bool]) -> int:
         if wish.kind == "erasure":
             found = await find_person(ingest, who, by=by)
             if found.complete and not found.persons:
+                _point_at(found.mentions)
                 raise NotFound("Nobody was found by that name; nothing was changed.")
             if not sure(len(found.persons), sum(one.responses for one in found.persons)):
                 raise Forbidden("Nothing was erased. Add --yes to erase without being asked.")
         async with ingest.database.transaction() as tx:
             request = await ask_about_person(tx, ingest, wish.kind, who, by=by)
         done = await _finished(opened, request, wish.wait)
+        _point_at(done.mentions)
         if not done.persons:
             raise NotFound("Nobody was found by that name; nothing was changed.")
         if wish.kind == "erasure":
@@ -92,12 +94,16 @@ async def do_for_person(wish: Wish, *, sure: Callable[[int, int], bool]) -> int:
         else:
             async with ingest.database.transaction() as tx:
                 _hand_over(await fetch_archive(tx, ingest, done.id, by=by), wish.out)
-        if done.mentions:
-            say(
-                "These responses of others seem to name the person too; look at them:"
-                f" {', '.join(done.mentions)}"
-            )
     return 0
+
+
+def _point_at(mentions: Sequence[str]) -> None:
+    """Name what somebody has to look at: words of others, which nobody erases unseen."""
+    if mentions:
+        say(
+            "These responses of others seem to name the person; look at them:"
+            f" {', '.join(mentions)}"
+        )
 
 
 @asynccontextmanager
