@@ -118,7 +118,7 @@ async def test_who_agreed_to_it_is_asked_when_staff_resolve(desk: Closing) -> No
 
     assert task.record.resolution is not None
     assert task.record.resolution.asking == Asked(
-        at=desk.clock.now(), until=desk.clock.now() + 14 * DAY, language="de-AT"
+        at=desk.clock.now(), until=desk.clock.now() + 14 * DAY, language="de"
     )
     (event,) = await desk.events(TaskResolved)
     assert event.ask_customer_at == desk.clock.now()
