@@ -54,6 +54,7 @@ from services.loop.themes.domain import (
     parse_taxonomy,
     starter_taxonomy,
 )
+from services.notify.store.queue import doubt_what_waits
 from shared.bus.consumer import Health
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.housekeeping import Housekeeping
@@ -112,6 +113,7 @@ __all__ = [
     "classify_lines",
     "compose",
     "desk_of",
+    "doubt_what_waits",
     "fetch_archive",
     "find_person",
     "guess_columns",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from services.cli import backups
 from services.cli.audit import audit_app
 from services.cli.frame import AsJson, Group, examples, run
 from services.cli.letters import letters_app
@@ -49,6 +50,7 @@ app.add_typer(sample_app, name="sample")
 app.add_typer(themes_app, name="themes")
 app.add_typer(audit_app, name="audit")
 app.add_typer(secret_app, name="secret")
+backups.add_to(app)
 
 
 @app.command(

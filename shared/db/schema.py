@@ -47,6 +47,12 @@ def head() -> str:
     return version
 
 
+def is_known(version: str) -> bool:
+    """Tell whether a version is one of this program's, or of an earlier one."""
+    known = ScriptDirectory.from_config(_config()).walk_revisions()
+    return any(script.revision == version for script in known)
+
+
 async def current(engines: Engines) -> str | None:
     """Return the version of the database's tables; None when there are none."""
     async with translated(), engines.reader.connect() as connection:

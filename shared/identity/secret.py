@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _CHECK: Final = "secret-check"
 _FORMER: Final = "former-secret-check"
 _LASTING: Final = "lasting-keys"
+_RESTORING: Final = "restore-unfinished"
 
 
 def load_secret(settings: Settings) -> Keyring:
@@ -64,6 +65,11 @@ async def verify_secret(
     otherwise. What works beside a running installation does not ``adopt``: whoever serves
     would not be able to read what it writes.
     """
+    if await _fact(tx, _RESTORING) is not None:
+        raise Misconfigured(
+            "A restore was begun here and not finished: the customers' keys are missing. Run"
+            " the same “closed-loop restore … --replace” again."
+        )
     checks = keyring.macs(_CHECK, "installation")
     await _begin(tx, _CHECK, checks[0], now)
     stored = (await _fact(tx, _CHECK)) or ""
@@ -85,6 +91,42 @@ async def verify_secret(
         await _write(tx, _FORMER, stored, now)
         await audit.record(tx, audit.SYSTEM, "secret.replaced", "installation", now=now)
     await _open_lasting(tx, keyring, began_with=place, now=now)
+
+
+def check_of(keyring: Keyring) -> str:
+    """Return what tells this secret from others without telling it."""
+    return keyring.mac(_CHECK, "installation")
+
+
+def require_kept(settings: Settings, check: str) -> Keyring:
+    """Return the keyring of what was backed up; raise ``Misconfigured`` for another secret.
+
+    A backup holds no secret, and none is made up here: nothing would open.
+    """
+    path = settings.sqlite_path
+    if settings.secret is None and path is not None and not _beside(path).exists():
+        raise Misconfigured(
+            "A backup does not hold the installation's secret. Put the file that was kept apart"
+            f" to {_beside(path)} (mode 0600), or set CLOSED_LOOP_SECRET, and run this again."
+        )
+    keyring = load_secret(settings)
+    if not any(hmac.compare_digest(check, one) for one in keyring.macs(_CHECK, "installation")):
+        raise Misconfigured(
+            "This backup was made under another secret: nothing in it would open. Set the"
+            " CLOSED_LOOP_SECRET of that time, and today's one afterwards with"
+            " CLOSED_LOOP_SECRET_PREVIOUS."
+        )
+    return keyring
+
+
+async def begin_restore(tx: Transaction, now: datetime) -> None:
+    """Keep everybody from starting on what is not whole yet."""
+    await _write(tx, _RESTORING, "yes", now)
+
+
+async def end_restore(tx: Transaction) -> None:
+    """Let whoever wants start."""
+    await tx.execute(delete(installation).where(installation.c.name == _RESTORING))
 
 
 async def is_being_replaced(view: Reading) -> bool:
@@ -164,9 +206,13 @@ async def _write(tx: Transaction, name: str, value: str, now: datetime) -> None:
     )
 
 
+def _beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}.secret")
+
+
 def _kept_beside(database: Path) -> str:
     """Return the secret beside the database, making it if it is the first time."""
-    path = database.with_name(f"{database.name}.secret")
+    path = _beside(database)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = new_token(48)
     try:

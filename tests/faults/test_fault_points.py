@@ -70,6 +70,9 @@ CRASH_POINTS = {
     "persons.cleared_up": "in the transaction that notes that scrubbed bytes are gone",
     "schema.upgraded": "all migrations have run, nothing is committed",
     "serving.stopping": "a stop was asked for and has begun",
+    "backup.copied": "the data are copied, the keys are not",
+    "backup.keys_written": "the keys are written, the backup has no name yet",
+    "restore.filled": "the data of a backup are there, not in their place or without keys",
     "secret.rewrapping": "in the transaction that brings some rows under a new secret",
 }
 """The process dies when …"""
@@ -124,8 +127,8 @@ WHILE_FORGETTING = (
 
 AT_THE_FIRST_START = ("schema.upgraded",)
 
-IN_COMMANDS = ("secret.rewrapping",)
-"""Points of commands beside the installation, walked in ``test_new_secret``."""
+IN_COMMANDS = ("secret.rewrapping", "backup.copied", "backup.keys_written", "restore.filled")
+"""Points of commands, walked in ``test_new_secret`` and ``test_backup_points``."""
 
 ARRIVALS = {
     "transaction.before_commit": (40, 15),

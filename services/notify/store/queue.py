@@ -410,3 +410,13 @@ async def make_due_again(
         )
     )
     return result.rowcount == 1
+
+
+async def doubt_what_waits(tx: Transaction) -> int:
+    """Mark all that is not settled: after a restore it may have been sent since the backup."""
+    result = await tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state.in_([State.DUE, State.SENDING, State.HELD]))
+        .values(in_doubt=True)
+    )
+    return result.rowcount
