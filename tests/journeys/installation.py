@@ -233,7 +233,7 @@ class ScaledOut(Installation):
     ) -> None:
         super().__init__()
         self._kafka = kafka
-        self._postgres = postgres
+        self.postgres = postgres
         self._mail = mail
         self._database = postgres.create_database()
         self._stack.callback(postgres.drop_database, self._database)
@@ -268,7 +268,7 @@ class ScaledOut(Installation):
     @override
     def whole_database(self) -> str:
         """The database as its administrator sees it."""
-        return self._postgres.url(self._database)
+        return self.postgres.url(self._database)
 
     @property
     @override
@@ -309,11 +309,11 @@ class ScaledOut(Installation):
         return {"CLOSED_LOOP_DATABASE_URL": url}
 
     def _here(self, value: str) -> str:
-        postgres = f"{self._postgres.host}:{self._postgres.port}/{self._database}"
+        postgres = f"{self.postgres.host}:{self.postgres.port}/{self._database}"
         return (
             value.replace("kafka:9092", self._kafka.bootstrap)
             .replace("postgres:5432/closed_loop", postgres)
-            .replace("//closed_loop:", f"//{self._postgres.user}:")
+            .replace("//closed_loop:", f"//{self.postgres.user}:")
         )
 
     def _make_users(self) -> None:
@@ -321,8 +321,8 @@ class ScaledOut(Installation):
         word = self._variables["ROLES_PASSWORD"]
         for name in ("cl_ingest", "cl_loop", "cl_notify"):
             user = f"{name}_{secrets.token_hex(3)}"
-            self._postgres.create_user(user, word)
-            self._stack.callback(self._postgres.drop_user, user, database=self._database)
+            self.postgres.create_user(user, word)
+            self._stack.callback(self.postgres.drop_user, user, database=self._database)
             self._users[name] = user
 
     def start_all(self) -> None:
