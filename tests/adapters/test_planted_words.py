@@ -99,7 +99,7 @@ async def work_on(client: httpx.AsyncClient, task: str) -> None:
 async def test_no_file_shows_what_is_personal(
     house: WholeHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    posted = {**FACTS, **PERSONAL, **CLEARLY}
+    posted: dict[str, Any] = {**FACTS, **PERSONAL, **CLEARLY}
     second = {**posted, "comment": "mark-comment, once more", "transaction_id": "mark-two"}
     refused = {**PERSONAL, "score": "mark-refused"}
     async with house.client() as client:
@@ -135,7 +135,7 @@ async def test_no_file_shows_what_is_personal(
 async def test_what_stands_in_the_clear_is_listed(house: WholeHouse, tmp_path: Path) -> None:
     """The search of the other test does find what is there."""
     async with house.client() as client:
-        posted = {**FACTS, **PERSONAL, **CLEARLY}
+        posted: dict[str, Any] = {**FACTS, **PERSONAL, **CLEARLY}
         assert (await client.post("/v1/responses", json=posted)).status_code == 202
     await house.settle()
 
