@@ -44,7 +44,9 @@ PERSONAL: Final[Mapping[str, Any]] = {
     "attributes": {"mark-attribute": "mark-value"},
     "mark_unknown_member": "mark-unknown",
 }
-CLEARLY: Final = {name: f"clear-{name.replace('_', '-')}" for name in TEXTS if name in CLEAR}
+CLEARLY: Final[Mapping[str, Any]] = {
+    str(name): f"clear-{name.replace('_', '-')}" for name in TEXTS if name in CLEAR
+}
 FACTS: Final = {"measurement": "transactional", "metric": "nps", "score": 2}
 MARKS: Final = (
     *("mark-", "Mark-Name", "Lindqvist", "555777", "de-mark", "987654321"),
