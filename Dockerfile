@@ -3,8 +3,8 @@ FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/closed-loop
-COPY requirements/base.txt requirements/build.txt requirements/
-RUN /opt/closed-loop/bin/pip install --require-hashes -r requirements/base.txt \
+COPY requirements/oidc.txt requirements/build.txt requirements/
+RUN /opt/closed-loop/bin/pip install --require-hashes -r requirements/oidc.txt \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./

@@ -11,5 +11,6 @@ compile() {
         --no-emit-index-url --no-emit-find-links --no-header ${UPGRADE:+--upgrade} "$@"
 }
 compile pyproject.toml -o requirements/base.txt
+compile pyproject.toml --extra oidc -c requirements/base.txt -o requirements/oidc.txt
 compile pyproject.toml --group dev --group build -c requirements/base.txt -o requirements/test.txt
 compile --group build -c requirements/test.txt -o requirements/build.txt

@@ -147,8 +147,8 @@ async def test_everything_goes_on_and_shows_nothing_of_the_customer(shop: Shop) 
     assert len(mails) == 5
     assert [personal_in(mail) for mail in mails] == [[]] * 5
     # One of them reads German.
-    said = ("data have been erased", "Daten der Kundin oder des Kunden wurden gelöscht")
-    assert [mail for mail in mails if not any(words in mail for words in said)] == []
+    any_of = ("data have been erased", "Daten der Kundin oder des Kunden wurden gelöscht")
+    assert [mail for mail in mails if not any(words in mail for words in any_of)] == []
     calls = [call.body.decode() for call in shop.house.posts.calls]
     # Two that are due at once go out together, in no order that anybody promised.
     assert sorted(json.loads(body)["type"] for body in calls) == [

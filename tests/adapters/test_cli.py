@@ -479,3 +479,14 @@ def test_people_keys_and_checks_need_no_stop(
     assert (accepted, added.returncode, checked.returncode) == (202, OK, OK)
     assert second.returncode == REFUSED
     assert "Another process is using closed-loop.db" in second.stderr
+
+
+def test_a_person_is_parted_from_single_sign_on(shell: Shell) -> None:
+    """Also one whom no provider has met: there is nothing to do, and that is said."""
+    shell.run("user", "add", "linked@example.org")
+    done = shell.run("user", "unlink", "linked@example.org")
+    nobody = shell.run("user", "unlink", "nobody@example.org")
+
+    assert (done.returncode, done.stdout) == (OK, "")
+    assert "No provider has taken anybody for linked@example.org" in done.stderr
+    assert nobody.returncode == NOT_FOUND

@@ -30,7 +30,8 @@ from shared.web.audit.words import ACTIONS
 from tests.adapters.test_account import EMAIL, browsing, enter, with_factor
 from tests.adapters.web_house import PASSWORD, House
 from tests.architecture.composed import doors
-from tests.full_house import FORM, FullHouse, full_house
+from tests.forms import URLENCODED
+from tests.full_house import FullHouse, full_house
 from tests.staff import audited
 
 ROOT: Final = Path(__file__).parents[2]
@@ -239,6 +240,10 @@ CALLS: Final[Mapping[str, tuple[str, Call]]] = {
         "mail.unsuppressed",
         Call("/v1/suppressions/{suppression_id}"),
     ),
+    "PUT /v1/retention": (
+        "retention.changed",
+        Call("/v1/retention", {"customers_months": 48}),
+    ),
     "POST /v1/person-requests/find": (
         "person.searched",
         Call("/v1/person-requests/find", {"person": {"ref": "{ref}"}}),
@@ -278,6 +283,7 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/people/{staff_id}/password": "staff.password-set",
     "POST /settings/privacy/find": "person.searched",
     "POST /settings/privacy": "person.export-asked",
+    "POST /settings/privacy/retention": "retention.changed",
     "POST /settings/rules/publish": "rules.published",
     "POST /settings/rules/restore": "rules.published",
     "POST /settings/rules/drop": "rules.draft-dropped",
@@ -380,6 +386,7 @@ FILLED: Final[Mapping[str, Mapping[str, str]]] = {
     "POST /settings/people/{staff_id}": {"name": "Another name"},
     "POST /settings/people/second-factor": {"role:auditor": "yes"},
     "POST /settings/privacy/find": {"by": "ref", "value": "{ref}"},
+    "POST /settings/privacy/retention": {"months": "60"},
     "POST /settings/touchpoints/owners": {"valid_from": "2030-01-01T09:00", "valid_until": ""},
 }
 """What is put into fields whose name says too little, or that hold something already."""
@@ -679,7 +686,7 @@ class Walk:
             name.format_map(things): value.format_map(things) if value[:1] == "{" else value
             for name, value in values.items()
         }
-        answer = await browser.post(path.format_map(things), data=named, headers=FORM)
+        answer = await browser.post(path.format_map(things), data=named, headers=URLENCODED)
         await self.note(door, before, answer)
         bulk = re.search(r"[?&]bulk=(\w+)", answer.headers.get("location", ""))
         if bulk:

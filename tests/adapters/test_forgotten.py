@@ -72,7 +72,7 @@ async def links(house: WholeHouse) -> list[str]:
             assert mail[1] is not None
             message = message_from_bytes(mail[1], policy=policy.default)
             assert message["To"] == EMAIL
-            text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+            text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr] # a mail of ours has a text
             found += re.findall(rf"{BASE}(/sign-in/reset/\S+)", text)
     return found
 

@@ -49,7 +49,7 @@ ARGUED = {
     "pathspec": "MPL-2.0 binds its own files only; a build tool, never shipped",
 }
 
-LOCKS = ["base", "build", "test"]
+LOCKS = ["base", "build", "oidc", "test"]
 
 
 def locked(lock: str) -> list[Requirement]:

@@ -59,6 +59,7 @@ CONTEXTS: dict[str, Any] = {
     "dead_letters.html": dead_letters.DeadLettersPage,
     "person_request.html": privacy.RequestPage,
     "privacy.html": privacy.PrivacyPage,
+    "retention.html": privacy.RetentionPage,
     "delivery.html": webhooks.DeliveryPage,
     "departments.html": departments.DepartmentsPage,
     "forgotten.html": forgotten.ForgottenPage,

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from services.cli.program import EXIT_CODES
+from services.notify.domain.accounts import ACCOUNT_MAIL_KINDS
 from services.notify.domain.alerts import EVENT_TYPES, MAIL_KINDS, SUMMARY_KINDS
 from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS
@@ -278,8 +279,8 @@ def test_every_mail_has_its_three_files_and_a_reason_to_be_sent() -> None:
     by_event = {**MAIL_KINDS, **SOURCE_MAIL_KINDS}
     # About endpoints administrators get mail, and no webhook: it might be the one that fails.
     own = ENDPOINT_MAIL_KINDS.values()
-    to_customers = CUSTOMER_MAIL_KINDS
-    assert kinds == {*by_event.values(), *SUMMARY_KINDS.values(), *own, *to_customers}
+    asked_for = {*CUSTOMER_MAIL_KINDS, *ACCOUNT_MAIL_KINDS}
+    assert kinds == {*by_event.values(), *SUMMARY_KINDS.values(), *own, *asked_for}
     for kind in kinds:
         files = {path.name for path in (folder / kind).iterdir()}
         assert files == {"subject.txt", "body.txt", "body.mjml"}
