@@ -263,16 +263,14 @@ def test_a_summary_reaches_no_outside_host_and_is_narrow(
     )
 
 
-def test_the_mail_for_a_new_password_says_what_was_agreed_on() -> None:
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_mail_for_a_new_password_says_what_was_agreed_on(language: str) -> None:
     facts = ResetFacts(reset_id="pwr_1", expires_at=NOW + HOUR)
     link = f"{PUBLIC_URL}/sign-in/reset/pwr_1~1~2"
-    mail = render_reset(facts, language="en", time_zone="Europe/Berlin", link=link)
+    mail = render_reset(facts, language=language, time_zone="Europe/Berlin", link=link)
 
-    compare(mail, "password_reset.en.txt")
+    compare(mail, f"password_reset.{language}.txt")
     assert mail.html.count(link) >= 2
-    german = render_reset(facts, language="de", time_zone="Europe/Berlin", link=link)
-    assert "Montag, 2. März 2026" in german.text
-    assert link in german.text
 
 
 def compare(mail: Rendered, name: str) -> None:

@@ -147,7 +147,9 @@ async def test_two_surveys_of_the_same_kind_can_be_added_up_to_one_score(
     intake: Intake,
 ) -> None:
     """Not as the mean of two scores: every customer counts once, whoever asked."""
-    few = [{**one, "source": "crm", "question_version": "2025"} for one in _answers(promoters=3)]
+    few = [
+        {**one, "source": "crm", "question_version": "2025"} for one in _answers(promoters=3)
+    ]
     many = [
         {**one, "source": "shop", "question_version": "b", "channel": "sms"}
         for one in _answers(promoters=2, passives=1, detractors=6)
