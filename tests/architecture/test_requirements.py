@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import pytest
 
 from tests.architecture.composed import ROOT, composed, doors
+from tests.architecture.named_tests import gone, named
 from tests.architecture.test_docs import COMMANDS, wrong_with
 
 PAGE = ROOT / "docs" / "requirements.md"
@@ -52,18 +51,6 @@ def _unnamed(address: str) -> str:
     return re.sub(r"{[a-z_]+}", "{}", address)
 
 
-@cache
-def names_in(path: str) -> frozenset[str]:
-    """Return the names of the tests in a file, without importing it."""
-    tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
-    return frozenset(
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name.startswith("test_")
-    )
-
-
 def test_the_numbers_stand_once_and_in_order() -> None:
     """So that a row is found."""
     numbers = [int(row["number"].removeprefix("S-")) for row in ROWS]
@@ -74,11 +61,9 @@ def test_the_numbers_stand_once_and_in_order() -> None:
 
 def test_every_proof_is_a_test(row: Mapping[str, str]) -> None:
     """Renaming or removing one means looking at what it proved."""
-    named = re.findall(r"`([a-z_/]+\.py)::(test_\w+)`", row["proof"])
-
-    assert named
-    assert len(named) == row["proof"].count("`") // 2
-    assert [name for path, name in named if name not in names_in(path)] == []
+    assert named(row["proof"])
+    assert len(named(row["proof"])) == row["proof"].count("`") // 2
+    assert gone(row["proof"]) == []
 
 
 def test_every_place_exists(row: Mapping[str, str], addresses: set[str]) -> None:
