@@ -90,8 +90,8 @@ async def start(
             created_at=now,
             seen_at=now,
             expires_at=now + ABSOLUTE,
-            **({"browser": browser} if browser else {}),
-            **({"method": method} if method != "password" else {}),
+            browser=browser,
+            method=method,
         )
     )
     return token

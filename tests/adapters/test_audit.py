@@ -23,7 +23,6 @@ from shared.db.engine import Engines
 from shared.identity import audit, sessions
 from shared.identity.people import create_staff
 from shared.identity.principal import Principal, Role, Scope
-from shared.identity.tables import audit_seals
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
 from tests.whole_house import WholeHouse, open_house
@@ -371,7 +370,6 @@ def test_the_command_says_whether_the_trail_is_whole(
 ) -> None:
     """It ends with 1 and names what is wrong, here the protection that is gone."""
     engine = create_engine(f"sqlite:///{tmp_path}/closed-loop.db")
-    audit_seals.create(engine, checkfirst=True)
 
     whole = shell("audit", "verify", "--json")
     with engine.begin() as connection:
