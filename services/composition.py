@@ -43,7 +43,7 @@ from services.ingest.handlers import (
 )
 from services.ingest.handlers.persons import ask as ask_about_person
 from services.ingest.handlers.persons import fetch as fetch_archive
-from services.ingest.handlers.persons import find_person
+from services.ingest.handlers.persons import find_person, retention
 from services.ingest.handlers.sample import remove_sample
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.ingest.reception import Call, Result, receive
@@ -132,6 +132,7 @@ __all__ = [
     "read_payload",
     "receive",
     "remove_sample",
+    "retention",
     "source_named",
     "source_out",
     "standing_of",
@@ -286,9 +287,8 @@ def _letters_check(desks: Sequence[LetterDesk]) -> Check:
 
     async def look() -> Report:
         said = [alarm for desk in desks if (alarm := await desk.alarm())]
-        if not said:
-            return OK
-        return Report(state="degraded", text=f"{'; '.join(said)}. See /settings/dead-letters")
+        text = f"{'; '.join(said)}. See /settings/dead-letters"
+        return Report(state="degraded", text=text) if said else OK
 
     return look
 

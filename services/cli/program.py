@@ -15,6 +15,7 @@ from services.cli.frame import AsJson, Group, examples, run
 from services.cli.letters import letters_app
 from services.cli.people import key_app, user_app
 from services.cli.persons import person_app
+from services.cli.retention import retention_app
 from services.cli.sample import sample_app
 from services.cli.secrets import secret_app
 from services.cli.sources import source_app
@@ -46,6 +47,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(source_app, name="source")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(person_app, name="person")
+app.add_typer(retention_app, name="retention")
 app.add_typer(sample_app, name="sample")
 app.add_typer(themes_app, name="themes")
 app.add_typer(audit_app, name="audit")

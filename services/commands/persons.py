@@ -59,7 +59,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Opened:
+class Opened:
     """The installation, and what makes it go on while somebody waits."""
 
     ingest: Ingest
@@ -73,7 +73,7 @@ async def do_for_person(wish: Wish, *, sure: Callable[[int, int], bool]) -> int:
     settings = Settings.load()
     set_up(form=settings.log_format, level="error")
     require_begun(settings.sqlite_path)
-    async with _open(settings) as opened:
+    async with open_installation(settings) as opened:
         ingest = opened.ingest
         by = await acting(ingest.database, wish.by)
         if wish.kind == "erasure":
@@ -85,7 +85,7 @@ async def do_for_person(wish: Wish, *, sure: Callable[[int, int], bool]) -> int:
                 raise Forbidden("Nothing was erased. Add --yes to erase without being asked.")
         async with ingest.database.transaction() as tx:
             request = await ask_about_person(tx, ingest, wish.kind, who, by=by)
-        done = await _finished(opened, request, wish.wait)
+        done = await finished(opened, request, wish.wait)
         _point_at(done.mentions)
         if not done.persons:
             raise NotFound("Nobody was found by that name; nothing was changed.")
@@ -107,14 +107,15 @@ def _point_at(mentions: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[_Opened]:
+async def open_installation(settings: Settings) -> AsyncIterator[Opened]:
+    """Open the installation: beside whoever serves it, or to work where nobody does."""
     if settings.sqlite_path is None or is_held(settings.sqlite_path):
 
         async def look_on() -> None:
             await asyncio.sleep(_GLANCE)
 
         async with ingest_beside(settings) as ingest:
-            yield _Opened(ingest=ingest, work=look_on, served=True)
+            yield Opened(ingest=ingest, work=look_on, served=True)
         return
     async with compose(settings) as system:
         held = system.services["ingest"].resources
@@ -125,10 +126,10 @@ async def _open(settings: Settings) -> AsyncIterator[_Opened]:
             if not any(busy):
                 await asyncio.sleep(_GLANCE)
 
-        yield _Opened(ingest=held, work=work, served=False)
+        yield Opened(ingest=held, work=work, served=False)
 
 
-async def _finished(opened: _Opened, request: PersonRequest, wait: float) -> PersonRequest:
+async def finished(opened: Opened, request: PersonRequest, wait: float) -> PersonRequest:
     """Wait until a request is done, and show meanwhile how far it is."""
     clock = opened.ingest.clock
     began = moved_at = clock.monotonic()

@@ -19,9 +19,11 @@ from services.ingest.handlers import (
     notice_silence,
     seal_earlier,
 )
-from services.ingest.handlers.persons import ARCHIVES_KEPT, work_requests
+from services.ingest.handlers.persons import ARCHIVES_KEPT, retention, work_requests
 from shared.faults import fault_point
 from shared.identity import person_requests
+from shared.identity.audit import SYSTEM
+from shared.ids import new_token
 from shared.logs import get_logger
 from shared.tasks import Pause
 
@@ -39,6 +41,7 @@ _LONGEST_WAIT: Final = timedelta(days=1)
 _PAUSE: Final = 1.0
 _NO_HURRY: Final = 3_600.0
 _SWEEP_EVERY: Final = 10.0
+_RETENTION_EVERY: Final = 60.0
 _SOURCES_EVERY: Final = 10.0
 """Seconds between two looks at the sources; a silence is measured in hours."""
 
@@ -221,6 +224,43 @@ class PersonWork:
             return False
         self._sweep_after = clock.monotonic() + _SWEEP_EVERY
         return await self._ingest.database.sweep()
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+
+class RetentionWork:
+    """Finds once a day, at a quiet hour, whose time is over; ``PersonWork`` does the rest."""
+
+    name = "ingest.retention"
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._pause = Pause(_PAUSE)
+        self._token = new_token()
+        self._looked_at: float | None = None
+
+    async def step(self) -> bool:
+        """Ask for the next erasures when it is time; what is found goes to ``PersonWork``."""
+        clock, database = self._ingest.clock, self._ingest.database
+        at = clock.monotonic()
+        if self._looked_at is not None and at - self._looked_at < _RETENTION_EVERY:
+            return False
+        self._looked_at = at
+        now = clock.now()
+        async with database.reading() as view:
+            if not await retention.is_due(view, now=now):
+                return False
+        async with database.transaction() as tx:
+            found = await retention.run(tx, self._ingest, token=self._token, by=SYSTEM, now=now)
+        if found is not None:
+            _log.info("retention.started", request_id=found.id, persons=found.persons)
+        return found is not None
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""

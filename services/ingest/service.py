@@ -17,7 +17,13 @@ from services.ingest.handlers import (
     record_many,
     record_responses,
 )
-from services.ingest.jobs import EarlierWorker, PersonWork, SourceUpkeep, Upkeep
+from services.ingest.jobs import (
+    EarlierWorker,
+    PersonWork,
+    RetentionWork,
+    SourceUpkeep,
+    Upkeep,
+)
 from services.ingest.listeners import KINDS, TOPICS, hear
 from services.ingest.pages import ROUTERS
 from services.ingest.schemas import understand
@@ -119,6 +125,7 @@ def build(kit: Kit) -> Service:
             Upkeep(kit.database, kit.clock),
             SourceUpkeep(kit.database, kit.clock),
             PersonWork(ingest),
+            RetentionWork(ingest),
             EarlierWorker(ingest),
         ],
         resources=ingest,

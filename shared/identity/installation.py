@@ -41,7 +41,7 @@ class FirstSteps:
 
 async def organisation(view: Reading) -> Organisation | None:
     """Return whose installation this is, once somebody has said so."""
-    found = await _facts(view, ORGANISATION_NAME, _TIME_ZONE)
+    found = await facts(view, ORGANISATION_NAME, _TIME_ZONE)
     if ORGANISATION_NAME not in found:
         return None
     return Organisation(name=found[ORGANISATION_NAME], time_zone=found.get(_TIME_ZONE, "UTC"))
@@ -55,15 +55,15 @@ async def name_organisation(
     known = await organisation(tx)
     if named == known:
         return named
-    await _keep(tx, ORGANISATION_NAME, named.name, now)
-    await _keep(tx, _TIME_ZONE, named.time_zone, now)
+    await keep(tx, ORGANISATION_NAME, named.name, now)
+    await keep(tx, _TIME_ZONE, named.time_zone, now)
     await audit.record(tx, by, "organisation.changed", "organisation", now=now)
     return named
 
 
 async def first_steps(view: Reading) -> FirstSteps:
     """Return what was said about the assistant until now."""
-    text = (await _facts(view, _FIRST_STEPS)).get(_FIRST_STEPS)
+    text = (await facts(view, _FIRST_STEPS)).get(_FIRST_STEPS)
     if text is None:
         return FirstSteps()
     said = json.loads(text)
@@ -73,17 +73,19 @@ async def first_steps(view: Reading) -> FirstSteps:
 async def note_first_steps(tx: Transaction, said: FirstSteps, *, now: datetime) -> None:
     """Remember what an administrator said about the assistant."""
     text = json.dumps({"later": sorted(said.later), "dismissed": said.dismissed})
-    await _keep(tx, _FIRST_STEPS, text, now)
+    await keep(tx, _FIRST_STEPS, text, now)
 
 
-async def _facts(view: Reading, *names: str) -> dict[str, str]:
+async def facts(view: Reading, *names: str) -> dict[str, str]:
+    """Return those of these facts that are known."""
     rows = await view.all(
         select(installation.c.name, installation.c.value).where(installation.c.name.in_(names))
     )
     return {row.name: row.value for row in rows}
 
 
-async def _keep(tx: Transaction, name: str, value: str, now: datetime) -> None:
+async def keep(tx: Transaction, name: str, value: str, now: datetime) -> None:
+    """Write a fact down, in place of what was said before."""
     values = {"value": value, "changed_at": now}
     await tx.execute(
         tx.insert(installation)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from services.ingest.jobs import PersonWork
 from services.ingest.tables import PLUMBING, responses
@@ -232,3 +233,45 @@ async def test_afterwards_no_file_of_the_database_holds_the_key_or_what_it_seale
         held = content_of(tmp_path)
         assert row.wrapped_key not in held
         assert sealed not in held
+
+
+async def test_the_period_is_changed_and_a_shorter_one_is_asked_for_twice(
+    desk: FrontDesk,
+) -> None:
+    response = await post(desk, "A-1")
+    async with desk.database.transaction() as tx:
+        await tx.execute(
+            update(responses)
+            .where(responses.c.id == response)
+            .values(received_at=desk.clock.now() - timedelta(days=400))
+        )
+    path = f"{PATH}/retention"
+    async with desk.browsing("ada") as browser:
+        led = said(await browser.get(PATH))
+        first = await browser.get(path)
+        bad = await send(browser, path, months="soon", version="1")
+        asked = await send(browser, path, months="12", version="1")
+        slip = await send(browser, path, months="12", version="1", confirm="erase")
+        sure = await send(browser, path, months="12", version="1", confirm="ERASE")
+        shown = said(await browser.get(path))
+        stale = await send(browser, path, months="24", version="1")
+        ever = await send(browser, path, months="", version="2")
+        kept = said(await browser.get(path))
+    async with desk.browsing("dev") as browser:
+        refused = await browser.get(path)
+
+    assert "How long data are kept" in led
+    assert 'value="36"' in first.text
+    assert 'name="confirm"' not in first.text
+    assert (bad.status_code, asked.status_code, slip.status_code) == (422, 422, 422)
+    assert "1 to 600" in said(bad)
+    assert "forgets something of 1 person for good" in said(asked)
+    assert 'name="confirm"' in asked.text
+    assert (sure.status_code, sure.headers["location"]) == (303, path)
+    assert "1 person, 1 response" in shown
+    assert stale.status_code == 422
+    assert "Somebody changed the period meanwhile" in said(stale)
+    assert ever.status_code == 303
+    assert "everything is kept for ever" in kept
+    assert refused.status_code == 403
+    assert (await audited(desk.database)).count("retention.changed") == 2

@@ -12,12 +12,14 @@ from services.ingest.api import (
     lookup,
     payloads,
     persons,
+    retention,
     single,
     sources,
 )
 
 router = APIRouter()
-for door in (batch, single, hooks, lookup, imports, keys, sources, payloads, persons):
+DOORS = (batch, single, hooks, lookup, imports, keys, sources, payloads, persons, retention)
+for door in DOORS:
     # Not include_router: its routes are matched twice for every request.
     router.routes.extend(door.router.routes)
 

@@ -6,9 +6,11 @@ from typing import Final
 
 from services.ingest.pages import keys, privacy, sample, sources
 
-# A source's page comes last: a name may be anything, and its address ends with it.
+# A source's page comes last: a name may be anything, and its address ends with it. So does
+# that of a request about a person.
 ROUTERS: Final = (
     keys.router,
+    privacy.retention_router,
     privacy.router,
     sample.router,
     sources.payloads_router,

@@ -53,6 +53,7 @@ from services.ingest.store.responses import (
     save_responses,
     touchpoints_of,
 )
+from services.ingest.store.retention import Aged, Expired, aged, aged_persons, expired, waiting
 from services.ingest.store.rows import (
     NaturalKey,
     StoredPart,
@@ -96,9 +97,11 @@ from services.ingest.store.upkeep import (
 __all__ = [
     "KEPT_FOR",
     "KEPT_OF_A_SOURCE",
+    "Aged",
     "Count",
     "EarlierPart",
     "EarlierResponse",
+    "Expired",
     "Handled",
     "ImportStands",
     "Kept",
@@ -116,11 +119,14 @@ __all__ = [
     "add_parts",
     "add_responses",
     "add_tallies_of",
+    "aged",
+    "aged_persons",
     "configured_sources",
     "documents_after",
     "drop_payloads",
     "earlier_of",
     "ensure_source",
+    "expired",
     "figures",
     "find_by_natural_keys",
     "find_payload",
@@ -165,5 +171,6 @@ __all__ = [
     "touchpoints_of",
     "unhandled",
     "unread_payloads",
+    "waiting",
     "watched_sources",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.ingest.handlers.persons import retention
 from services.ingest.handlers.persons.asking import Found, ask, find_person
 from services.ingest.handlers.persons.exporting import fetch
 from services.ingest.handlers.persons.forgetting import forget, forget_responses
@@ -15,5 +16,6 @@ __all__ = [
     "find_person",
     "forget",
     "forget_responses",
+    "retention",
     "work_requests",
 ]

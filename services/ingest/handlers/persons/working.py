@@ -15,6 +15,7 @@ from services.ingest.domain.persons import Addresses
 from services.ingest.handlers.persons.asking import others
 from services.ingest.handlers.persons.exporting import hand_out
 from services.ingest.handlers.persons.forgetting import forget
+from services.ingest.handlers.persons.retention import expire
 from services.ingest.handlers.persons.searching import Findings, search
 from shared.faults import fault_point
 from shared.identity.person_requests import (
@@ -115,7 +116,9 @@ async def _work_on(ingest: Ingest, request: PersonRequest) -> None:
         now, done = ingest.clock.now(), int(here.cursor or 0)
         if done < here.persons:
             ref = here.found[done]
-            if here.kind == "erasure":
+            if here.reason == "retention":
+                await expire(tx, ingest, here.id, ref, now=now)
+            elif here.kind == "erasure":
                 await forget(tx, ingest, here.id, ref, reason=here.reason, now=now)
             else:
                 await hand_out(tx, ingest, here.id, ref, now=now)
