@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -144,3 +145,34 @@ def test_how_a_person_can_not_be_named(empty: Served, words: list[str], code: in
 
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
+
+
+def test_whose_time_is_over_is_forgotten_where_nobody_serves(house: Served) -> None:
+    child = house.serve()
+    try:
+        old, young = house.post(1), house.post(2)
+    finally:
+        child.stop(seconds=30)
+    with sqlite3.connect(house.folder / "closed-loop.db") as database:
+        database.execute(
+            # Longer ago than the period reaches, and no task of theirs is open.
+            "UPDATE ingest_responses SET received_at = ?, state = 'closed' WHERE id = ?",
+            ("2000-01-01T00:00:00.000000+00:00", old),
+        )
+    database.close()
+
+    first = house.run("retention", "run", "--dry-run", "--json")
+    done = house.run("retention", "run", "--json")
+    after = house.run("retention", "run", "--dry-run")
+
+    assert first.returncode == done.returncode == OK, first.stderr + done.stderr
+    assert json.loads(first.stdout)["due"] == {"persons": 1, "responses": 1}
+    told = json.loads(done.stdout)
+    assert (told["persons"], len(told["requests"])) == (1, 1)
+    assert told["left"] == {"persons": 0, "responses": 0}
+    assert "due: persons 0, responses 0" in after.stdout
+    with sqlite3.connect(house.folder / "closed-loop.db") as database:
+        sealed = dict(database.execute("SELECT id, sealed_person FROM ingest_responses"))
+    database.close()
+    assert sealed[old] == "erased"
+    assert sealed[young] != "erased"
