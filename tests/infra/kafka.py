@@ -80,6 +80,8 @@ class KafkaBroker(Protocol):
 
     bootstrap: str
     can_be_broken: bool
+    files: Path | None
+    """Where its files lie, if on this machine."""
 
     def start(self) -> None:
         """Start it and return when it answers under its own cluster id."""
@@ -125,6 +127,7 @@ class NamedKafka:
     """The broker that ``CLOSED_LOOP_TEST_KAFKA`` names; it is not ours to start or break."""
 
     can_be_broken = False
+    files: Path | None = None
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap.removeprefix("kafka://")
@@ -149,6 +152,7 @@ class DockerKafka:
     """A broker in a container of the official image."""
 
     can_be_broken = True
+    files: Path | None = None
 
     def __init__(self, proxy: FaultProxy | None = None) -> None:
         self._port = free_port()
@@ -205,6 +209,7 @@ class LocalKafka:
     """A broker from Maven's jars under the local Java."""
 
     can_be_broken = True
+    files: Path | None = None
 
     def __init__(self, proxy: FaultProxy | None = None) -> None:
         self.bootstrap = ""
@@ -243,6 +248,7 @@ class LocalKafka:
     def format(self, port: int, *, cluster: str, settings: Mapping[str, str]) -> None:
         """Make a folder for a broker that listens on that port, with these settings on top."""
         self._folder = folder = self._cleanup.enter_context(data_folder("kafka"))
+        self.files = folder
         self._port = port
         self._cluster = cluster
         self.bootstrap = _through(self._proxy, port)

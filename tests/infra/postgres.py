@@ -44,6 +44,8 @@ class PostgresServer:
     """A server and its administrator; how it is started is up to the subclasses."""
 
     can_be_broken = True
+    files: Path | None = None
+    """Where its files lie, if on this machine."""
 
     def __init__(
         self, *, host: str = LOOPBACK, port: int = 0, user: str = ADMIN, password: str = ""
@@ -242,6 +244,7 @@ class LocalPostgres(PostgresServer):
 
     def _make(self) -> None:
         self._folder = folder = self._cleanup.enter_context(data_folder("postgres"))
+        self.files = folder
         self.port = free_port()
         word = folder / "password"
         word.write_text(self.password)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.infra.kafka import LocalKafka, new_cluster
 from tests.infra.processes import LOOPBACK, free_port
 
@@ -10,6 +12,7 @@ class ThreeBrokers:
     """Three local brokers of one cluster: every topic thrice, two copies for an answer."""
 
     can_be_broken = True
+    files: Path | None = None  # each node has its own
 
     def __init__(self) -> None:
         self.nodes: list[LocalKafka] = []

@@ -54,6 +54,8 @@ class Installation:
         self.key = secrets.token_urlsafe(32)
         self.secret = secrets.token_urlsafe(32)
         self.front = ""
+        self.mail: MailServer | None = None
+        """Where mail goes; None where it is captured."""
         self._stack = contextlib.ExitStack()
         self._folder = self._stack.enter_context(data_folder("installation"))
         self._children: dict[str, Child] = {}
@@ -62,6 +64,11 @@ class Installation:
     def whole_database(self) -> str:
         """The address under which somebody may look at all tables."""
         raise NotImplementedError
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where everything lies that it has written, as far as that is on this machine."""
+        return [self._folder]
 
     @property
     def bootstrap(self) -> str | None:
@@ -189,7 +196,7 @@ class Embedded(Installation):
 
     def __init__(self, *, mail: MailServer | None = None) -> None:
         super().__init__()
-        self._mail = mail
+        self.mail = mail
         self.port = free_port()
         self.front = f"http://{LOOPBACK}:{self.port}"
         self.command = [*PROGRAM, "serve"]
@@ -212,7 +219,7 @@ class Embedded(Installation):
             **self._base(),
             "CLOSED_LOOP_DATABASE_URL": f"sqlite+aiosqlite:///{self.database}",
             "CLOSED_LOOP_PUBLIC_URL": self.front,
-            "CLOSED_LOOP_SMTP_URL": self._mail.url if self._mail else "capture:",
+            "CLOSED_LOOP_SMTP_URL": self.mail.url if self.mail else "capture:",
             "CLOSED_LOOP_PORT": str(self.port),
         }
 
@@ -234,7 +241,7 @@ class ScaledOut(Installation):
         super().__init__()
         self._kafka = kafka
         self.postgres = postgres
-        self._mail = mail
+        self.mail = mail
         self._database = postgres.create_database()
         self._stack.callback(postgres.drop_database, self._database)
         self._ports = {role: free_port() for role in ("ingest", "loop", "notify")}
@@ -255,9 +262,16 @@ class ScaledOut(Installation):
     @override
     def mailed(self, text: str) -> bool:
         """Tell whether a mail with this text in its subject has reached the SMTP server."""
-        if self._mail is None:
+        if self.mail is None:
             return super().mailed(text)
-        return any(text in str(mail.message["Subject"]) for mail in self._mail.mails)
+        return any(text in str(mail.message["Subject"]) for mail in self.mail.mails)
+
+    @property
+    @override
+    def folders(self) -> list[Path]:
+        """Those of PostgreSQL and Kafka as well, unless they run elsewhere."""
+        theirs = (self.postgres.files, self._kafka.files)
+        return [self._folder, *(folder for folder in theirs if folder is not None)]
 
     @property
     def database(self) -> str:
