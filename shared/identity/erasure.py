@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, or_, select, update
 
 from shared.identity.tables import person_keys
 
@@ -73,3 +73,17 @@ async def erase_person(tx: Transaction, ref: str, now: datetime) -> bool:
             .values(wrapped_key=None, erased_at=now)
         )
     return had_one is not None
+
+
+async def let_return(tx: Transaction, ref: str) -> None:
+    """Treat somebody who was forgotten as somebody new should they ever answer again.
+
+    For those whose time was over: they asked for nothing. Whoever asked to be forgotten stays
+    without a key.
+    """
+    await tx.execute(
+        delete(person_keys).where(
+            or_(person_keys.c.ref == ref, person_keys.c.belongs_to == ref),
+            person_keys.c.wrapped_key.is_(None),
+        )
+    )

@@ -129,6 +129,31 @@ async def test_whose_time_is_over_is_forgotten_and_whoever_came_again_in_part(
     assert await run(house) is None
 
 
+async def test_whoever_comes_back_after_their_time_is_somebody_new(house: WholeHouse) -> None:
+    async with house.client() as client:
+        old = await post(house, client, 1, "C-1")
+        await age(house, old)
+        await run(house)
+        new = await post(house, client, 2, "C-1")
+        late = await client.post(
+            "/v1/responses",
+            json={
+                "external_id": "A-1",
+                "score": 9,
+                "comment": WORDS,
+                "customer": {"id": "C-1", "name": "Name of C-1"},
+            },
+        )
+
+        assert late.json() | {"status_url": ""} == late.json() | {
+            "id": old,
+            "duplicate": True,
+            "status_url": "",
+        }
+        assert await comment_of(client, old) is None
+        assert await comment_of(client, new) == "sealed"
+
+
 async def test_an_open_task_keeps_its_customer_until_it_ends(house: WholeHouse) -> None:
     async with house.client() as client:
         angry = await post(house, client, 1, "C-1", score=1)

@@ -10,7 +10,7 @@ from shared.events.ingest import MOST_RESPONSES, CustomerErased, Erasing
 from shared.faults import fault_point
 from shared.identity import audit
 from shared.identity.audit import SYSTEM
-from shared.identity.erasure import erase_person
+from shared.identity.erasure import erase_person, let_return
 from shared.identity.forgetting import refs_of
 from shared.identity.person_requests import drop_parts, record_part
 
@@ -40,6 +40,8 @@ async def forget(
     # First the rows, then the key: whoever records at this moment locks in the same order.
     scrubbed = await store.scrub_persons(tx, await refs_of(tx, ref))
     await erase_person(tx, ref, now)
+    if reason == "retention":
+        await let_return(tx, ref)
     await _forget_earlier(tx, ingest, scrubbed, now)
     counts = {
         "responses": len(scrubbed.response_ids),
