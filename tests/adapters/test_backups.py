@@ -79,6 +79,8 @@ def settled(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Callable[[str
         if not name.startswith("CLOSED_LOOP_TEST_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("CLOSED_LOOP_SECRET", SECRET)
+    # A command sets the log up for its process; this one is the tests'.
+    monkeypatch.setattr("services.commands.backing_up.set_up", lambda **_: None)
 
     def at(url: str) -> None:
         monkeypatch.setenv("CLOSED_LOOP_DATABASE_URL", url)

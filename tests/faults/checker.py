@@ -188,12 +188,15 @@ def _log_follows_outbox(evidence: Evidence) -> Iterable[str]:
     """
     first = _first_places(evidence)
     for rows in evidence.outboxes.values():
-        last: dict[tuple[str, str], tuple[int, int]] = {}
+        last: dict[tuple[str, str, str], tuple[int, int]] = {}
         for one in sorted(rows, key=lambda row: row.seq):
             place = first.get(one.event_id)
             if place is None:
                 continue  # I2 says so
-            thing = (one.topic, str(one.data.get("task_id") or one.data.get("response_id")))
+            about = one.data.get("task_id") or one.data.get("response_id")
+            if about is None:
+                continue  # one mail about many tasks: it is of nobody
+            thing = (one.topic, one.key, about)
             before = last.get(thing)
             if before is not None and (before[0] != place[0] or before > place):
                 yield f"{one.event_id} was overtaken by another one of the same"

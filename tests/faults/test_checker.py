@@ -144,6 +144,25 @@ def test_answers_that_are_given_at_the_same_moment_come_in_any_order() -> None:
     assert "I7" not in " ".join(violations(history, evidence))
 
 
+def test_mails_about_many_tasks_come_in_any_order() -> None:
+    history, evidence = truth()
+    delivered = "alert.delivered.v1"
+    evidence.outboxes = {
+        **evidence.outboxes,
+        "notify": [
+            announced(1, "evt_m1", topics.ALERTS, delivered, task_id=None),
+            announced(2, "evt_m2", topics.ALERTS, delivered, task_id=None),
+        ],
+    }
+    evidence.log = [
+        *evidence.log,
+        logged(topics.ALERTS, 0, "evt_m2", delivered),
+        logged(topics.ALERTS, 1, "evt_m1", delivered),
+    ]
+
+    assert violations(history, evidence) == {}
+
+
 Lie = Callable[[History, Evidence], object]
 
 

@@ -198,6 +198,7 @@ def _soak(
     load.stop()
     _send_what_waits(installation)
 
+    mail.answer_data.clear()  # fewer mails than refusals: many tasks at once are one mail
     _come_to_rest(installation)
     evidence = gather(installation, receiver=receiver, mail=mail)
     wrong = violations(load.history, evidence)
