@@ -176,6 +176,7 @@ def test_a_mixed_stream_with_kills_on_one_machine(own_embedded: Embedded, unique
     print(_run(own_embedded, ["all"], unique))
 
 
+@pytest.mark.soak
 @pytest.mark.kafka
 @pytest.mark.postgres
 @pytest.mark.nginx

@@ -76,6 +76,7 @@ def _walk(installation: ScaledOut, postgres: PostgresServer, role: str) -> int:
     return deaths
 
 
+@pytest.mark.soak
 @pytest.mark.kafka
 @pytest.mark.postgres
 @pytest.mark.nginx
