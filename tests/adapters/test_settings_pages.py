@@ -43,9 +43,12 @@ NO_REASONS = {
     "attribute_sent_twice",
     "code",
     "one_of_two",
+    "one_way",
     "reason",
+    "retention",
     "str",
     "unknown_sender",
+    "unusable",
 }
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NEW_KEY = {
