@@ -85,13 +85,17 @@ def test_one_reminder_one_alert_and_none_for_a_task_that_is_done(unique: str) ->
         _hours_pass(installation, 6)
         installation.start()
         wait_until(
-            lambda: _mails_of(installation, open_task)["task_overdue"] == 1, what="an alert"
+            lambda: (
+                {"task_overdue", "task_escalated"} <= set(_mails_of(installation, open_task))
+            ),
+            what="an alert, and one above the owner",
         )
 
         assert _mails_of(installation, open_task) == {
             "task_opened": 1,
             "task_due_soon": 1,
             "task_overdue": 1,
+            "task_escalated": 1,
         }
         assert set(_mails_of(installation, done_task)) <= {"task_opened"}
         with installation.client() as client:
