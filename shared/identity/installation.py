@@ -6,11 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
-
 from shared.identity import audit
+from shared.identity.facts import fact, facts, keep
 from shared.identity.people import checked_name, checked_time_zone
-from shared.identity.tables import ORGANISATION_NAME, installation
+from shared.identity.tables import ORGANISATION_NAME
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +62,7 @@ async def name_organisation(
 
 async def first_steps(view: Reading) -> FirstSteps:
     """Return what was said about the assistant until now."""
-    text = (await facts(view, _FIRST_STEPS)).get(_FIRST_STEPS)
+    text = await fact(view, _FIRST_STEPS)
     if text is None:
         return FirstSteps()
     said = json.loads(text)
@@ -74,21 +73,3 @@ async def note_first_steps(tx: Transaction, said: FirstSteps, *, now: datetime) 
     """Remember what an administrator said about the assistant."""
     text = json.dumps({"later": sorted(said.later), "dismissed": said.dismissed})
     await keep(tx, _FIRST_STEPS, text, now)
-
-
-async def facts(view: Reading, *names: str) -> dict[str, str]:
-    """Return those of these facts that are known."""
-    rows = await view.all(
-        select(installation.c.name, installation.c.value).where(installation.c.name.in_(names))
-    )
-    return {row.name: row.value for row in rows}
-
-
-async def keep(tx: Transaction, name: str, value: str, now: datetime) -> None:
-    """Write a fact down, in place of what was said before."""
-    values = {"value": value, "changed_at": now}
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
 
-from shared.identity.installation import facts, keep
+from shared.identity.facts import fact, keep
 from shared.identity.tables import installation
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Policy:
 
 async def policy(view: Reading) -> Policy:
     """Return what holds: what somebody said, or what an installation begins with."""
-    said = (await facts(view, _POLICY)).get(_POLICY)
+    said = await fact(view, _POLICY)
     return Policy() if said is None else Policy(**json.loads(said))
 
 
@@ -41,7 +41,7 @@ async def note_policy(tx: Transaction, new: Policy, *, now: datetime) -> None:
 
 async def last_run(view: Reading) -> datetime | None:
     """Return when everything that was too old had last been found, if ever."""
-    said = (await facts(view, _RAN)).get(_RAN)
+    said = await fact(view, _RAN)
     return None if said is None else datetime.fromisoformat(said)
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, exists, select
 
 from shared.db.base import among, metadata
+from shared.identity.facts import fact, keep
 from shared.identity.tables import (
     audit,
     departments,
-    installation,
     staff,
     team_members,
     teams,
@@ -47,39 +47,23 @@ class Sample:
 
 async def sample(view: Reading) -> Sample | None:
     """Return what is known of the demo's sample, also once it is removed."""
-    text = await _fact(view, _FACT)
+    text = await fact(view, _FACT)
     return None if text is None else Sample(**json.loads(text))
 
 
 async def note_sample(tx: Transaction, brought: Sample, *, now: datetime) -> None:
     """Remember which responses are the demo's."""
-    await _keep(tx, _FACT, json.dumps(asdict(brought)), now)
+    await keep(tx, _FACT, json.dumps(asdict(brought)), now)
 
 
 async def note_removal(tx: Transaction, *, now: datetime) -> None:
     """Remember that sample data was removed: somebody has seen it."""
-    await _keep(tx, _REMOVED, now.isoformat(), now)
+    await keep(tx, _REMOVED, now.isoformat(), now)
 
 
 async def was_removed(view: Reading) -> bool:
     """Tell whether sample data was removed once."""
-    return await _fact(view, _REMOVED) is not None
-
-
-async def _fact(view: Reading, name: str) -> str | None:
-    text: str | None = await view.scalar(
-        select(installation.c.value).where(installation.c.name == name)
-    )
-    return text
-
-
-async def _keep(tx: Transaction, name: str, value: str, now: datetime) -> None:
-    values = {"value": value, "changed_at": now}
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )
+    return await fact(view, _REMOVED) is not None
 
 
 async def made_by(view: Reading, key_id: str) -> frozenset[tuple[str, str]]:

@@ -18,13 +18,9 @@ from sqlalchemy import delete, func, insert, select, update
 
 from shared.errors import Conflict, Unauthenticated
 from shared.identity import audit
+from shared.identity.facts import fact, keep
 from shared.identity.principal import Role
-from shared.identity.tables import (
-    SECOND_FACTOR_ROLES,
-    installation,
-    recovery_codes,
-    second_factors,
-)
+from shared.identity.tables import SECOND_FACTOR_ROLES, recovery_codes, second_factors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -227,19 +223,15 @@ def _plain(code: str) -> str:
 # ------------------------------------------------------------------ who must have one
 
 
-def roles_in(fact: str | None) -> frozenset[Role]:
+def roles_in(said: str | None) -> frozenset[Role]:
     """Return the roles that the installation's fact names."""
     known = frozenset(Role)
-    return frozenset(Role(name) for name in json.loads(fact or "[]") if name in known)
+    return frozenset(Role(name) for name in json.loads(said or "[]") if name in known)
 
 
 async def roles_that_need_it(view: Reading) -> frozenset[Role]:
     """Return whose passwords are not enough: these roles must have a second factor."""
-    return roles_in(
-        await view.scalar(
-            select(installation.c.value).where(installation.c.name == SECOND_FACTOR_ROLES)
-        )
-    )
+    return roles_in(await fact(view, SECOND_FACTOR_ROLES))
 
 
 async def need_it(
@@ -249,11 +241,6 @@ async def need_it(
     if frozenset(roles) == await roles_that_need_it(tx):
         return
     names = sorted(role.value for role in roles)
-    values = {"value": json.dumps(names), "changed_at": now}
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=SECOND_FACTOR_ROLES, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )
+    await keep(tx, SECOND_FACTOR_ROLES, json.dumps(names), now)
     detail = {"roles": names}
     await audit.record(tx, by, "second-factor.required", "organisation", detail, now=now)

@@ -14,11 +14,10 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
-from sqlalchemy import delete, select
 
 from shared.errors import Misconfigured
 from shared.identity import audit
-from shared.identity.tables import installation
+from shared.identity.facts import begin, drop, fact, keep
 from shared.ids import new_token
 from shared.sealing import LASTING, Keyring
 
@@ -65,14 +64,14 @@ async def verify_secret(
     otherwise. What works beside a running installation does not ``adopt``: whoever serves
     would not be able to read what it writes.
     """
-    if await _fact(tx, _RESTORING) is not None:
+    if await fact(tx, _RESTORING) is not None:
         raise Misconfigured(
             "A restore was begun here and not finished: the customers' keys are missing. Run"
             " the same “closed-loop restore … --replace” again."
         )
     checks = keyring.macs(_CHECK, "installation")
-    await _begin(tx, _CHECK, checks[0], now)
-    stored = (await _fact(tx, _CHECK)) or ""
+    await begin(tx, _CHECK, checks[0], now)
+    stored = (await fact(tx, _CHECK)) or ""
     place = next((n for n, one in enumerate(checks) if hmac.compare_digest(one, stored)), None)
     if place is None:
         raise Misconfigured(
@@ -87,8 +86,8 @@ async def verify_secret(
         )
     await _require_former(tx, checks)
     if place:
-        await _write(tx, _CHECK, checks[0], now)
-        await _write(tx, _FORMER, stored, now)
+        await keep(tx, _CHECK, checks[0], now)
+        await keep(tx, _FORMER, stored, now)
         await audit.record(tx, audit.SYSTEM, "secret.replaced", "installation", now=now)
     await _open_lasting(tx, keyring, began_with=place, now=now)
 
@@ -121,27 +120,27 @@ def require_kept(settings: Settings, check: str) -> Keyring:
 
 async def begin_restore(tx: Transaction, now: datetime) -> None:
     """Keep everybody from starting on what is not whole yet."""
-    await _write(tx, _RESTORING, "yes", now)
+    await keep(tx, _RESTORING, "yes", now)
 
 
 async def end_restore(tx: Transaction) -> None:
     """Let whoever wants start."""
-    await tx.execute(delete(installation).where(installation.c.name == _RESTORING))
+    await drop(tx, _RESTORING)
 
 
 async def is_being_replaced(view: Reading) -> bool:
     """Tell whether something may still be sealed under the former secret."""
-    return await _fact(view, _FORMER) is not None
+    return await fact(view, _FORMER) is not None
 
 
 async def forget_former(tx: Transaction) -> None:
     """Note that nothing is sealed under the former secret any more."""
-    await tx.execute(delete(installation).where(installation.c.name == _FORMER))
+    await drop(tx, _FORMER)
 
 
 async def _require_former(tx: Transaction, checks: Sequence[str]) -> None:
     """Raise ``Misconfigured`` where what is still under a former secret would not open."""
-    former = await _fact(tx, _FORMER)
+    former = await fact(tx, _FORMER)
     if former is None or any(hmac.compare_digest(former, check) for check in checks):
         return
     raise Misconfigured(
@@ -161,17 +160,14 @@ async def _open_lasting(
     """
     keyring.use_lasting({})
     derived = {purpose: keyring.subkeys(purpose)[began_with] for purpose in LASTING}
-    await _begin(tx, _LASTING, _wrapped(keyring, derived), now)
+    await begin(tx, _LASTING, _wrapped(keyring, derived), now)
     # Locked: another process may start at this moment under the other secret.
-    stored = await tx.scalar(
-        select(installation.c.value).where(installation.c.name == _LASTING).with_for_update()
-    )
-    sealed = b64decode(stored)
+    sealed = b64decode(await fact(tx, _LASTING, locked=True) or "")
     plain = keyring.open(_LASTING, sealed, context=_LASTING)
     known = {purpose: b64decode(key) for purpose, key in json.loads(plain).items()}
     keys = derived | known
     if keys != known or keyring.rewrap(_LASTING, sealed, context=_LASTING) is not None:
-        await _write(tx, _LASTING, _wrapped(keyring, keys), now)
+        await keep(tx, _LASTING, _wrapped(keyring, keys), now)
     keyring.use_lasting(keys)
 
 
@@ -179,31 +175,6 @@ def _wrapped(keyring: Keyring, keys: Mapping[str, bytes]) -> str:
     plain = {purpose: b64encode(keys[purpose]).decode() for purpose in sorted(keys)}
     sealed = keyring.seal(_LASTING, json.dumps(plain).encode(), context=_LASTING)
     return b64encode(sealed).decode()
-
-
-async def _fact(view: Reading, name: str) -> str | None:
-    value: str | None = await view.scalar(
-        select(installation.c.value).where(installation.c.name == name)
-    )
-    return value
-
-
-async def _begin(tx: Transaction, name: str, value: str, now: datetime) -> None:
-    """Write a fact that is not there yet."""
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=name, value=value, changed_at=now)
-        .on_conflict_do_nothing()
-    )
-
-
-async def _write(tx: Transaction, name: str, value: str, now: datetime) -> None:
-    values = {"value": value, "changed_at": now}
-    await tx.execute(
-        tx.insert(installation)
-        .values(name=name, **values)
-        .on_conflict_do_update(index_elements=["name"], set_=values)
-    )
 
 
 def _beside(database: Path) -> Path:
