@@ -59,6 +59,7 @@ async def find_and_take(hands: Hands) -> None:
     await hands.skip_to_content()
     await hands.type(page.locator("#filter-q"), "Maya")
     await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile("q=Maya"))
     await hands.press(page.get_by_role("link", name="Maya Lindqvist"))
     await page.wait_for_url(re.compile("/tasks/"))
     assert await heading(page) == "Maya Lindqvist"
@@ -84,6 +85,7 @@ async def call_and_agree(hands: Hands) -> None:
     await hands.press(agreement.get_by_role("button", name="Save agreement"))
     await page.locator(".facts", has_text="A call on Tuesday.").wait_for()
     await hands.press(page.get_by_role("button", name="Eliminate"))
+    await page.get_by_text("The step is in the history.").wait_for()
 
 
 async def resolve(hands: Hands) -> None:
