@@ -23,7 +23,7 @@ from services.loop.tables import PLUMBING
 from services.loop.tasks.api import ROUTERS as TASKS
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store import TaskFilter, page_of
-from services.loop.themes.api import router as themes
+from services.loop.themes.api import ROUTERS as THEMES
 from shared.db.engine import Engines
 from shared.db.transaction import Database
 from shared.identity import sessions
@@ -141,7 +141,7 @@ class Desk(Intake):
                 services=[
                     Service(
                         name="loop",
-                        routers=[*ROUTERS, *TASKS, *JOURNEY, themes],
+                        routers=[*ROUTERS, *TASKS, *JOURNEY, *THEMES],
                         workers=[],
                         resources=self.loop,
                     )

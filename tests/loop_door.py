@@ -13,7 +13,7 @@ from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.handlers import ensure_other
 from services.loop.responses.api import router as scores
 from services.loop.tasks.api import ROUTERS as TASKS
-from services.loop.themes.api import router as themes
+from services.loop.themes.api import ROUTERS as THEMES
 from shared.db.transaction import Database
 from shared.identity.keys import create_key
 from shared.identity.principal import Role, Scope
@@ -92,7 +92,7 @@ async def opened(intake: Intake, shared: Database) -> AsyncIterator[Api]:
         services=[
             Service(
                 name="loop",
-                routers=[themes, scores, *TASKS, *JOURNEY],
+                routers=[*THEMES, scores, *TASKS, *JOURNEY],
                 workers=[],
                 resources=intake.loop,
             )

@@ -10,7 +10,7 @@ from services.loop.pages import ROUTERS as PAGES
 from services.loop.resources import Loop
 from services.loop.responses.api import router as scores
 from services.loop.tasks.api import ROUTERS as TASKS
-from services.loop.themes.api import router as themes
+from services.loop.themes.api import ROUTERS as THEMES
 from services.loop.themes.handlers import install_starter
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
@@ -35,7 +35,7 @@ def build(kit: Kit) -> Service:
 
     return Service(
         name="loop",
-        routers=[*PAGES, *TASKS, themes, scores, *JOURNEY],
+        routers=[*PAGES, *TASKS, *THEMES, scores, *JOURNEY],
         workers=[
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(

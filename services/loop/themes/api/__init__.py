@@ -1,0 +1,12 @@
+"""The routes of themes: what customers talk about, and in which words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.loop.themes.api import taxonomy, themes
+
+__all__ = ["ROUTERS"]
+
+ROUTERS: Final = (themes.router, taxonomy.router)
+"""Every router of the room, for the service."""

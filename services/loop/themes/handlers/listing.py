@@ -1,0 +1,124 @@
+"""Reading themes with how often customers mention them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from services.loop.journey.handlers import meant_by
+from services.loop.themes import store
+from services.loop.themes.domain import Taxonomy, Theme
+from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
+from services.loop.themes.handlers.editing import current_taxonomy
+from services.loop.themes.store import Dimension, MentionRow
+from shared.db.transaction import Reading
+from shared.errors import NotFound
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThemeSummary:
+    """One theme in a period, beside the period of equal length before it."""
+
+    theme: Theme
+    in_use: bool
+    counts: Counts
+    comments: int
+    former: Counts
+    former_comments: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThemeList:
+    """What customers talked about in a period; days are UTC and both included."""
+
+    first: date
+    last: date
+    comments: int
+    former_comments: int
+    without: int
+    """Comments that touch no theme."""
+    former_without: int
+    themes: Sequence[ThemeSummary]
+
+
+async def list_themes(
+    view: Reading,
+    *,
+    first: date,
+    last: date,
+    of: Mapping[Dimension, str] | None = None,
+    department: str | None = None,
+) -> ThemeList:
+    """Return every theme with its mentions from ``first`` to ``last``, the most first.
+
+    Themes that the taxonomy no longer holds appear while they have mentions.
+    """
+    length = last - first + timedelta(days=1)
+    taxonomy = (await current_taxonomy(view)).taxonomy
+    meant = await meant_by(view, of or {})
+    now = await store.counts_by_theme(view, first=first, last=last, of=meant)
+    then = await store.counts_by_theme(
+        view, first=first - length, last=first - timedelta(days=1), of=meant
+    )
+    comments = now.get(EVERY_COMMENT, Counts()).mentions
+    former_comments = then.get(EVERY_COMMENT, Counts()).mentions
+    summaries = [
+        ThemeSummary(
+            theme=theme,
+            in_use=in_use,
+            counts=now.get(theme.id, Counts()),
+            comments=comments,
+            former=then.get(theme.id, Counts()),
+            former_comments=former_comments,
+        )
+        for theme, in_use in _themes(taxonomy, {*now, *then})
+        if department is None or theme.department == department
+    ]
+    summaries.sort(key=lambda summary: (-summary.counts.mentions, summary.theme.id))
+    return ThemeList(
+        first=first,
+        last=last,
+        comments=comments,
+        former_comments=former_comments,
+        without=now.get(NO_THEME, Counts()).mentions,
+        former_without=then.get(NO_THEME, Counts()).mentions,
+        themes=summaries,
+    )
+
+
+async def find_theme(
+    view: Reading,
+    theme_id: str,
+    *,
+    first: date,
+    last: date,
+    of: Mapping[Dimension, str] | None = None,
+) -> ThemeSummary:
+    """Return one theme with its counts in these days, or raise ``NotFound``."""
+    listed = await list_themes(view, first=first, last=last, of=of)
+    for summary in listed.themes:
+        if summary.theme.id == theme_id:
+            return summary
+    raise NotFound("There is no theme with this id. List them at /v1/themes.")
+
+
+async def latest_mentions(
+    view: Reading, theme_id: str, *, before: tuple[datetime, str] | None = None, most: int
+) -> Sequence[MentionRow]:
+    """Return mentions of one theme, the latest answers first."""
+    return await store.latest_mentions(view, theme_id, before=before, most=most)
+
+
+async def themes_of(
+    view: Reading, response_ids: Sequence[str]
+) -> Mapping[str, Sequence[MentionRow]]:
+    """Return the mentions of these responses, the surest first."""
+    return await store.themes_of(view, response_ids)
+
+
+def _themes(taxonomy: Taxonomy, counted: set[str]) -> Iterable[tuple[Theme, bool]]:
+    known = {theme.id for theme in taxonomy.themes}
+    yield from ((theme, True) for theme in taxonomy.themes)
+    for theme_id in sorted(counted - known - {EVERY_COMMENT, NO_THEME}):
+        yield Theme(id=theme_id, name=theme_id), False
