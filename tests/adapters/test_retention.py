@@ -20,7 +20,7 @@ from services.ingest.tables import responses
 from shared.db.engine import Engines
 from shared.identity.audit import SYSTEM
 from shared.identity.installation import name_organisation
-from shared.identity.person_requests import get_request
+from shared.identity.person_requests import get_request, open_request
 from shared.identity.principal import Scope
 from shared.identity.tables import person_keys
 from shared.sealing import Keyring
@@ -192,6 +192,33 @@ async def test_what_changed_since_somebody_was_found_is_looked_at_again(
     assert made is not None
     async with house.database.reading() as view:
         assert (await get_request(view, made.id)).state == "done"
+
+
+async def test_whoever_asked_to_be_forgotten_meanwhile_stays_forgotten(
+    house: WholeHouse,
+) -> None:
+    async with house.client() as client:
+        old = await post(house, client, 1, "C-1")
+        await age(house, old)
+        async with house.database.reading() as view:
+            ref = await view.scalar(select(responses.c.person_ref).where(responses.c.id == old))
+        # Retention had found them when they asked; it does its part last.
+        for reason in ("request", "retention"):
+            async with house.database.transaction() as tx:
+                await open_request(
+                    tx,
+                    "erasure",
+                    keyring=house.keyring,
+                    asked_by=SYSTEM.id,
+                    now=house.clock.now(),
+                    reason=reason,
+                    found=[ref],
+                )
+            await house.settle()
+        again = await post(house, client, 2, "C-1")
+
+        assert await comment_of(client, old) is None
+        assert not await has_key(house, again)
 
 
 async def test_it_runs_once_a_night_on_the_clock_of_the_organisation(house: WholeHouse) -> None:

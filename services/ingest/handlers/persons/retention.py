@@ -168,10 +168,12 @@ async def expire(
     if months is not None:
         refs = await refs_of(tx, ref)
         old = await store.expired(tx, refs, before=over_before(now, months))
-    if old is not None and old.whole and not old.has_open_task:
+    ids = [] if old is None or old.has_open_task else old.response_ids
+    # Whoever asked to be forgotten meanwhile has nothing left: they must stay forgotten, while
+    # retention lets its people return.
+    if old is not None and old.whole and ids:
         await forget(tx, ingest, request_id, ref, reason="retention", now=now)
         return
-    ids = [] if old is None or old.has_open_task else old.response_ids
     if not ids:  # things changed since they were found: nobody need hear of it
         for service in SERVICES:
             await record_part(tx, request_id, service, counts={}, now=now)
