@@ -18,10 +18,12 @@ ALLOWED = {
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
+    "CC0-1.0",
     "ISC",
     "MIT",
     "MIT-0",
     "PSF-2.0",
+    "Zlib",
 }
 
 # How packages without an SPDX expression spell the same licences.
