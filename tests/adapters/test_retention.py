@@ -12,11 +12,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from services.ingest.domain.retention import next_quiet_hour, over_before
+from services.ingest.domain.retention import over_before
 from services.ingest.handlers.persons import retention
 from services.ingest.jobs import RetentionWork
 from services.ingest.service import Ingest
 from services.ingest.tables import responses
+from shared.clock import next_quiet_hour
 from shared.db.engine import Engines
 from shared.identity.audit import SYSTEM
 from shared.identity.installation import name_organisation

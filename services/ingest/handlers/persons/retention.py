@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from services.ingest import store
-from services.ingest.domain.retention import SOON, next_quiet_hour, over_before
+from services.ingest.domain.retention import SOON, over_before
 from services.ingest.handlers.persons.forgetting import forget, forget_responses
+from shared.clock import next_quiet_hour
 from shared.db import leases
 from shared.errors import Conflict, Invalid, Stale
 from shared.identity import audit, retention
