@@ -66,7 +66,7 @@ discovery_nights = Table(
     Column("night", UtcDateTime, primary_key=True),
     Column("ended_at", UtcDateTime, nullable=False),
     Column("taxonomy_version", Integer, nullable=False),
-    Column("comments", Integer, nullable=False),
+    Column("read", Integer, nullable=False),
     Column("found", Integer, nullable=False),
 )
 """The nights in which what no theme covers was looked through, and how much there was."""
