@@ -29,7 +29,7 @@ class Classifier:
     """A taxonomy made ready for classifying; build it once and share it among threads."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
-        self.taxonomy = taxonomy
+        self.taxonomy = taxonomy = taxonomy.in_use()
         rules = rules_of(_entries(taxonomy))
         spoken = [
             {language for language, words in theme.keywords.items() if words}

@@ -7,8 +7,8 @@ what would silently never work and lenient about everything that merely is not t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, get_args
 
 from shared.errors import Finding, Invalid
 from shared.text.stems import primary
@@ -17,11 +17,17 @@ from shared.text.tokens import PATTERN
 Words = Mapping[str, tuple[str, ...]]
 """Words and phrases by language, as they were given."""
 
+Need = Literal["rational", "emotional", "both"]
+"""What a theme is about: whether things work, how it feels, or both."""
+
 ANY_LANGUAGE: Final = "*"
 """Words filed under this are looked for in every text: brands, signs, codes."""
 
 _VERSION: Final = 1
-_MOST_THEMES: Final = 1_000
+MOST_THEMES: Final = 1_000
+MOST_WORDS: Final = 100_000
+"""Keywords, exclusions and examples of all themes together."""
+
 _LONGEST_ID: Final = 100
 _LONGEST_NAME: Final = 200
 _LONGEST_KEYWORD: Final = 200
@@ -30,7 +36,12 @@ _LONGEST_EXAMPLE: Final = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Theme:
-    """Something customers talk about, and the words they do it with."""
+    """Something customers talk about, and the words they do it with.
+
+    A theme that is ``retired`` is looked for no more and keeps what was found; one that was
+    merged names the theme ``merged_into`` which it became a part of, and is retired with it.
+    ``intent`` says that customers ask for something, in any words, rather than name it.
+    """
 
     id: str
     name: str
@@ -40,10 +51,20 @@ class Theme:
     keywords: Words = field(default_factory=dict)
     exclude: Words = field(default_factory=dict)
     examples: Words = field(default_factory=dict)
+    need: Need | None = None
+    intent: bool = False
+    retired: bool = False
+    merged_into: str | None = None
 
     def name_in(self, language: str | None) -> str:
         """Return the name in *language*, else the name that every theme has."""
         return self.names.get(primary(language), self.name)
+
+    @property
+    def size(self) -> int:
+        """Return the number of its keywords, exclusions and examples."""
+        lists = (self.keywords, self.exclude, self.examples)
+        return sum(len(words) for listed in lists for words in listed.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +73,14 @@ class Taxonomy:
 
     themes: tuple[Theme, ...] = ()
     max_themes: int | None = None
+
+    def in_use(self) -> Taxonomy:
+        """Return the taxonomy without its retired themes: what texts are held against."""
+        return replace(self, themes=tuple(theme for theme in self.themes if not theme.retired))
+
+    def find(self, theme_id: str) -> Theme | None:
+        """Return the theme with this id, or None."""
+        return next((theme for theme in self.themes if theme.id == theme_id), None)
 
     def as_document(self) -> dict[str, object]:
         """Return what ``parse_taxonomy`` reads, for a file or an answer."""
@@ -89,6 +118,14 @@ def _theme_document(theme: Theme) -> dict[str, object]:
         document["exclude"] = _words_document(theme.exclude)
     if theme.examples:
         document["examples"] = _words_document(theme.examples)
+    if theme.need is not None:
+        document["need"] = theme.need
+    if theme.intent:
+        document["intent"] = True
+    if theme.retired:
+        document["retired"] = True
+    if theme.merged_into is not None:
+        document["merged_into"] = theme.merged_into
     return document
 
 
@@ -119,16 +156,17 @@ class _Reader:
             )
             most = None
         themes = self._list(document.get("themes"), "/themes", "of themes")
-        if len(themes) > _MOST_THEMES:
+        if len(themes) > MOST_THEMES:
             self._find(
                 "/themes",
                 "too_many",
-                f"There are more than {_MOST_THEMES} themes.",
+                f"There are more than {MOST_THEMES} themes.",
                 "Merge themes, or split the taxonomy by department.",
             )
-        read = list(self._themes(themes[:_MOST_THEMES]))
+        read = list(self._themes(themes[:MOST_THEMES]))
         self._no_theme_twice(read)
         self._no_theme_below_itself(read)
+        self._not_too_many_words(read)
         return Taxonomy(
             themes=tuple(theme for _, theme in read), max_themes=None if most is None else 1
         )
@@ -144,6 +182,10 @@ class _Reader:
             id_ = self._id(given.get("id"), f"{at}/id")
             if id_ is None:
                 continue
+            need, merged = given.get("need"), given.get("merged_into")
+            # Like the names these are extras of ours: what makes no sense there is left out.
+            into = merged.strip() if isinstance(merged, str) else ""
+            into = "" if into == id_ or len(into) > _LONGEST_ID else into
             yield (
                 index,
                 Theme(
@@ -159,6 +201,10 @@ class _Reader:
                     examples=self._words(
                         given.get("examples"), f"{at}/examples", _LONGEST_EXAMPLE
                     ),
+                    need=next((one for one in get_args(Need) if one == need), None),
+                    intent=given.get("intent") is True,
+                    retired=given.get("retired") is True or into != "",
+                    merged_into=into or None,
                 ),
             )
 
@@ -196,6 +242,19 @@ class _Reader:
                     "circle",
                     "Following the parents leads back to this theme.",
                     "Name a parent that does not stand below this theme.",
+                )
+
+    def _not_too_many_words(self, read: list[tuple[int, Theme]]) -> None:
+        number = 0
+        for index, theme in read:
+            before, number = number, number + theme.size
+            if before <= MOST_WORDS < number:
+                self._find(
+                    f"/themes/{index}",
+                    "too_many",
+                    f"Up to here there are more than {MOST_WORDS} keywords, exclusions and"
+                    " examples.",
+                    "Keep the words that tell most; a few hundred for a theme are plenty.",
                 )
 
     def _keywords(self, given: object, at: str) -> Words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.loop.themes.handlers.editing import (
     CurrentTaxonomy,
+    add_theme,
     change_taxonomy,
     current_taxonomy,
     install_starter,
@@ -23,6 +24,7 @@ __all__ = [
     "CurrentTaxonomy",
     "ThemeList",
     "ThemeSummary",
+    "add_theme",
     "change_taxonomy",
     "current_taxonomy",
     "find_mentions",

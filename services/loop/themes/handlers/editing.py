@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.loop.themes import store
-from services.loop.themes.domain import Taxonomy, parse_taxonomy, starter_taxonomy
+from services.loop.themes.domain import Taxonomy, Theme, parse_taxonomy, starter_taxonomy
+from services.loop.themes.domain.revising import with_theme
 from services.loop.themes.store import TaxonomyRow
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
@@ -69,6 +70,19 @@ async def change_taxonomy(
     if not saved:
         raise _stale(changed.version)
     return changed
+
+
+async def add_theme(
+    tx: Transaction, theme: Theme, *, by: str, now: datetime
+) -> CurrentTaxonomy:
+    """Put a version with one theme more into use; an id that is taken raises ``Invalid``.
+
+    ``domain.revising.free_id`` makes an id that is not taken.
+    """
+    current = await current_taxonomy(tx)
+    return await change_taxonomy(
+        tx, with_theme(current.taxonomy, theme), expected=current.version, by=by, now=now
+    )
 
 
 def _stale(current: int) -> Stale:

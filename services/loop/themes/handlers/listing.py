@@ -52,7 +52,8 @@ async def list_themes(
 ) -> ThemeList:
     """Return every theme with its mentions from ``first`` to ``last``, the most first.
 
-    Themes that the taxonomy no longer holds appear while they have mentions.
+    Themes that the taxonomy no longer holds, or holds as retired, appear while they have
+    mentions.
     """
     length = last - first + timedelta(days=1)
     taxonomy = (await current_taxonomy(view)).taxonomy
@@ -119,6 +120,8 @@ async def themes_of(
 
 def _themes(taxonomy: Taxonomy, counted: set[str]) -> Iterable[tuple[Theme, bool]]:
     known = {theme.id for theme in taxonomy.themes}
-    yield from ((theme, True) for theme in taxonomy.themes)
+    for theme in taxonomy.themes:
+        if not theme.retired or theme.id in counted:
+            yield theme, not theme.retired
     for theme_id in sorted(counted - known - {EVERY_COMMENT, NO_THEME}):
         yield Theme(id=theme_id, name=theme_id), False
