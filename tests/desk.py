@@ -21,7 +21,9 @@ from services.loop.journey.handlers import add_touchpoint
 from services.loop.pages import ROUTERS
 from services.loop.tables import PLUMBING
 from services.loop.tasks.api import ROUTERS as TASKS
+from services.loop.tasks.domain.acts import Act
 from services.loop.tasks.domain.task import FollowUpTask
+from services.loop.tasks.handlers import act_on
 from services.loop.tasks.store import TaskFilter, page_of
 from services.loop.themes.api import ROUTERS as THEMES
 from shared.db.engine import Engines
@@ -31,7 +33,7 @@ from shared.identity.defaults import ensure_defaults
 from shared.identity.groups import DEFAULT_TEAM
 from shared.identity.passwords import hash_password
 from shared.identity.people import create_staff
-from shared.identity.principal import Role
+from shared.identity.principal import ROLE_SCOPES, Principal, Role
 from shared.identity.teams import create_team
 from shared.service import Service
 from shared.settings import Settings
@@ -58,6 +60,11 @@ HOSTILE = (
     " javascript:alert(1) \u202eevil\u202c {{ 7*7 }}"
 )
 
+
+MACHINE = Principal(
+    kind="key", id="key_crm", name="CRM", scopes=ROLE_SCOPES[Role.ADMIN], source="crm"
+)
+"""A posting system that may do everything."""
 
 # Hashing a password is slow on purpose; once a run is enough.
 _hashed: dict[str, str] = {}
@@ -118,6 +125,20 @@ class Desk(Intake):
         event = await self.response(comment=comment, **members)
         await self.take_in(event)
         return (await self.tasks(response_id=event.response_id))[0]
+
+    async def act(self, task: FollowUpTask, *acts: Act, by: Principal = MACHINE) -> None:
+        """Have somebody do something about a task."""
+        for act in acts:
+            async with self.database.transaction() as tx:
+                await act_on(
+                    tx,
+                    task.id,
+                    act,
+                    by=by,
+                    expected=None,
+                    person_keys=self.person_keys,
+                    now=self.clock.now(),
+                )
 
     async def tasks(self, **wanted: Any) -> Sequence[FollowUpTask]:
         """Return tasks."""

@@ -15,6 +15,7 @@ from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 from shared.settings import Settings
 from tests.adapters.web_house import House, build
+from tests.desk import Desk
 from tests.fakes import ManualClock
 from tests.handlers.intake import Intake
 from tests.loop_door import Api, opened
@@ -49,3 +50,20 @@ async def api(
         await ensure_defaults(tx, Settings(), clock.now())
     async with opened(intake, database_of("shared")) as door:
         yield door
+
+
+@pytest_asyncio.fixture
+async def desk(
+    request: pytest.FixtureRequest,
+    database_of: Callable[[str], Database],
+    clock: ManualClock,
+    keyring: Keyring,
+    person_keys: PersonKeys,
+) -> AsyncIterator[Desk]:
+    """Loop with people at it, as the module's own ``DESK`` where it has one."""
+    kind: type[Desk] = getattr(request.module, "DESK", Desk)
+    opened = kind(
+        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
+    )
+    await opened.open_for_business()
+    yield opened

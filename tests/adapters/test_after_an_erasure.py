@@ -9,21 +9,17 @@ from email.message import EmailMessage
 
 import pytest_asyncio
 
-from services.loop.jobs import TimerWorker
-from services.loop.tasks.domain.acts import Act, AddNote, Close
+from services.loop.tasks.domain.acts import AddNote, Close
 from services.loop.tasks.domain.task import FollowUpTask
-from services.loop.tasks.handlers import act_on
 from services.notify.domain.deliveries import State
-from shared.bus.consumer import Arrived
 from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
 from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import ROLE_SCOPES, Principal, Role
 from shared.sealing import Keyring
-from tests.desk import Desk
 from tests.fakes import ManualClock
 from tests.follow_up import REACHED
 from tests.notices import House
+from tests.shop import Shop
 
 COMMENT = "Waited forty minutes with my daughter."
 BLOCK = {
@@ -34,56 +30,18 @@ BLOCK = {
 }
 NOTE = "She mentioned her illness."
 NOTHING_OF = (COMMENT, "forty", "daughter", "illness", "c-maya", *BLOCK.values())
-MACHINE = Principal(
-    kind="key", id="key_crm", name="CRM", scopes=ROLE_SCOPES[Role.ADMIN], source="crm"
-)
 
 
-class Shop(Desk):
-    """Loop and notify over one database, and somebody who carries the events over."""
-
-    house: House
-    carried: int = 0
-
-    async def act(self, task: FollowUpTask, act: Act) -> None:
-        async with self.database.transaction() as tx:
-            await act_on(
-                tx,
-                task.id,
-                act,
-                by=MACHINE,
-                expected=None,
-                person_keys=self.person_keys,
-                now=self.clock.now(),
-            )
-
-    async def ring(self) -> None:
-        worker = TimerWorker(self.loop)
-        while await worker.step():
-            pass
-
-    async def tell(self) -> None:
-        """Carry what loop announced over to notify, and send what is due."""
-        announced = await self.announced()
-        arrived = [
-            Arrived(envelope=envelope, event=event, key="k")
-            for envelope, event in announced[self.carried :]
-            if envelope.type.startswith("task.")
-        ]
-        self.carried = len(announced)
-        await self.house.hear(*arrived)
-        await self.house.dispatch()
-
-    async def shown(self, task: FollowUpTask) -> Mapping[str, str]:
-        """Return everything that people and machines are shown of the task."""
-        paths = ("/", "/queue.csv", f"/tasks/{task.id}", "/v1/tasks", f"/v1/tasks/{task.id}")
-        found = {}
-        async with self.browsing("ana") as browser:
-            for path in paths:
-                answer = await browser.get(path)
-                assert answer.status_code == 200, (path, answer.text)
-                found[path] = answer.text
-        return found
+async def shown_of(shop: Shop, task: FollowUpTask) -> Mapping[str, str]:
+    """Return everything that people and machines are shown of the task."""
+    paths = ("/", "/queue.csv", f"/tasks/{task.id}", "/v1/tasks", f"/v1/tasks/{task.id}")
+    found = {}
+    async with shop.browsing("ana") as browser:
+        for path in paths:
+            answer = await browser.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            found[path] = answer.text
+    return found
 
 
 @pytest_asyncio.fixture
@@ -94,12 +52,13 @@ async def shop(
     person_keys: PersonKeys,
 ) -> AsyncIterator[Shop]:
     opened = Shop(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
+        database=database_of("loop"),
+        clock=clock,
+        keyring=keyring,
+        person_keys=person_keys,
+        house=House(database_of("notify"), clock, keyring, person_keys),
     )
-    opened.house = House(database_of("notify"), clock, keyring, person_keys)
     await opened.open_for_business()
-    await opened.alert_at_any_hour()
-    await opened.house.prepare()
     yield opened
 
 
@@ -120,7 +79,7 @@ async def test_everything_goes_on_and_shows_nothing_of_the_customer(shop: Shop) 
     await shop.house.webhook(detail="full")
     task = await shop.hears(COMMENT, customer="c-maya", block=BLOCK)
     await shop.act(task, AddNote(text=NOTE))
-    assert personal_in((await shop.shown(task))[f"/tasks/{task.id}"])
+    assert personal_in((await shown_of(shop, task))[f"/tasks/{task.id}"])
 
     async with shop.database.transaction() as tx:
         await erase_person(tx, task.person_ref, shop.clock.now())
@@ -129,10 +88,10 @@ async def test_everything_goes_on_and_shows_nothing_of_the_customer(shop: Shop) 
         shop.clock.advance(timedelta(hours=23))
         await shop.ring()
         await shop.tell()
-    shown = await shop.shown(task)
+    shown = await shown_of(shop, task)
     await shop.act(task, Close(reason="not_needed", note="erased"))
     await shop.tell()
-    shown_ended = await shop.shown(task)
+    shown_ended = await shown_of(shop, task)
 
     for texts in (shown, shown_ended):
         assert {path: said for path, text in texts.items() if (said := personal_in(text))} == {}

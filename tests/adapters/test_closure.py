@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from services.loop.tasks.domain.acts import Act, AddNote, Close, Confirm, Reopen
 from services.loop.tasks.domain.task import Asked, FollowUpTask, NotAsked, TaskState
 from services.loop.tasks.handlers import act_on, read_task
-from shared.db.transaction import Database
 from shared.events.loop import TaskConfirmed, TaskReopened, TaskResolved
 from shared.identity.erasure import erase_person
 from shared.identity.keys import create_key
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Principal, Role, Scope
 from shared.links import sign
-from shared.sealing import Keyring
 from tests.desk import Desk
-from tests.fakes import ManualClock
 from tests.follow_up import NO_ANSWER, TO_RESOLVE
 
 HOUR = timedelta(hours=1)
@@ -91,18 +85,7 @@ class Closing(Desk):
         return [event for _, event in await self.announced() if isinstance(event, kind)]
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Closing]:
-    opened = Closing(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
+DESK = Closing
 
 
 def said(answer: httpx.Response) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
 from html import unescape
 from typing import Any
 
 import httpx
-import pytest_asyncio
 
 from services.loop.journey.domain import OwnerRef
 from services.loop.tasks.domain.acts import (
@@ -19,15 +17,11 @@ from services.loop.tasks.domain.acts import (
     Resolve,
     ShareExample,
 )
-from shared.db.transaction import Database
 from shared.events.loop import TaskRecognised
 from shared.identity.erasure import erase_person
 from shared.identity.keys import create_key
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
-from shared.sealing import Keyring
 from tests.adapters.test_closure import Closing
-from tests.fakes import ManualClock
 from tests.follow_up import ELIMINATED
 
 MAYA: dict[str, Any] = {
@@ -52,18 +46,7 @@ WORK = (
 )
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Closing]:
-    opened = Closing(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
+DESK = Closing
 
 
 def said(answer: httpx.Response) -> str:

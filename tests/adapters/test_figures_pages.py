@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from io import StringIO
 
 import httpx
-import pytest_asyncio
 from sqlalchemy import select
 
 from services.loop.tasks.domain.acts import ShareExample
-from shared.db.transaction import Database
-from shared.identity.person_keys import PersonKeys
 from shared.identity.tables import audit
-from shared.sealing import Keyring
 from tests.adapters.test_closure import FORM, Closing
 from tests.adapters.test_examples import MAYA, SECRETS, WORK, said
-from tests.fakes import ManualClock
 from tests.follow_up import TO_RESOLVE
 
 HOUR = timedelta(hours=1)
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Closing]:
-    opened = Closing(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
+DESK = Closing
 
 
 def rows_of(answer: httpx.Response) -> Sequence[dict[str, str]]:

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-
-import pytest_asyncio
 
 from services.loop.jobs import IndexWorker
 from services.loop.listeners import Hearing
 from services.loop.responses.tables import responses, score_rollups
 from services.loop.tasks.domain.acts import AddNote, Agree, Close, ShareExample
 from services.loop.tasks.domain.task import FollowUpTask
-from services.loop.tasks.handlers import act_on
 from services.loop.tasks.tables import search, task_history, tasks
 from services.loop.themes.tables import mentions, theme_rollups
 from shared.bus.consumer import Arrived
 from shared.db import dead_letter
 from shared.db.dead_letter import Undeliverable, list_letters, open_letter
-from shared.db.transaction import Database
 from shared.events import topics
 from shared.events.envelope import decode
 from shared.events.ingest import CustomerErased, CustomerExportRequested
 from shared.identity.erasure import FORGOTTEN, erase_person
-from shared.identity.person_keys import PersonKeys
 from shared.identity.person_requests import archive_of, open_request
-from shared.identity.principal import ROLE_SCOPES, Principal, Role
 from shared.identity.tables import person_request_parts
-from shared.sealing import Keyring
 from tests.desk import Desk
-from tests.fakes import ManualClock
 from tests.follow_up import REACHED
 
 COMMENT = "Waited forty minutes with my daughter. The courier was late."
@@ -39,9 +31,6 @@ BLOCK = {"name": "Maya Lindqvist", "email": "maya@example.com", "phone": "+46 70
 NOTE = "She mentioned her illness."
 AGREED = "A new slot for the pram."
 OF_MAYA = (COMMENT, "daughter", "illness", "pram", *BLOCK.values())
-CRM = Principal(
-    kind="key", id="key_crm", name="CRM", scopes=ROLE_SCOPES[Role.ADMIN], source="crm"
-)
 
 
 class Forgetful(Desk):
@@ -51,19 +40,6 @@ class Forgetful(Desk):
         """Take a poll in as the consumer does."""
         async with self.database.transaction() as tx:
             await Hearing(self.loop)(tx, arrived, self.clock.now())
-
-    async def act(self, task: FollowUpTask, *acts: Any) -> None:
-        for act in acts:
-            async with self.database.transaction() as tx:
-                await act_on(
-                    tx,
-                    task.id,
-                    act,
-                    by=CRM,
-                    expected=None,
-                    person_keys=self.person_keys,
-                    now=self.clock.now(),
-                )
 
     async def request(self, kind: Any, *refs: str, reason: Any = "request") -> str:
         """Write a request about these persons down; return its id."""
@@ -112,18 +88,7 @@ class Forgetful(Desk):
         return {**found, "scores": sorted(row["score"] for row in await self.rows(responses))}
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Forgetful]:
-    opened = Forgetful(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
+DESK = Forgetful
 
 
 async def maya(desk: Forgetful, **members: Any) -> FollowUpTask:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -12,34 +11,15 @@ from io import StringIO
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from services.loop.tasks.domain.task import FollowUpTask, TaskState
-from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Principal, Role
-from shared.sealing import Keyring
 from shared.web.templating import AREAS, home_of
 from tests.desk import HOSTILE, Desk
-from tests.fakes import ManualClock
 
 MAYA = {"customer": "c-maya", "block": {"name": "Maya Lindqvist", "phone": "+46 70 000"}}
 WAITED = "Waited forty minutes & nobody called."
-
-
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Desk]:
-    opened = Desk(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
 
 
 async def send(

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from services.loop.tasks.domain.acts import Act, Agree, Close, LogContact
+from services.loop.tasks.domain.acts import Agree, Close, LogContact
 from services.loop.tasks.domain.task import FollowUpTask
-from services.loop.tasks.handlers import act_on
 from services.loop.tasks.schemas import document_of
-from shared.db.transaction import Database
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Principal, Role
-from shared.sealing import Keyring, open_document, seal_document
+from shared.sealing import open_document, seal_document
 from tests.adapters.test_pages import said
 from tests.desk import Desk
-from tests.fakes import ManualClock
 
 UWE = Principal(
     kind="staff", id="stf_uwe", name="Uwe", role=Role.LEAD, scopes=ROLE_SCOPES[Role.LEAD]
@@ -31,20 +25,6 @@ MAYA = {
     "phone": "+46 (70) 123-456",
     "email": "maya+home@example.org",
 }
-
-
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Desk]:
-    opened = Desk(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
 
 
 async def page_of(desk: Desk, task: FollowUpTask, who: str = "ana") -> httpx.Response:
@@ -58,21 +38,6 @@ async def page_of(desk: Desk, task: FollowUpTask, who: str = "ana") -> httpx.Res
 def links(answer: httpx.Response) -> list[str]:
     """Return what on the page would reach the customer."""
     return re.findall(r'href="((?:tel|mailto):[^"]*)"', answer.text)
-
-
-async def act(desk: Desk, task: FollowUpTask, *acts: Act) -> None:
-    """Carry out acts as the lead."""
-    for one in acts:
-        async with desk.database.transaction() as tx:
-            await act_on(
-                tx,
-                task.id,
-                one,
-                by=UWE,
-                expected=None,
-                person_keys=desk.person_keys,
-                now=desk.clock.now(),
-            )
 
 
 async def answers_again(desk: Desk, task: FollowUpTask, **members: Any) -> None:
@@ -210,7 +175,9 @@ async def test_a_task_closed_by_a_better_answer_says_so_at_the_top(desk: Desk) -
 
 async def test_a_promise_that_keeps_it_open_is_named(desk: Desk) -> None:
     task = await desk.hears("Late.", customer="c-1", score=3)
-    await act(desk, task, LogContact(mode="phone", result="reached"), Agree(agreed="a slot"))
+    await desk.act(
+        task, LogContact(mode="phone", result="reached"), Agree(agreed="a slot"), by=UWE
+    )
     await answers_again(desk, task, score=10)
 
     text = said(await page_of(desk, task))
@@ -256,13 +223,13 @@ async def test_what_came_after_staff_ended_it_is_shown_and_what_came_before_is_n
 ) -> None:
     task = await desk.hears("Late.", customer="c-1", score=3)
     await answers_again(desk, task, score=2)
-    await act(desk, task, Close(reason="duplicate", note="see the other one"))
+    await desk.act(task, Close(reason="duplicate", note="see the other one"), by=UWE)
     assert "2/10 now." not in said(await page_of(desk, task))
 
     await answers_again(desk, task, score=1)
 
     text = said(await page_of(desk, task))
     assert "The task had ended before. Please look whether to open it again." in text
-    await act(desk, task)
+    await desk.act(task, by=UWE)
     await answers_again(desk, task, score=9)
     assert "9/10 now. " in said(await page_of(desk, task))

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import structlog
 from sqlalchemy import select
 from typing_extensions import override
@@ -16,11 +15,9 @@ from typing_extensions import override
 from shared.db.transaction import Database, Transaction
 from shared.errors import TryLater
 from shared.identity.erasure import erase_person
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Principal
 from shared.identity.tables import audit
 from shared.identity.views import note_views
-from shared.sealing import Keyring
 from tests.desk import Desk
 from tests.fakes import ManualClock
 
@@ -30,20 +27,6 @@ MAYA: dict[str, Any] = {
 }
 WAITED = "Waited forty minutes & nobody called."
 Look = tuple[str, str, dict[str, Any]]
-
-
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Desk]:
-    opened = Desk(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
 
 
 async def looks(desk: Desk) -> list[Look]:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from sqlalchemy import insert
 
 from services.loop.jobs import TimerWorker
 from services.loop.tasks.domain.schemes import DEFAULT_SCHEME
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.tables import schemes
-from shared.db.transaction import Database
 from shared.events.loop import TaskApprovalAsked, TaskPromiseDue
 from shared.identity.keys import create_key
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import Scope
-from shared.sealing import Keyring
 from tests.desk import Desk
-from tests.fakes import ManualClock
 
 HOUR = timedelta(hours=1)
 CONTACT = {"mode": "phone", "result": "reached", "note": "said sorry"}
@@ -59,7 +53,7 @@ class Promising(Desk):
                 )
             )
 
-    async def act(
+    async def asks(
         self, nick: str, task: FollowUpTask, name: str, body: Any = None
     ) -> httpx.Response:
         """Let a colleague act over the interface, in a session."""
@@ -76,18 +70,7 @@ class Promising(Desk):
             pass
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Promising]:
-    opened = Promising(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
+DESK = Promising
 
 
 def voucher(amount: Any) -> dict[str, Any]:
@@ -98,10 +81,10 @@ async def test_a_remedy_beyond_the_limit_waits_for_a_lead(desk: Promising) -> No
     await desk.publish()
     task = await desk.hears("waited", customer="c-1")
 
-    granted = await desk.act("ana", task, "remedies", voucher(30))
-    asked = await desk.act("ana", task, "remedies", voucher("45.50"))
-    by_staff = await desk.act("ole", task, "approve")
-    approved = await desk.act("uwe", task, "approve")
+    granted = await desk.asks("ana", task, "remedies", voucher(30))
+    asked = await desk.asks("ana", task, "remedies", voucher("45.50"))
+    by_staff = await desk.asks("ole", task, "approve")
+    approved = await desk.asks("uwe", task, "approve")
 
     assert granted.json()["remedies"][0]["state"] == "granted"
     assert asked.json()["remedies"][1]["state"] == "asked"
@@ -121,10 +104,10 @@ async def test_a_remedy_beyond_the_limit_waits_for_a_lead(desk: Promising) -> No
 async def test_who_asked_does_not_approve_also_as_a_lead(desk: Promising) -> None:
     await desk.publish()
     task = await desk.hears("waited", customer="c-1")
-    await desk.act("uwe", task, "remedies", voucher(100))
+    await desk.asks("uwe", task, "remedies", voucher(100))
 
-    refused = await desk.act("uwe", task, "approve")
-    declined = await desk.act("ada", task, "decline", {"n": 1, "reason": "too much"})
+    refused = await desk.asks("uwe", task, "approve")
+    declined = await desk.asks("ada", task, "decline", {"n": 1, "reason": "too much"})
 
     assert refused.status_code == 409
     assert declined.json()["remedies"][0]["state"] == "declined"
@@ -146,7 +129,7 @@ async def test_what_is_no_remedy_is_refused(
     await desk.publish()
     task = await desk.hears("waited", customer="c-1")
 
-    answer = await desk.act("ana", task, "remedies", body)
+    answer = await desk.asks("ana", task, "remedies", body)
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer
@@ -160,13 +143,13 @@ async def test_an_action_in_another_department_is_given_chased_and_done_there(
     due_at = (desk.clock.now() + 8 * HOUR).isoformat()
     action = {"what": "send a courier", "owner": desk.staff["max"], "due_at": due_at}
 
-    before = await desk.act("max", task, "notes", {"text": "not mine to see"})
-    await desk.act("ana", task, "agreement", {"agreed": "a courier"})
-    await desk.act("ana", task, "actions", action)
+    before = await desk.asks("max", task, "notes", {"text": "not mine to see"})
+    await desk.asks("ana", task, "agreement", {"agreed": "a courier"})
+    await desk.asks("ana", task, "actions", action)
     for hours in (4, 5, 9):
         desk.clock.advance(hours * HOUR - (desk.clock.now() - task.opened_at))
         await desk.rings()
-    done = await desk.act("max", task, "actions/1/done")
+    done = await desk.asks("max", task, "actions/1/done")
     desk.clock.advance(24 * HOUR)
     await desk.rings()
 
@@ -187,8 +170,8 @@ async def test_an_action_that_is_done_or_ones_own_is_told_to_nobody(desk: Promis
     due_at = (desk.clock.now() + 2 * HOUR).isoformat()
     mine = {"what": "call back", "owner": "me", "due_at": due_at}
 
-    await desk.act("ana", task, "actions", mine)
-    await desk.act("ana", task, "actions/1/done")
+    await desk.asks("ana", task, "actions", mine)
+    await desk.asks("ana", task, "actions/1/done")
     desk.clock.advance(3 * HOUR)
     await desk.rings()
 
@@ -204,8 +187,8 @@ async def test_a_promised_contact_is_reminded_of_once_and_not_when_it_was_moved(
     def at(hours: int) -> dict[str, Any]:
         return {**CONTACT, "next_contact_at": (task.opened_at + hours * HOUR).isoformat()}
 
-    await desk.act("ana", task, "contacts", at(2))
-    await desk.act("ana", task, "contacts", at(4))
+    await desk.asks("ana", task, "contacts", at(2))
+    await desk.asks("ana", task, "contacts", at(4))
     desk.clock.advance(3 * HOUR)
     await desk.rings()
     assert await desk.events(TaskPromiseDue) == []
@@ -225,8 +208,8 @@ async def test_a_contact_promised_for_the_evening_is_reminded_of_in_the_evening(
     task = await desk.hears("waited", customer="c-1")
     late = (task.opened_at + 13 * HOUR).isoformat()
     action = {"what": "look into it", "owner": desk.staff["max"], "due_at": late}
-    await desk.act("ana", task, "contacts", {**CONTACT, "next_contact_at": late})
-    await desk.act("ana", task, "actions", action)
+    await desk.asks("ana", task, "contacts", {**CONTACT, "next_contact_at": late})
+    await desk.asks("ana", task, "actions", action)
 
     desk.clock.advance(13 * HOUR)
     await desk.rings()
@@ -243,11 +226,11 @@ async def test_a_task_that_is_put_off_is_flagged_and_its_clock_runs(desk: Promis
     task = await desk.hears("waited", customer="c-1")
     until = (desk.clock.now() + 3 * HOUR).isoformat()
 
-    answer = await desk.act("ana", task, "snooze", {"until": until})
+    answer = await desk.asks("ana", task, "snooze", {"until": until})
 
     assert answer.json()["flags"] == ["snoozed"]
     assert answer.json()["due_at"] == task.due_at.isoformat().replace("+00:00", "Z")
-    too_late = await desk.act("ana", task, "snooze", {"until": task.opened_at.isoformat()})
+    too_late = await desk.asks("ana", task, "snooze", {"until": task.opened_at.isoformat()})
     assert too_late.status_code == 422
 
 
@@ -258,8 +241,8 @@ async def test_advice_comes_with_the_answer_and_stands_in_no_ones_way(
     await desk.publish(attempts=quiet)
     task = await desk.hears("waited", customer="c-1", attributes={"time_zone": "UTC"})
 
-    answer = await desk.act("ana", task, "contacts", {**CONTACT, "note": "It's our policy"})
-    plain = await desk.act("ana", task, "contacts", {**CONTACT, "mode": "email"})
+    answer = await desk.asks("ana", task, "contacts", {**CONTACT, "note": "It's our policy"})
+    plain = await desk.asks("ana", task, "contacts", {**CONTACT, "mode": "email"})
 
     assert answer.status_code == 200
     assert [one["code"] for one in answer.json()["warnings"]] == [
@@ -272,7 +255,7 @@ async def test_advice_comes_with_the_answer_and_stands_in_no_ones_way(
 async def test_a_key_may_approve_for_the_system_behind_it(desk: Promising) -> None:
     await desk.publish()
     task = await desk.hears("waited", customer="c-1")
-    await desk.act("ana", task, "remedies", voucher(100))
+    await desk.asks("ana", task, "remedies", voucher(100))
     async with desk.database.transaction() as tx:
         scopes = frozenset({Scope.TASKS_READ, Scope.TASKS_WRITE})
         _, plain = await create_key(

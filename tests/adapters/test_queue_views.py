@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from html import unescape
 from io import StringIO
@@ -12,21 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from services.loop.jobs import IndexWorker
 from services.loop.tasks import store
-from services.loop.tasks.domain.acts import Act, AddNote, Claim, Snooze, Wait
+from services.loop.tasks.domain.acts import AddNote, Claim, Snooze, Wait
 from services.loop.tasks.domain.task import FollowUpTask, TaskState
-from services.loop.tasks.handlers import act_on
 from services.loop.tasks.tables import search, tasks
-from shared.db.transaction import Database
 from shared.identity.erasure import erase_person
-from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Principal, Role
-from shared.sealing import Keyring
 from tests.desk import Desk
-from tests.fakes import ManualClock
 from tests.follow_up import AGREED
 from tests.staff import audited
 
@@ -38,45 +31,20 @@ MAYA: dict[str, Any] = {
 WAITED = "Waited forty minutes & nobody called."
 
 
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Desk]:
-    opened = Desk(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
-
-
 def said(answer: httpx.Response) -> str:
     """Return what a page says, without its markup."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
 
 
-async def act(desk: Desk, task: FollowUpTask, *acts: Act, nick: str = "ana") -> None:
-    """Have somebody act on a task."""
-    by = Principal(
+def leading(desk: Desk, nick: str = "ana") -> Principal:
+    """Return somebody as one who may act on every task of the team."""
+    return Principal(
         kind="staff",
         id=desk.staff[nick],
         name=nick,
         role=Role.LEAD,
         scopes=ROLE_SCOPES[Role.LEAD],
     )
-    for each in acts:
-        async with desk.database.transaction() as tx:
-            await act_on(
-                tx,
-                task.id,
-                each,
-                by=by,
-                expected=None,
-                person_keys=desk.person_keys,
-                now=desk.clock.now(),
-            )
 
 
 async def listed(browser: httpx.AsyncClient, **query: Any) -> list[str]:
@@ -101,8 +69,8 @@ async def test_every_view_holds_what_it_is_called(desk: Desk) -> None:
     waiting = await desk.hears("waiting", customer="c-3")
     denied = await desk.hears("denied", customer="c-4")
     escalated = await desk.hears("escalated", customer="c-5")
-    await act(desk, mine, Claim())
-    await act(desk, waiting, Wait(waiting_for="customer"), nick="ole")
+    await desk.act(mine, Claim(), by=leading(desk))
+    await desk.act(waiting, Wait(waiting_for="customer"), by=leading(desk, "ole"))
     async with desk.database.transaction() as tx:
         await tx.execute(
             tasks.update().where(tasks.c.id == denied.id).values(denied_at=desk.clock.now())
@@ -149,7 +117,7 @@ async def test_due_today_ends_at_midnight_of_the_persons_own_clock(desk: Desk) -
 
 async def test_a_lead_sees_what_is_late_with_everybody(desk: Desk) -> None:
     task = await desk.hears(WAITED, **MAYA)
-    await act(desk, task, Claim())
+    await desk.act(task, Claim(), by=leading(desk))
     desk.clock.advance(timedelta(hours=30))
 
     async with desk.browsing("uwe") as lead, desk.browsing("max") as other:
@@ -161,7 +129,7 @@ async def test_filters_narrow_a_view_and_are_the_same_for_machines(desk: Desk) -
     gold = await desk.hears("gold", customer="c-1", segment="Gold", product="card", score=1)
     plain = await desk.hears("plain", customer="c-2", score=5)
     csat = await desk.hears("csat", customer="c-3", metric="csat", score=2)
-    await act(desk, plain, Claim())
+    await desk.act(plain, Claim(), by=leading(desk))
 
     queries = {
         "segment=Gold": {gold.id},
@@ -313,7 +281,7 @@ async def test_a_customer_is_one_line_of_events_the_latest_first(desk: Desk) -> 
     task = await desk.hears("=SUM(1)", **MAYA)
     desk.clock.advance(timedelta(hours=1))
     await desk.take_in(await desk.response(comment="All is well.", score=9, **MAYA))
-    await act(desk, task, Claim())
+    await desk.act(task, Claim(), by=leading(desk))
 
     async with desk.browsing("ana") as browser:
         linked = await browser.get(f"/tasks/{task.id}")
@@ -385,7 +353,7 @@ def picks(*chosen: FollowUpTask) -> dict[str, str]:
 async def test_several_tasks_are_assigned_after_a_preview_and_taken_back(desk: Desk) -> None:
     one = await desk.hears("one", customer="c-1", block={"name": "First Customer"})
     two = await desk.hears("two", customer="c-2", block={"name": "Second Customer"})
-    await act(desk, two, Claim(), nick="ole")
+    await desk.act(two, Claim(), by=leading(desk, "ole"))
     fields = {
         "act": "assign",
         "owner": desk.staff["ole"],
@@ -438,7 +406,7 @@ async def test_what_was_touched_meanwhile_is_not_taken_back(desk: Desk) -> None:
             **picks(task),
         )
         (bulk,) = re.findall(r"bulk=(\w+)", done.headers["location"])
-        await act(desk, task, AddNote(text="called again"), nick="ole")
+        await desk.act(task, AddNote(text="called again"), by=leading(desk, "ole"))
         await post(browser, "/queue/undo", bulk=bulk)
 
     (now,) = await desk.tasks(response_id=task.response_id)
@@ -462,7 +430,7 @@ async def test_it_can_be_taken_back_by_whoever_did_it_and_not_for_ever(desk: Des
 
 async def test_whoever_was_promised_something_is_not_closed_in_passing(desk: Desk) -> None:
     task = await desk.hears("one", customer="c-1")
-    await act(desk, task, AGREED)
+    await desk.act(task, AGREED, by=leading(desk))
 
     async with desk.browsing("ana") as browser:
         answer = await post(
@@ -560,7 +528,7 @@ async def test_views_for_everybody_are_made_by_leads_and_stay_few(desk: Desk) ->
 
 async def test_what_is_put_off_is_out_of_the_way_and_not_lost(desk: Desk) -> None:
     task = await desk.hears("later", customer="c-1")
-    await act(desk, task, Snooze(until=desk.clock.now() + timedelta(hours=3)))
+    await desk.act(task, Snooze(until=desk.clock.now() + timedelta(hours=3)), by=leading(desk))
 
     async with desk.browsing("ana") as browser:
         away = await listed(browser, view="todo")

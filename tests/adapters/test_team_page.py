@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from io import StringIO
 
 import pytest
-import pytest_asyncio
 
 from services.loop.pages.team.page import LoadLine, TeamPage
 from services.loop.tasks.domain.acts import Claim, Close
-from shared.db.transaction import Database
-from shared.identity.person_keys import PersonKeys
-from shared.sealing import Keyring
-from tests.adapters.test_queue_views import act, said
+from tests.adapters.test_queue_views import leading, said
 from tests.desk import Desk
-from tests.fakes import ManualClock
 
 PASTED = "Looked at it, nothing to be done here."
-
-
-@pytest_asyncio.fixture
-async def desk(
-    database_of: Callable[[str], Database],
-    clock: ManualClock,
-    keyring: Keyring,
-    person_keys: PersonKeys,
-) -> AsyncIterator[Desk]:
-    opened = Desk(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
-    )
-    await opened.open_for_business()
-    yield opened
 
 
 @pytest.mark.parametrize(("nick", "status"), [("uwe", 200), ("ada", 200), ("ana", 403)])
@@ -48,9 +28,9 @@ async def test_the_page_is_for_those_who_lead(desk: Desk, nick: str, status: int
 async def test_a_lead_sees_load_ageing_and_the_signs(desk: Desk) -> None:
     for n in range(3):
         task = await desk.hears("words", customer=f"c-{n}")
-        await act(desk, task, Claim(), Close(reason="not_needed", note=PASTED))
+        await desk.act(task, Claim(), Close(reason="not_needed", note=PASTED), by=leading(desk))
     late = await desk.hears("words", customer="c-9")
-    await act(desk, late, Claim(), nick="ole")
+    await desk.act(late, Claim(), by=leading(desk, "ole"))
     desk.clock.advance(timedelta(hours=26))
 
     async with desk.browsing("uwe") as browser:
@@ -81,7 +61,7 @@ async def test_people_stand_by_name_and_nothing_sorts_them_otherwise(desk: Desk)
     """No list of people by score, closings or speed: not shown, not sortable, not in files."""
     for n, nick in enumerate(("ole", "ana", "ana")):
         task = await desk.hears("words", customer=f"c-{n}")
-        await act(desk, task, Claim(), nick=nick)
+        await desk.act(task, Claim(), by=leading(desk, nick))
 
     async with desk.browsing("uwe") as browser:
         page = await browser.get("/team")

@@ -13,13 +13,12 @@ import pytest_asyncio
 
 from services.loop.tasks.domain.acts import AddNote, Close, ShareExample
 from services.loop.tasks.domain.task import FollowUpTask
-from services.loop.tasks.handlers import act_on
 from services.loop.tasks.store import note_escalated
 from services.loop.themes.tables import mentions
 from shared.db.transaction import Database
 from shared.identity.people import create_staff
 from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import ROLE_SCOPES, Principal, Role
+from shared.identity.principal import Role
 from shared.sealing import Keyring
 from tests.desk import Desk
 from tests.fakes import ManualClock
@@ -35,9 +34,6 @@ MEMBERS: Final[Mapping[str, str]] = {
 COMMENT = "Waited forty minutes with my daughter. Maya Lindqvist, maya@example.com"
 BLOCK = {"name": "Maya Lindqvist", "email": "maya@example.com", "phone": "+46 70 000 00 00"}
 EVERYTHING = frozenset(MEMBERS)
-CRM = Principal(
-    kind="key", id="key_crm", name="CRM", scopes=ROLE_SCOPES[Role.ADMIN], source="crm"
-)
 
 OUTSIDE: Final = (
     Role.AGENT,
@@ -102,18 +98,6 @@ class House(Desk):
         )
         await self.act(task, AddNote(text="She mentioned her illness."))
         return task
-
-    async def act(self, task: FollowUpTask, act: AddNote | Close | ShareExample) -> None:
-        async with self.database.transaction() as tx:
-            await act_on(
-                tx,
-                task.id,
-                act,
-                by=CRM,
-                expected=None,
-                person_keys=self.person_keys,
-                now=self.clock.now(),
-            )
 
     async def shown(self, who: str, path: str) -> frozenset[str] | int:
         """Return which members somebody is shown there, or as what they are refused."""

@@ -13,30 +13,24 @@ import pytest_asyncio
 
 from services.loop.jobs import TimerWorker
 from services.loop.tasks.domain.acts import Agree, Resolve, TakeStep
-from services.loop.tasks.domain.task import FollowUpTask, Step
-from services.loop.tasks.handlers import act_on
+from services.loop.tasks.domain.task import Step
 from services.notify.domain.deliveries import Channel
-from shared.bus.consumer import Arrived
 from shared.consent import Refusal, allowed_in, refused_in, why_not_write
 from shared.db.transaction import Database
 from shared.identity.person_keys import PersonKeys
-from shared.identity.principal import ROLE_SCOPES, Principal, Role
 from shared.identity.tables import contact_refusals
 from shared.identity.wishes import Said, note_wishes, refusals_of
 from shared.sealing import Keyring
-from tests.desk import Desk
 from tests.fakes import ManualClock
 from tests.follow_up import REACHED
 from tests.notices import House
+from tests.shop import Shop
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "maya@example.com"
 WILLING = {"name": "Maya", "email": ADDRESS, "consent": {"follow_up": True}}
 LEFT_ALONE = {"name": "Maya", "email": ADDRESS, "do_not_contact": True}
 UNWILLING = {"name": "Maya", "email": ADDRESS, "consent": {"follow_up": False}}
-CRM = Principal(
-    kind="key", id="key_crm", name="CRM", scopes=ROLE_SCOPES[Role.ADMIN], source="crm"
-)
 
 # Where the program reads an address or a number of a customer in order to have them reached.
 # A new place belongs here, with how it asks first.
@@ -111,58 +105,29 @@ def test_only_clear_words_refuse_and_take_back() -> None:
     assert allowed_in({"consent": {"follow_up": "yes"}}) == frozenset()
 
 
-class Shop(Desk):
-    """Loop and notify over one database, and somebody who carries the events over."""
+SOLVED = (
+    REACHED,
+    Agree(agreed="A new slot."),
+    TakeStep(step=Step.ELIMINATE),
+    Resolve(
+        outcome="solved",
+        cause_area="process",
+        cause="no slots",
+        content="yes",
+        avoidable="yes",
+    ),
+)
+"""A task resolved as the playbook asks for."""
 
-    house: House
-    carried: int = 0
 
-    async def settle(self, task: FollowUpTask) -> None:
-        """Resolve a task as the playbook asks for."""
-        for act in (
-            REACHED,
-            Agree(agreed="A new slot."),
-            TakeStep(step=Step.ELIMINATE),
-            Resolve(
-                outcome="solved",
-                cause_area="process",
-                cause="no slots",
-                content="yes",
-                avoidable="yes",
-            ),
-        ):
-            async with self.database.transaction() as tx:
-                await act_on(
-                    tx,
-                    task.id,
-                    act,
-                    by=CRM,
-                    expected=None,
-                    person_keys=self.person_keys,
-                    now=self.clock.now(),
-                )
-
-    async def tell(self, *, send: bool = True) -> None:
-        """Carry what loop announced over to notify, and send what is due."""
-        announced = await self.announced()
-        arrived = [
-            Arrived(envelope=envelope, event=event, key="k")
-            for envelope, event in announced[self.carried :]
-            if envelope.type.startswith("task.")
-        ]
-        self.carried = len(announced)
-        await self.house.hear(*arrived)
-        if send:
-            await self.house.dispatch()
-
-    def mails(self) -> list[str]:
-        """Return to whom mails went, and their words."""
-        found = []
-        for message in self.house.mail.messages:
-            body = message.get_body(("plain",))
-            assert body is not None
-            found.append(f"{message['To']}: {' '.join(body.get_content().split())}")
-        return found
+def mails_of(shop: Shop) -> list[str]:
+    """Return to whom mails went, and their words."""
+    found = []
+    for message in shop.house.mail.messages:
+        body = message.get_body(("plain",))
+        assert body is not None
+        found.append(f"{message['To']}: {' '.join(body.get_content().split())}")
+    return found
 
 
 @pytest_asyncio.fixture
@@ -173,12 +138,13 @@ async def shop(
     person_keys: PersonKeys,
 ) -> AsyncIterator[Shop]:
     opened = Shop(
-        database=database_of("loop"), clock=clock, keyring=keyring, person_keys=person_keys
+        database=database_of("loop"),
+        clock=clock,
+        keyring=keyring,
+        person_keys=person_keys,
+        house=House(database_of("notify"), clock, keyring, person_keys),
     )
-    opened.house = House(database_of("notify"), clock, keyring, person_keys)
     await opened.open_for_business()
-    await opened.alert_at_any_hour()
-    await opened.house.prepare()
     yield opened
 
 
@@ -197,13 +163,13 @@ async def test_who_wants_to_be_left_alone_meanwhile_is_not_asked(
     shop: Shop, block: Mapping[str, Any], reason: str
 ) -> None:
     task = await shop.hears("Late.", customer="c-maya", block=WILLING)
-    await shop.settle(task)
+    await shop.act(task, *SOLVED)
     await shop.tell(send=False)
 
     await say(shop, block)
     await shop.tell()
 
-    assert [mail for mail in shop.mails() if mail.startswith(ADDRESS)] == []
+    assert [mail for mail in mails_of(shop) if mail.startswith(ADDRESS)] == []
     (question,) = [
         one
         for one in await shop.house.deliveries(Channel.EMAIL)
@@ -214,14 +180,14 @@ async def test_who_wants_to_be_left_alone_meanwhile_is_not_asked(
 
 async def test_who_is_willing_again_is_asked(shop: Shop) -> None:
     task = await shop.hears("Late.", customer="c-maya", block=WILLING)
-    await shop.settle(task)
+    await shop.act(task, *SOLVED)
     await shop.tell(send=False)
 
     await say(shop, UNWILLING)
     await say(shop, WILLING)
     await shop.tell()
 
-    assert len([mail for mail in shop.mails() if mail.startswith(ADDRESS)]) == 1
+    assert len([mail for mail in mails_of(shop) if mail.startswith(ADDRESS)]) == 1
 
 
 async def test_a_refusal_with_any_answer_holds_for_every_task_and_page(shop: Shop) -> None:
@@ -234,7 +200,7 @@ async def test_a_refusal_with_any_answer_holds_for_every_task_and_page(shop: Sho
         queue = (await browser.get("/?tab=open")).text
         customer = (await browser.get(f"/customers/{task.person_ref}")).text
         document = (await browser.get(f"/v1/tasks/{task.id}")).json()
-    await shop.settle(task)
+    await shop.act(task, *SOLVED)
     async with shop.browsing("ana") as browser:
         settled = (await browser.get(f"/v1/tasks/{task.id}")).json()
 
@@ -257,7 +223,7 @@ async def test_mails_to_staff_say_so_too(shop: Shop) -> None:
         pass
     await shop.tell()
 
-    first, *later = shop.mails()
+    first, *later = mails_of(shop)
     assert "Please contact the customer by" in first
     late = [mail for mail in later if "was due" in mail]
     assert late
