@@ -51,6 +51,7 @@ from services.loop.themes.domain import (
     BadLine,
     Taxonomy,
     classify_lines,
+    discover_lines,
     parse_taxonomy,
     starter_taxonomy,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "classify_lines",
     "compose",
     "desk_of",
+    "discover_lines",
     "doubt_what_waits",
     "fetch_archive",
     "find_person",

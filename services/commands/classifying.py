@@ -23,7 +23,7 @@ def classify(taxonomy_file: Path | None, lines: BinaryIO, out: TextIO, err: Text
 
     A bad line is named on ``err``; every other one is answered all the same.
     """
-    taxonomy = starter_taxonomy() if taxonomy_file is None else _read(taxonomy_file)
+    taxonomy = read_taxonomy(taxonomy_file)
     bad: list[BadLine] = []
 
     def report(line: BadLine) -> None:
@@ -34,7 +34,10 @@ def classify(taxonomy_file: Path | None, lines: BinaryIO, out: TextIO, err: Text
     return 1 if bad else 0
 
 
-def _read(path: Path) -> Taxonomy:
+def read_taxonomy(path: Path | None) -> Taxonomy:
+    """Return the taxonomy in the file at *path*, without one the shipped taxonomy."""
+    if path is None:
+        return starter_taxonomy()
     try:
         return parse_taxonomy(json.loads(path.read_bytes().decode("utf-8-sig")))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -120,6 +120,7 @@ def test_the_promised_commands_exist() -> None:
         "source show",
         "source try",
         "themes classify",
+        "themes discover",
         "user add",
         "user disable",
         "user enable",
@@ -327,6 +328,29 @@ def test_comments_are_classified_line_by_line(tmp_path: Path) -> None:
     assert (first["id"], first["themes"][0]["id"]) == ("1", "waiting")
     assert second["themes"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_theme_covers_is_grouped_line_by_line(tmp_path: Path) -> None:
+    """What the taxonomy covers, and what nobody else speaks of, stays without a group."""
+    said = ["The car park was full", "Car park too small", "No space in the car park"] * 2
+    texts = [*said, "Waited forty minutes", "Blue"]
+    lines = [
+        json.dumps({"id": place, "text": text, "lang": "en"})
+        for place, text in enumerate(texts)
+    ]
+    taxonomy = {"themes": [{"id": "waiting", "keywords": {"en": ["wait"]}}]}
+    (tmp_path / "ours.json").write_text(json.dumps(taxonomy), "utf-8")
+    done = Shell(folder=tmp_path).run(
+        "themes", "discover", "--taxonomy", "ours.json", given="\n".join([*lines, "nonsense"])
+    )
+
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == FAILED
+    assert "line 9" in done.stderr
+    assert [answer["id"] for answer in answers] == [*range(8), None]
+    assert [answer["cluster"] for answer in answers] == ["c1"] * 6 + [None] * 3
+    assert set(answers[0]["label"].split(", ")) == {"car", "park"}
+    assert answers[7]["label"] is None
 
 
 # ------------------------------------------------------------------ exit codes

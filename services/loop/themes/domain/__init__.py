@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.loop.themes.domain.classifier import Classifier, Mention
+from services.loop.themes.domain.discovered_lines import discover_lines
 from services.loop.themes.domain.lines import BadLine, classify_lines
 from services.loop.themes.domain.starter import starter_taxonomy
 from services.loop.themes.domain.taxonomy import Taxonomy, Theme, parse_taxonomy
@@ -14,6 +15,7 @@ __all__ = [
     "Taxonomy",
     "Theme",
     "classify_lines",
+    "discover_lines",
     "parse_taxonomy",
     "starter_taxonomy",
 ]

@@ -41,7 +41,7 @@ def classify_lines(
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        id_, text, language, problem = _read(line)
+        id_, text, language, problem = read_line(line)
         if problem:
             report(BadLine(number, problem))
             yield json.dumps({"id": id_, "themes": [], "error": problem})
@@ -57,7 +57,7 @@ def _themed(mention: Mention) -> dict[str, object]:
     return themed
 
 
-def _read(line: str | bytes) -> tuple[Identifier, str, str | None, str]:
+def read_line(line: str | bytes) -> tuple[Identifier, str, str | None, str]:
     """Return id, text, language and what is wrong with *line*, "" where nothing is."""
     given, problem = _loaded(line)
     if not isinstance(given, dict):
