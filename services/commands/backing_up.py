@@ -76,6 +76,18 @@ class _Manifest:
         return {"format": _FORMAT, **self.__dict__, "made_at": self.made_at.isoformat()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Restoration:
+    """What is to be put back where."""
+
+    settings: Settings
+    file: Path
+    manifest: _Manifest
+    keys: KeyFile
+    keyring: Keyring
+    replace: bool
+
+
 async def back_up(folder: Path, *, keys: Path | None, as_json: bool) -> int:
     """Write a backup into a folder that is not there yet, and the keys beside it."""
     keys = keys or folder.parent / KEYS
@@ -175,7 +187,14 @@ async def restore(
         raise Forbidden(message)
     fill = _fill_sqlite if kind == "sqlite" else _fill_postgres
     persons, erasures = await fill(
-        settings, folder / manifest.file, manifest, head, keyring, replace=replace
+        _Restoration(
+            settings=settings,
+            file=folder / manifest.file,
+            manifest=manifest,
+            keys=head,
+            keyring=keyring,
+            replace=replace,
+        )
     )
     if as_json:
         data_json(
@@ -198,22 +217,14 @@ async def restore(
     return 0
 
 
-async def _fill_sqlite(
-    settings: Settings,
-    file: Path,
-    manifest: _Manifest,
-    head: KeyFile,
-    keyring: Keyring,
-    *,
-    replace: bool,
-) -> tuple[int, int]:
+async def _fill_sqlite(given: _Restoration) -> tuple[int, int]:
     """Make the new file beside the old one, whole, then put it in its place."""
-    path = settings.sqlite_path
+    path = given.settings.sqlite_path
     assert path is not None  # noqa: S101 - the URL was looked at
     if is_held(path):
         message = f"A process uses {path}. Stop it, then restore."
         raise Conflict(message)
-    if path.exists() and not replace:
+    if path.exists() and not given.replace:
         message = (
             f"There is a database at {path}. Add --replace to put the backup in its place; the"
             " old one is kept beside it."
@@ -222,13 +233,13 @@ async def _fill_sqlite(
     fresh = path.with_name(f"{path.name}.restoring")
     for left in _with_logs(fresh):
         left.unlink(missing_ok=True)
-    url = make_url(settings.database_url).set(database=str(fresh))
+    url = make_url(given.settings.database_url).set(database=str(fresh))
     fresh_url = url.render_as_string(hide_password=False)
-    await copies.put_back(file, fresh_url)
+    await copies.put_back(given.file, fresh_url)
     engines = Engines.open(fresh_url)
     try:
         await schema.upgrade(engines)
-        done = await _finish(Database(engines), manifest, head, keyring)
+        done = await _finish(given, Database(engines))
     finally:
         await engines.close()
     fault_point("restore.filled")
@@ -248,51 +259,41 @@ def _with_logs(path: Path) -> list[Path]:
     return [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock")]
 
 
-async def _fill_postgres(
-    settings: Settings,
-    file: Path,
-    manifest: _Manifest,
-    head: KeyFile,
-    keyring: Keyring,
-    *,
-    replace: bool,
-) -> tuple[int, int]:
+async def _fill_postgres(given: _Restoration) -> tuple[int, int]:
     """Fill the empty database; nobody starts on it before the keys are there."""
-    engines = Engines.open(settings.database_url, patient=True)
+    engines = Engines.open(given.settings.database_url, patient=True)
     try:
         if await copies.tables_in(engines):
-            if not replace:
+            if not given.replace:
                 message = (
                     "This database is not empty. Restore into an empty one, or add --replace to"
                     " drop what is in it; stop every process first."
                 )
                 raise Conflict(message)
             await copies.clear(engines)
-        await copies.put_back(file, settings.database_url)
+        await copies.put_back(given.file, given.settings.database_url)
         fault_point("restore.filled")
         database = Database(engines)
         async with database.transaction() as tx:
             await begin_restore(tx, SystemClock().now())
-        await copies.set_version(engines, manifest.schema)
+        await copies.set_version(engines, given.manifest.schema)
         await schema.upgrade(engines)
-        return await _finish(database, manifest, head, keyring)
+        return await _finish(given, database)
     finally:
         await engines.close()
 
 
-async def _finish(
-    database: Database, manifest: _Manifest, head: KeyFile, keyring: Keyring
-) -> tuple[int, int]:
+async def _finish(given: _Restoration, database: Database) -> tuple[int, int]:
     """Bring the keys, forget again whom the copy still knew, and doubt what waited."""
     now = SystemClock().now()
     async with database.transaction() as tx:
-        persons = await load_keys(tx, head.path)
-        erased = await _forgotten_since(tx, manifest.made_at)
+        persons = await load_keys(tx, given.keys.path)
+        erased = await _forgotten_since(tx, given.manifest.made_at)
         for begin in range(0, len(erased), _FORGOTTEN_AT_ONCE):
             await open_request(
                 tx,
                 "erasure",
-                keyring=keyring,
+                keyring=given.keyring,
                 asked_by=audit.SYSTEM.id,
                 now=now,
                 found_by="restore",
@@ -300,7 +301,7 @@ async def _finish(
             )
         doubtful = await doubt_what_waits(tx)
         detail = {
-            "made_at": manifest.made_at.isoformat(),
+            "made_at": given.manifest.made_at.isoformat(),
             "persons": persons,
             "erased_again": len(erased),
             "doubtful": doubtful,
