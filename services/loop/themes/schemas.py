@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any, Literal
 
@@ -9,8 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.loop.responses.domain import Personal, Response
 from services.loop.themes.domain.masking import masked, secrets_of
+from services.loop.themes.domain.ranking import Impact
+from services.loop.themes.handlers import ThemeList as Listed
 from services.loop.themes.handlers import ThemeSummary
-from services.loop.themes.store import MentionRow
+from services.loop.themes.handlers.impact import Cell, SourceShare
+from services.loop.themes.store import Dimension, MentionRow
+from shared.stats.impact import Change
 from shared.stats.intervals import Estimate, share
 
 Interval = tuple[float, float]
@@ -25,11 +31,29 @@ class FormerOut(BaseModel):
     share_ci95: Interval | None
 
 
+class ImpactOut(BaseModel):
+    """Points of the Net Promoter Score that a theme costs (below 0) or brings.
+
+    The score of all comments less that of the comments without the theme, transactional
+    answers alone; ``n`` mentions have such an answer. ``points`` are null where there are fewer
+    than ten on either side. ``rank`` 1 costs most. Association, not cause.
+    """
+
+    points: float | None
+    ci95: Interval | None
+    n: int
+    enough: bool
+    rank: int | None
+    former_rank: int | None
+
+
 class ThemeOut(BaseModel):
     """A theme in a period; ``share`` is its part of all ``comments`` of that period.
 
-    ``detractor_share`` is the part of unhappy customers among the ``rated`` mentions, by score
-    or by sentiment; ``enough`` says whether there are enough of them to compare.
+    ``rank`` is by mentions among all themes, ``former_rank`` that of the period before: equals
+    share a rank, the unmentioned have none. ``detractor_share`` is the part of unhappy
+    customers among the ``rated`` mentions, by score or by sentiment; ``enough`` says whether
+    there are enough of them to compare.
     """
 
     id: str
@@ -49,6 +73,9 @@ class ThemeOut(BaseModel):
     detractor_share: float | None
     detractor_share_ci95: Interval | None
     enough: bool
+    rank: int | None
+    former_rank: int | None
+    impact: ImpactOut
 
 
 class _PeriodOut(BaseModel):
@@ -58,10 +85,34 @@ class _PeriodOut(BaseModel):
     last: date = Field(alias="to")
 
 
+class SourceOut(BaseModel):
+    """How many of the mentions, or of the comments, one source sent."""
+
+    source: str
+    mentions: int
+    share: float | None
+    share_ci95: Interval | None
+
+
+class WithoutOut(BaseModel):
+    """Comments that touch no theme."""
+
+    mentions: int
+    share: float | None
+    share_ci95: Interval | None
+    previous: FormerOut
+
+
 class ThemeList(_PeriodOut):
-    """Themes, the most mentioned first."""
+    """Themes in the order asked for.
+
+    Where they stand equal, the more mentioned one stands first, then the one with more unhappy
+    customers, then by id. ``sources`` tells who sent the comments.
+    """
 
     comments: int
+    without_theme: WithoutOut
+    sources: list[SourceOut]
     data: list[ThemeOut]
     next_cursor: str | None
     has_more: bool
@@ -88,9 +139,61 @@ class MentionOut(BaseModel):
     erased: bool
 
 
-class ThemeDetail(_PeriodOut, ThemeOut):
-    """One theme with the latest responses that touch it, of any time."""
+class CellOut(BaseModel):
+    """A theme at one touchpoint, in one segment or of one product.
 
+    ``deviates`` compares the score with that of the theme elsewhere, ``frequency`` the share of
+    comments that mention it with the share elsewhere. “no” is within chance; what is beyond is
+    decided for all cells of a dimension together (Benjamini-Hochberg, q = 0.10).
+    """
+
+    group: dict[str, str]
+    mentions: int
+    comments: int
+    share: float | None
+    share_ci95: Interval | None
+    score: float | None
+    n: int
+    promoters: int
+    passives: int
+    detractors: int
+    ci95: Interval | None
+    enough: bool
+    deviates: Literal["lower", "higher", "no", "too_few"]
+    frequency: Literal["more", "fewer", "no", "too_few"]
+
+
+class MatrixOut(BaseModel):
+    """Where the theme is mentioned, in each dimension the most mentioned first."""
+
+    touchpoint: list[CellOut]
+    segment: list[CellOut]
+    product: list[CellOut]
+
+
+class DecompositionOut(BaseModel):
+    """Why the score of the comments changed since the period before; parts add up to it.
+
+    ``elsewhere``: among comments without the theme. ``feeling``: those who mention it feel
+    better or worse beside the others. ``frequency``: more or fewer mention it.
+    """
+
+    points: float
+    elsewhere: float
+    feeling: float
+    frequency: float
+
+
+class ThemeDetail(_PeriodOut, ThemeOut):
+    """One theme with the latest responses that touch it, of any time.
+
+    ``decomposition`` is null where fewer than ten answers lie in any of the four groups that it
+    compares: with and without the theme, now and before.
+    """
+
+    matrix: MatrixOut
+    sources: list[SourceOut]
+    decomposition: DecompositionOut | None
     latest: list[MentionOut]
     next_cursor: str | None
     has_more: bool
@@ -128,7 +231,66 @@ def shown(summary: ThemeSummary, language: str | None) -> dict[str, object]:
         "promoters": counts.high,
         **_shown("detractor_share", unhappy),
         "enough": unhappy.enough,
+        "rank": summary.rank,
+        "former_rank": summary.former_rank,
+        "impact": shown_impact(summary.impact),
     }
+
+
+def shown_impact(impact: Impact) -> dict[str, object]:
+    """Return what a theme costs as ``/v1/themes`` shows it."""
+    return {
+        "points": impact.points and round(impact.points, 1),
+        "ci95": impact.ci95 and tuple(round(end, 1) for end in impact.ci95),
+        "n": impact.n,
+        "enough": impact.enough,
+        "rank": impact.rank,
+        "former_rank": impact.former_rank,
+    }
+
+
+def shown_without(found: Listed) -> dict[str, object]:
+    """Return the comments without a theme as ``/v1/themes`` shows them."""
+    return {
+        "mentions": found.without,
+        **_shown("share", share(hits=found.without, n=found.comments)),
+        "previous": {
+            "mentions": found.former_without,
+            "comments": found.former_comments,
+            **_shown("share", share(hits=found.former_without, n=found.former_comments)),
+        },
+    }
+
+
+def shown_sources(found: Sequence[SourceShare]) -> list[dict[str, object]]:
+    """Return who sent the mentions, the most first."""
+    return [
+        {"source": one.source, "mentions": one.mentions, **_shown("share", one.share)}
+        for one in found
+    ]
+
+
+def shown_cells(dimension: Dimension, cells: Sequence[Cell]) -> list[dict[str, object]]:
+    """Return where a theme is mentioned, in one dimension."""
+    return [
+        {
+            "group": {dimension: cell.code},
+            "mentions": cell.mentions,
+            "comments": cell.comments,
+            **_shown("share", cell.share),
+            **cell.row.as_document(),
+            "deviates": cell.deviates,
+            "frequency": cell.frequency,
+        }
+        for cell in cells
+    ]
+
+
+def shown_change(found: Change | None) -> dict[str, float] | None:
+    """Return why the score changed, to one decimal."""
+    if found is None:
+        return None
+    return {name: round(value, 1) for name, value in asdict(found).items()}
 
 
 def shown_mention(

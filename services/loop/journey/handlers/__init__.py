@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.loop.journey.handlers.folding import Folds, folds_of, meant_by
+from services.loop.journey.handlers.folding import Folds, every_alias, folds_of, meant_by
 from services.loop.journey.handlers.lists import (
     add_bank_reasons,
     add_code,
@@ -51,6 +51,7 @@ __all__ = [
     "count_emotion",
     "end_ownership",
     "ensure_other",
+    "every_alias",
     "find_code",
     "find_periods",
     "find_touchpoint",

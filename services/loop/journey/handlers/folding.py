@@ -59,12 +59,14 @@ class Folds:
 async def folds_of(view: Reading, *, now: datetime) -> Folds:
     """Return what all codes mean now."""
     return Folds(
-        aliases={
-            "touchpoint": await store.aliases(view),
-            **await store.all_list_aliases(view),
-        },
+        aliases=await every_alias(view),
         responsible=await store.responsible_at(view, now),
     )
+
+
+async def every_alias(view: Reading) -> Mapping[str, Aliases]:
+    """Return for touchpoints and for every list which codes stand for others."""
+    return {"touchpoint": await store.aliases(view), **await store.all_list_aliases(view)}
 
 
 async def meant_by(view: Reading, of: Mapping[K, str]) -> dict[K, frozenset[str]]:
@@ -74,5 +76,5 @@ async def meant_by(view: Reading, of: Mapping[K, str]) -> dict[K, frozenset[str]
     """
     if not of:
         return {}
-    aliases = {"touchpoint": await store.aliases(view), **await store.all_list_aliases(view)}
+    aliases = await every_alias(view)
     return {kind: aliases[kind].of(code) for kind, code in of.items()}

@@ -13,9 +13,25 @@ from services.loop.resources import Loop
 from services.loop.responses.domain import Personal, Response
 from services.loop.responses.handlers import open_persons
 from services.loop.responses.store import find_all
-from services.loop.themes.handlers import find_theme, latest_mentions, list_themes
-from services.loop.themes.schemas import ThemeDetail, ThemeList, shown, shown_mention
-from services.loop.themes.store import Dimension
+from services.loop.themes.handlers import (
+    Order,
+    find_theme,
+    latest_mentions,
+    list_themes,
+    place_of,
+)
+from services.loop.themes.handlers.impact import change, deviations, sources
+from services.loop.themes.schemas import (
+    ThemeDetail,
+    ThemeList,
+    shown,
+    shown_cells,
+    shown_change,
+    shown_mention,
+    shown_sources,
+    shown_without,
+)
+from services.loop.themes.store import DIMENSIONS, Dimension
 from shared.db.transaction import Reading
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
@@ -55,30 +71,37 @@ async def get_themes(
     *,
     of: _Of,
     department: _Filter = None,
+    sort: Order = "mentions",
 ) -> dict[str, object]:
     """List themes, the most mentioned first, beside the period of equal length before.
 
+    ``sort=cost`` puts first what costs most points of the score, ``lift`` what brings most,
+    ``promoters`` what happy customers mention most; ``limit=10`` is the top ten.
     Days are UTC; the default is the last twelve weeks. What a sender left out is “unknown”.
     """
     loop = resources(request, Loop)
     first, last = days
-    name = f"themes?{first}&{last}&{department}&{sorted(of.items())}"
+    name = f"themes?{first}&{last}&{department}&{sort}&{sorted(of.items())}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        found = await list_themes(view, first=first, last=last, of=of, department=department)
+        found = await list_themes(
+            view, first=first, last=last, of=of, department=department, order=sort
+        )
+        senders = await sources(view, first=first, last=last, of=of)
     rows = found.themes
     if after is not None:
-        behind = (-after[0], after[1])
-        rows = [row for row in rows if (-row.counts.mentions, row.theme.id) > behind]
+        rows = [row for row in rows if place_of(row, sort) > after]
     return {
         "from": found.first,
         "to": found.last,
         "comments": found.comments,
+        "without_theme": shown_without(found),
+        "sources": shown_sources(senders),
         **listed(
             rows,
             page,
             show=lambda row: shown(row, caller.language),
-            key=lambda row: [row.counts.mentions, row.theme.id],
+            key=lambda row: place_of(row, sort),
             keyring=loop.keyring,
             of=name,
         ),
@@ -101,6 +124,8 @@ async def get_theme(
 ) -> dict[str, object]:
     """Return one theme in a period, and the latest responses that touch it, of any time.
 
+    Beside what it costs: where it is mentioned and where that deviates, who sent the mentions,
+    and how it explains the change of the score since the period of equal length before.
     The customers' words are there for callers who may read tasks; staff read them with names,
     addresses and numbers covered up, and then without the place of the evidence.
     """
@@ -110,6 +135,12 @@ async def get_theme(
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
         summary = await find_theme(view, theme_id, first=first, last=last, of=of)
+        matrix = {
+            by: await deviations(view, theme_id, by, first=first, last=last, of=of)
+            for by in DIMENSIONS
+        }
+        senders = await sources(view, theme_id, first=first, last=last, of=of)
+        explained = await change(view, theme_id, first=first, last=last, of=of)
         mentions = await latest_mentions(
             view,
             theme_id,
@@ -137,6 +168,9 @@ async def get_theme(
         "from": first,
         "to": last,
         **shown(summary, caller.language),
+        "matrix": {by: shown_cells(by, cells) for by, cells in matrix.items()},
+        "sources": shown_sources(senders),
+        "decomposition": shown_change(explained),
         "latest": part.pop("data"),
         **part,
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Final, NamedTuple
 
 from services.loop.journey.domain import UNKNOWN
 from services.loop.responses.domain import Response
+from shared.stats.categories import Category
+from shared.stats.impact import Answers
 
 EVERY_COMMENT: Final = ""
 """Stands where a theme would, in the cell that counts comments with and without a theme."""
@@ -25,16 +27,24 @@ class ThemeCell(NamedTuple):
     touchpoint: str
     segment: str
     product: str
+    source: str
+    measurement: str
 
 
 @dataclass(slots=True)
 class Counts:
-    """How many mentions, how many of them rated, and by whom: the unhappy, the happy."""
+    """How many mentions, how many of them rated, and by whom: the unhappy, the happy.
+
+    The last three count Net Promoter answers alone.
+    """
 
     mentions: int = 0
     rated: int = 0
     low: int = 0
     high: int = 0
+    promoters: int = 0
+    passives: int = 0
+    detractors: int = 0
 
     def count(self, response: Response, sign: int) -> None:
         """Count one mention in, or with ``sign`` -1 out again."""
@@ -45,7 +55,36 @@ class Counts:
             self.low += sign
         elif response.is_high:
             self.high += sign
+        match response.category:
+            case Category.PROMOTER:
+                self.promoters += sign
+            case Category.PASSIVE:
+                self.passives += sign
+            case Category.DETRACTOR:
+                self.detractors += sign
+            case _:
+                pass
 
+    @property
+    def answers(self) -> Answers:
+        """Return the Net Promoter answers among the mentions.
+
+        A revision takes out of the sums what rows of before had never counted in; until those
+        are counted again, a sum may lie below nothing.
+        """
+        return Answers(
+            promoters=max(0, self.promoters),
+            passives=max(0, self.passives),
+            detractors=max(0, self.detractors),
+        )
+
+    def merge(self, other: Counts) -> None:
+        """Take in what another cell counted."""
+        for name in COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+COUNTED: Final = tuple(member.name for member in fields(Counts))
 
 Mentioned = tuple[Response, Collection[str]]
 """A response with the ids of the themes that it touches."""
@@ -64,6 +103,8 @@ def moves(
                 response.touchpoint or UNKNOWN,
                 response.segment or UNKNOWN,
                 response.product or UNKNOWN,
+                response.source,
+                response.measurement,
             )
             for theme_id in (EVERY_COMMENT, *(theme_ids or (NO_THEME,))):
                 cell = ThemeCell(response.day, theme_id, *where)

@@ -11,17 +11,20 @@ from services.loop.themes.handlers.editing import (
 )
 from services.loop.themes.handlers.finding import Classifiers, find_mentions, forget_mentions
 from services.loop.themes.handlers.listing import (
+    Order,
     ThemeList,
     ThemeSummary,
     find_theme,
     latest_mentions,
     list_themes,
+    place_of,
     themes_of,
 )
 
 __all__ = [
     "Classifiers",
     "CurrentTaxonomy",
+    "Order",
     "ThemeList",
     "ThemeSummary",
     "add_theme",
@@ -33,5 +36,6 @@ __all__ = [
     "install_starter",
     "latest_mentions",
     "list_themes",
+    "place_of",
     "themes_of",
 ]

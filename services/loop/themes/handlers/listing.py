@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from services.loop.journey.handlers import meant_by
 from services.loop.themes import store
 from services.loop.themes.domain import Taxonomy, Theme
 from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
+from services.loop.themes.domain.ranking import Impact, impacts_of, ranks_by_mentions
 from services.loop.themes.handlers.editing import current_taxonomy
 from services.loop.themes.store import Dimension, MentionRow
 from shared.db.transaction import Reading
 from shared.errors import NotFound
 
+Order = Literal["mentions", "cost", "lift", "promoters"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ThemeSummary:
-    """One theme in a period, beside the period of equal length before it."""
+    """One theme in a period, beside the period of equal length before it.
+
+    The ranks are by mentions among all themes; equals share one, the unmentioned have none.
+    """
 
     theme: Theme
     in_use: bool
@@ -26,11 +33,18 @@ class ThemeSummary:
     comments: int
     former: Counts
     former_comments: int
+    rank: int | None
+    former_rank: int | None
+    impact: Impact
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThemeList:
-    """What customers talked about in a period; days are UTC and both included."""
+    """What customers talked about in a period; days are UTC and both included.
+
+    Themes in equal places stand with more mentions first, then with more unhappy customers
+    among them, then by their id.
+    """
 
     first: date
     last: date
@@ -49,8 +63,9 @@ async def list_themes(
     last: date,
     of: Mapping[Dimension, str] | None = None,
     department: str | None = None,
+    order: Order = "mentions",
 ) -> ThemeList:
-    """Return every theme with its mentions from ``first`` to ``last``, the most first.
+    """Return every theme with its mentions from ``first`` to ``last``, in this order.
 
     Themes that the taxonomy no longer holds, or holds as retired, appear while they have
     mentions.
@@ -64,6 +79,8 @@ async def list_themes(
     )
     comments = now.get(EVERY_COMMENT, Counts()).mentions
     former_comments = then.get(EVERY_COMMENT, Counts()).mentions
+    places, former_places = ranks_by_mentions(now), ranks_by_mentions(then)
+    impacts = impacts_of(now, then)
     summaries = [
         ThemeSummary(
             theme=theme,
@@ -72,11 +89,14 @@ async def list_themes(
             comments=comments,
             former=then.get(theme.id, Counts()),
             former_comments=former_comments,
+            rank=places.get(theme.id),
+            former_rank=former_places.get(theme.id),
+            impact=impacts.get(theme.id, Impact()),
         )
         for theme, in_use in _themes(taxonomy, {*now, *then})
         if department is None or theme.department == department
     ]
-    summaries.sort(key=lambda summary: (-summary.counts.mentions, summary.theme.id))
+    summaries.sort(key=lambda summary: place_of(summary, order))
     return ThemeList(
         first=first,
         last=last,
@@ -86,6 +106,26 @@ async def list_themes(
         former_without=then.get(NO_THEME, Counts()).mentions,
         themes=summaries,
     )
+
+
+def place_of(summary: ThemeSummary, order: Order = "mentions") -> list[float | str]:
+    """Return what themes are sorted by, the least first.
+
+    ``mentions``: the most mentioned; ``cost``: what costs most points of the score; ``lift``:
+    what brings most; ``promoters``: what happy customers mention most. Themes without points
+    stand behind those with them.
+    """
+    counts, points = summary.counts, summary.impact.points
+    most: list[float | str] = [-counts.mentions, -counts.low, summary.theme.id]
+    match order:
+        case "mentions":
+            return most
+        case "promoters":
+            return [-counts.high, *most]
+        case "cost":
+            return [points is None, points or 0.0, *most]
+        case "lift":
+            return [points is None, -(points or 0.0), *most]
 
 
 async def find_theme(
