@@ -1,0 +1,59 @@
+"""Which themes rise beyond what their past lets expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from services.loop.journey.handlers import meant_by
+from services.loop.themes import store
+from services.loop.themes.domain.risers import (
+    Verdict,
+    first_needed,
+    monday_of,
+    verdicts_of,
+)
+from services.loop.themes.handlers.editing import current_taxonomy
+from services.loop.themes.store import Dimension
+from shared.db.transaction import Reading
+
+
+async def verdicts(
+    view: Reading,
+    *,
+    department: str | None = None,
+    week: date,
+    of: Mapping[Dimension, str] | None = None,
+) -> Mapping[str, Verdict]:
+    """Judge the themes of a department in the calendar week that ``week`` lies in, by id.
+
+    A department is named as the taxonomy names it, "" being nobody's; None stands for every
+    theme, each judged among those of its own. Days are UTC. A week that is not over yet is
+    judged by what there is of it.
+    """
+    last = monday_of(week) + timedelta(days=6)
+    return await verdicts_until(view, department=department, last=last, of=of)
+
+
+async def verdicts_until(
+    view: Reading,
+    *,
+    department: str | None = None,
+    last: date,
+    weeks: int = 1,
+    of: Mapping[Dimension, str] | None = None,
+) -> Mapping[str, Verdict]:
+    """Judge themes in so many weeks up to and with any day, as ``verdicts`` does."""
+    taxonomy = (await current_taxonomy(view)).taxonomy
+    families = {
+        theme.id: theme.department or ""
+        for theme in taxonomy.in_use().themes
+        if department is None or (theme.department or "") == department
+    }
+    days = await store.mentions_by_day(
+        view,
+        first=first_needed(last, weeks=weeks),
+        last=last,
+        of=await meant_by(view, of or {}),
+    )
+    return verdicts_of(days, families, last=last, weeks=weeks)
