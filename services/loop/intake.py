@@ -97,6 +97,7 @@ async def _take_in(
             if not r.is_sample and (r.id in persons or not r.has_comment)
         },
         classifiers=classifiers,
+        person_keys=loop.person_keys,
     )
     if overtaken := [i for i in arrived if i not in themes]:
         found = await themes_of(tx, overtaken)

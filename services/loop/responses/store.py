@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     ScalarSelect,
+    and_,
     bindparam,
     case,
     delete,
@@ -133,6 +134,41 @@ async def received_between(
     return [_response(row) for row in reversed(rows)]
 
 
+async def with_comment(
+    view: Reading,
+    *,
+    since: datetime,
+    only: Callable[[ColumnElement[str]], ColumnElement[bool]],
+    before: tuple[datetime, str] | None,
+    most: int,
+) -> Sequence[Response]:
+    """Return answers with a comment given since then, the latest first, without samples.
+
+    ``only`` makes a condition out of the column of their ids.
+    """
+    column = responses.c
+    statement = (
+        select(responses)
+        .where(
+            column.has_comment.is_(True),
+            column.answered_at >= since,
+            column.source != SAMPLE_SOURCE,
+            only(column.id),
+        )
+        .order_by(column.answered_at.desc(), column.id.desc())
+        .limit(most)
+    )
+    if before is not None:
+        moment, response_id = before
+        statement = statement.where(
+            or_(
+                column.answered_at < moment,
+                and_(column.answered_at == moment, column.id < response_id),
+            )
+        )
+    return [_response(row) for row in await view.all(statement)]
+
+
 async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Response]:
     """Return those of these responses that there are; nobody else may change them meanwhile."""
     return await _load(tx, ids, to_change=True)
@@ -197,6 +233,47 @@ async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
             .values({name: bindparam(name) for name in _MEMBERS if name != "id"}),
             [{**_row(response), "this_id": response.id} for response in revised],
         )
+
+
+async def commented(view: Reading) -> tuple[int, str]:
+    """Return how many responses have a comment, and the last one's id."""
+    row = await view.first(
+        select(func.count().label("n"), func.max(responses.c.id).label("last")).where(
+            responses.c.has_comment
+        )
+    )
+    return (row.n, row.last or "") if row is not None else (0, "")
+
+
+async def commented_after(
+    view: Reading, after: str, *, until: str, most: int
+) -> Sequence[Response]:
+    """Return responses with a comment from behind one id up to another, in that order."""
+    rows = await view.all(
+        select(responses)
+        .where(responses.c.id > after, responses.c.id <= until, responses.c.has_comment)
+        .order_by(responses.c.id)
+        .limit(most)
+    )
+    return [_response(row) for row in rows]
+
+
+async def commented_between(
+    view: Reading, first: datetime, before: datetime, *, after: str, most: int
+) -> Sequence[Response]:
+    """Return responses with a comment that were answered then, from behind one id on."""
+    rows = await view.all(
+        select(responses)
+        .where(
+            responses.c.answered_at >= first,
+            responses.c.answered_at < before,
+            responses.c.id > after,
+            responses.c.has_comment,
+        )
+        .order_by(responses.c.id)
+        .limit(most)
+    )
+    return [_response(row) for row in rows]
 
 
 async def remove_all(tx: Transaction, ids: Sequence[str]) -> None:
@@ -319,7 +396,8 @@ async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[s
         return {}
     statement = select(responses).where(among(responses.c.id, ids, view.dialect))
     if to_change:
-        statement = statement.with_for_update()
+        # In one order everywhere, so that two workers never wait for each other.
+        statement = statement.order_by(responses.c.id).with_for_update()
     return {row.id: _response(row) for row in await view.all(statement)}
 
 

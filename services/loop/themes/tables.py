@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Date, Double, Index, Integer, String, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    Double,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 from shared.db.base import Json, UtcDateTime, metadata
 
@@ -15,6 +25,19 @@ taxonomies = Table(
     Column("created_by", String(40)),
     Column("current", Boolean, nullable=False),
 )
+
+taxonomy_drafts = Table(
+    "loop_taxonomy_drafts",
+    metadata,
+    # There is one draft at most; its row is always the same one.
+    Column("name", String(20), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("based_on", Integer, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(40), nullable=False),
+)
+"""The taxonomy that somebody is working on; nothing is found by it until it is published."""
 
 mentions = Table(
     "loop_mentions",
@@ -107,3 +130,83 @@ discovery_members = Table(
     Index("ix_loop_discovery_members_of_response", "response_id"),
 )
 """The responses of a group; whose person is forgotten leaves it."""
+
+replays = Table(
+    "loop_replays",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("state", String(10), nullable=False),
+    # 1 until it has ended, so that there is never a second one; then null.
+    Column("slot", Integer, unique=True),
+    Column("taxonomy_version", Integer, nullable=False),
+    # The response up to which it is done, and the last one that there was when it began.
+    Column("after_id", String(40), nullable=False),
+    Column("last_id", String(40), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("unread", Integer, nullable=False),
+    Column("restarts", Integer, nullable=False),
+    # How many responses each theme gained and lost.
+    Column("themes", Json, nullable=False),
+    Column("fingerprint", String(32), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("started_by", String(40), nullable=False),
+    Column("moved_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Index("ix_loop_replays_latest", "started_at", "id"),
+)
+"""The times that every stored comment was read again by the taxonomy in use."""
+
+theme_corrections = Table(
+    "loop_theme_corrections",
+    metadata,
+    Column("response_id", String(40), primary_key=True),
+    Column("theme_id", String(100), primary_key=True),
+    Column("verdict", String(8), nullable=False),
+    Column("language", String(20), nullable=False),
+    # Whether it was given in a check of responses that were drawn, not chosen.
+    Column("drawn", Boolean, nullable=False),
+    Column("judged_at", UtcDateTime, nullable=False),
+    Column("judged_by", String(40), nullable=False),
+    # What the words of the taxonomy find there by themselves: the score is null for nothing.
+    Column("score", Double),
+    Column("evidence_start", Integer),
+    Column("evidence_end", Integer),
+    Column("by", String(200)),
+    Column("taxonomy_version", Integer, nullable=False),
+    Index("ix_loop_theme_corrections_of_theme", "theme_id", "language"),
+    Index("ix_loop_theme_corrections_latest", "judged_at"),
+)
+"""What members of staff said of themes in responses; it outlives every other reading."""
+
+theme_checks = Table(
+    "loop_theme_checks",
+    metadata,
+    Column("response_id", String(40), primary_key=True),
+    Column("checked_at", UtcDateTime, nullable=False),
+    Column("checked_by", String(40), nullable=False),
+)
+"""The drawn responses of which somebody has judged every theme."""
+
+keyword_proposals = Table(
+    "loop_keyword_proposals",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("theme_id", String(100), nullable=False),
+    Column("language", String(20), nullable=False),
+    # A single word or a short phrase that at least three customers used, or a keyword in use.
+    Column("words", String(200), nullable=False),
+    Column("support", Integer, nullable=False),
+    Column("against", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("proposed_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("decided_by", String(40)),
+    Column("taxonomy_version", Integer),
+    UniqueConstraint(
+        "theme_id", "language", "words", "kind", name="uq_loop_keyword_proposals_words"
+    ),
+)
+"""Words to be looked for, or no longer, as corrections suggest; a person decides."""

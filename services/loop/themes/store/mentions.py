@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select
 
 from services.loop.themes.domain import Mention
 from services.loop.themes.tables import mentions
@@ -26,6 +26,20 @@ class MentionRow:
     taxonomy_version: int
     answered_at: datetime
 
+    @classmethod
+    def of(
+        cls, response_id: str, mention: Mention, *, answered_at: datetime, version: int
+    ) -> MentionRow:
+        """Return what is kept of a mention that this version of the taxonomy led to."""
+        return cls(
+            response_id=response_id,
+            theme_id=mention.theme_id,
+            score=mention.score,
+            evidence=mention.evidence,
+            taxonomy_version=version,
+            answered_at=answered_at,
+        )
+
 
 async def add_mentions(
     tx: Transaction,
@@ -35,21 +49,22 @@ async def add_mentions(
     version: int,
 ) -> None:
     """Add what was found in these responses, by response id."""
-    rows = [
-        {
-            "response_id": response_id,
-            "theme_id": mention.theme_id,
-            "score": mention.score,
-            "evidence_start": mention.evidence[0] if mention.evidence else None,
-            "evidence_end": mention.evidence[1] if mention.evidence else None,
-            "taxonomy_version": version,
-            "answered_at": answered_at[response_id],
-        }
-        for response_id, all_of_it in found.items()
-        for mention in all_of_it
-    ]
+    await add_mention_rows(
+        tx,
+        [
+            MentionRow.of(
+                response_id, mention, answered_at=answered_at[response_id], version=version
+            )
+            for response_id, all_of_it in found.items()
+            for mention in all_of_it
+        ],
+    )
+
+
+async def add_mention_rows(tx: Transaction, rows: Sequence[MentionRow]) -> None:
+    """Add these mentions, each with the version that found it."""
     if rows:
-        await tx.execute(mentions.insert(), rows)
+        await tx.execute(mentions.insert(), [_row(row) for row in rows])
 
 
 async def remove_mentions(tx: Transaction, response_ids: Sequence[str]) -> None:
@@ -81,6 +96,11 @@ def responses_touching(theme_id: str) -> Select[tuple[str]]:
     return select(mentions.c.response_id).where(mentions.c.theme_id == theme_id)
 
 
+def touches_nothing(response_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that a response touches no theme."""
+    return ~select(mentions.c.theme_id).where(mentions.c.response_id == response_id).exists()
+
+
 async def latest_mentions(
     view: Reading, theme_id: str, *, before: tuple[datetime, str] | None, most: int
 ) -> Sequence[MentionRow]:
@@ -101,6 +121,19 @@ async def latest_mentions(
             )
         )
     return [_mention(row) for row in await view.all(statement)]
+
+
+def _row(mention: MentionRow) -> dict[str, Any]:
+    start, end = mention.evidence or (None, None)
+    return {
+        "response_id": mention.response_id,
+        "theme_id": mention.theme_id,
+        "score": mention.score,
+        "evidence_start": start,
+        "evidence_end": end,
+        "taxonomy_version": mention.taxonomy_version,
+        "answered_at": mention.answered_at,
+    }
 
 
 def _mention(row: Row[Any]) -> MentionRow:

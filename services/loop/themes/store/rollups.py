@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Row, case, func, select
+from sqlalchemy import ColumnElement, Row, case, delete, func, select, text
 
+from services.loop.journey.domain import UNKNOWN
 from services.loop.themes.domain.counts import COUNTED, Counts, ThemeCell
 from services.loop.themes.tables import theme_rollups
 from shared.db.base import among
@@ -24,6 +25,22 @@ _OF_ONE_MEASUREMENT = frozenset({"promoters", "passives", "detractors"})
 async def move_rollups(tx: Transaction, changes: Mapping[ThemeCell, Counts]) -> None:
     """Add these changes to the roll-ups, whichever of them exist."""
     await add_to_rollups(tx, theme_rollups, changes, sums=COUNTED)
+
+
+async def day_of_before(view: Reading) -> date | None:
+    """Return a day whose roll-ups do not say what they are of, or None."""
+    day: date | None = await view.scalar(
+        select(theme_rollups.c.day).where(theme_rollups.c.measurement == UNKNOWN).limit(1)
+    )
+    return day
+
+
+async def clear_day(tx: Transaction, day: date) -> None:
+    """Forget what was counted on a day; nobody else counts until ``tx`` ends."""
+    if tx.dialect == "postgresql":
+        # Whoever has counted without having committed is waited for, and then seen.
+        await tx.execute(text(f"LOCK TABLE {theme_rollups.name} IN SHARE ROW EXCLUSIVE MODE"))
+    await tx.execute(delete(theme_rollups).where(theme_rollups.c.day == day))
 
 
 async def counts_by_theme(
