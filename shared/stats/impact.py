@@ -13,6 +13,7 @@ from typing import Final
 from shared.stats.intervals import ENOUGH, Interval
 
 _Z: Final = 1.959963984540054
+_LEAST_EXPECTED: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,16 +47,17 @@ class Answers:
         """Return 100 (P - D) / n; without any answer there is none, and this is an error."""
         return 100 * (self.promoters - self.detractors) / self.n
 
-    def variance(self, *, added: int = 0) -> float:
-        """Return the variance of the score: 100² (p + d - (p - d)²) / n.
+    @property
+    def variance(self) -> float:
+        """Return the variance of the score: 100² (p + d - (p - d)²) / n."""
+        return _variance(self.promoters / self.n, self.detractors / self.n, self.n)
 
-        ``added`` answers, a quarter of them promoters and a quarter detractors, keep it from
-        being nothing where all agree.
-        """
-        n = self.n + added
-        p, d = (self.promoters + added / 4) / n, (self.detractors + added / 4) / n
-        # Unanimous answers come to a hair below nothing.
-        return max(0.0, 1e4 * (p + d - (p - d) ** 2) / n)
+    @property
+    def adjusted(self) -> tuple[float, float]:
+        """Return the score and its variance with three answers added, as for its interval."""
+        n = self.n + 3
+        p, d = (self.promoters + 0.75) / n, (self.detractors + 0.75) / n
+        return 100 * (p - d), _variance(p, d, n)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +82,7 @@ def leave_one_out(every: Answers, part: Answers) -> Points | None:
     if part.n < ENOUGH or rest.n < ENOUGH:
         return None
     w, delta = part.n / every.n, part.score - rest.score
-    variance = w**2 * (part.variance() + rest.variance()) + delta**2 * w * (1 - w) / every.n
+    variance = w**2 * (part.variance + rest.variance) + delta**2 * w * (1 - w) / every.n
     return _points(w * delta, variance)
 
 
@@ -96,17 +98,23 @@ class Difference:
 def difference(one: Answers, other: Answers) -> Difference | None:
     """Compare two independent groups or periods: z = (NPS_1 - NPS_2) / √(V1 + V2).
 
-    The variances are those of the adjusted Wald interval (three answers added to each group),
-    so that ten answers that all agree do not pass for certainty. ``p`` is two-sided; where many
-    are compared, correct it for that. None below ``ENOUGH`` answers on either side.
+    Interval and p-value are of the adjusted scores (three answers added to each group), without
+    which ten answers that agree pass for certainty: of groups of 10 and 60 that are alike, the
+    plain test calls 9 in 100 different at p < 0.05, this one 4 (simulated). ``p`` is two-sided;
+    where many are compared, correct it for that. None below ``ENOUGH`` answers on either side.
     """
     if one.n < ENOUGH or other.n < ENOUGH:
         return None
-    points = one.score - other.score
-    variance = one.variance(added=3) + other.variance(added=3)
-    found = _points(points, variance)
-    p = erfc(abs(points) / sqrt(2 * variance))
-    return Difference(points=found.points, ci95=found.ci95, p=p)
+    (score, variance), (other_score, other_variance) = one.adjusted, other.adjusted
+    variance += other_variance
+    apart, points = score - other_score, one.score - other.score
+    low, high = _points(apart, variance).ci95
+    return Difference(
+        points=points,
+        # Of groups that agree, and only of such, it may just miss what they say.
+        ci95=(max(-200.0, min(low, points)), min(200.0, max(high, points))),
+        p=erfc(abs(apart) / sqrt(2 * variance)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +150,27 @@ def change_of(
         feeling=(w_now + w_then) / 2 * (delta_now - delta_then),
         frequency=(delta_now + delta_then) / 2 * (w_now - w_then),
     )
+
+
+def shares_differ(hits: int, n: int, *, other_hits: int, other_n: int) -> float | None:
+    """Return how likely chance alone sets two independent shares this far apart (two-sided).
+
+    z = (p1 - p2) / √(p (1 - p) (1/n1 + 1/n2)) with the pooled share p. None where fewer than
+    five are expected among the hits or the misses of either side: the normal approximation does
+    not hold there.
+    """
+    if not n or not other_n:
+        return None
+    pooled = (hits + other_hits) / (n + other_n)
+    if min(n, other_n) * min(pooled, 1 - pooled) < _LEAST_EXPECTED:
+        return None
+    z = (hits / n - other_hits / other_n) / sqrt(pooled * (1 - pooled) * (1 / n + 1 / other_n))
+    return erfc(abs(z) / sqrt(2))
+
+
+def _variance(p: float, d: float, n: int) -> float:
+    # Unanimous answers come to a hair below nothing.
+    return max(0.0, 1e4 * (p + d - (p - d) ** 2) / n)
 
 
 def _points(points: float, variance: float) -> Points:

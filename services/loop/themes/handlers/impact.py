@@ -19,9 +19,9 @@ from services.loop.themes.domain.counts import EVERY_COMMENT, Counts
 from services.loop.themes.domain.ranking import Impact, impacts_of
 from services.loop.themes.store import Dimension
 from shared.db.transaction import Reading
-from shared.stats.impact import Change, change_of, difference
+from shared.stats.impact import Change, change_of, difference, shares_differ
 from shared.stats.intervals import Estimate, share
-from shared.stats.multiple import findings, shares_differ
+from shared.stats.rising import discoveries
 from shared.stats.scores import ScoreRow, score_row
 
 Of = Mapping[Dimension, str]
@@ -188,10 +188,10 @@ _SHARES: Mapping[int | None, Frequency] = {-1: "fewer", 1: "more", 0: "no", None
 
 def _signs(compared: Mapping[str, tuple[float, float]]) -> Mapping[str, int]:
     """Return the direction of what deviates by more than chance, and 0 for the others."""
-    found = findings([p for p, _ in compared.values()])
+    found = discoveries({code: p for code, (p, _) in compared.items()})
     return {
-        code: (1 if apart > 0 else -1) if finding else 0
-        for (code, (_, apart)), finding in zip(compared.items(), found, strict=True)
+        code: (1 if apart > 0 else -1) if code in found else 0
+        for code, (_, apart) in compared.items()
     }
 
 
