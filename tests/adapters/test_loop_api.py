@@ -200,6 +200,71 @@ async def test_themes_can_be_narrowed_and_come_in_parts(api: Api) -> None:
     assert every[0] == "waiting"
 
 
+async def test_a_theme_says_what_it_costs_where_and_why(api: Api) -> None:
+    """Twenty waited at the door; thirty had nothing to say at the desk."""
+    await api.intake.take_in(
+        *await api.intake.responses(
+            [
+                *({"score": 2, "comment": WAITED, "touchpoint": "door"},) * 20,
+                *({"score": 10, "comment": "xyzzy", "touchpoint": "desk"},) * 30,
+            ]
+        )
+    )
+
+    listed = (await api.get("/v1/themes", limit=10, sort="cost")).json()
+    one = (await api.get("/v1/themes/waiting")).json()
+
+    waiting = listed["data"][0]
+    assert (waiting["id"], waiting["rank"], waiting["former_rank"]) == ("waiting", 1, None)
+    assert {name: waiting["impact"][name] for name in ("points", "n", "enough", "rank")} == {
+        "points": -80.0,
+        "n": 20,
+        "enough": True,
+        "rank": 1,
+    }
+    low, high = waiting["impact"]["ci95"]
+    assert low < -80 < high
+    assert listed["sources"] == [
+        {"source": "crm", "mentions": 50, "share": 1.0, "share_ci95": [0.9287, 1.0]}
+    ]
+    assert listed["without_theme"]["mentions"] == 30
+    assert listed["without_theme"]["previous"]["comments"] == 0
+    assert one["impact"] == waiting["impact"]
+    (door,) = one["matrix"]["touchpoint"]
+    assert (door["group"], door["mentions"], door["score"]) == (
+        {"touchpoint": "door"},
+        20,
+        -100,
+    )
+    assert (door["deviates"], door["frequency"]) == ("too_few", "more")
+    assert one["decomposition"] is None
+
+
+async def test_themes_in_every_order_come_in_parts(api: Api) -> None:
+    await api.intake.take_in(
+        *await api.intake.responses(
+            [
+                *({"score": 2, "comment": WAITED},) * 12,
+                *({"score": 10, "comment": "The adviser was friendly and polite."},) * 12,
+            ]
+        )
+    )
+
+    for order in ("mentions", "cost", "lift", "promoters"):
+        whole = (await api.get("/v1/themes", limit=200, sort=order)).json()["data"]
+        every: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            part = (await api.get("/v1/themes", limit=3, sort=order, **cursor)).json()
+            every += [theme["id"] for theme in part["data"]]
+            if not part["has_more"]:
+                break
+            cursor = {"cursor": part["next_cursor"]}
+        assert every == [theme["id"] for theme in whole]
+        assert (every[0] == "waiting") == (order in {"mentions", "cost"})
+    assert (await api.get("/v1/themes", sort="name")).status_code == 422
+
+
 async def test_one_theme_shows_the_words_that_decided_to_those_who_may_read_them(
     api: Api,
 ) -> None:
