@@ -14,10 +14,14 @@ from services.loop.resources import Loop
 from services.loop.tasks.handlers import ring
 from services.loop.tasks.handlers.sealing import seal_earlier
 from services.loop.tasks.handlers.search import index_earlier
+from services.loop.themes.handlers import Classifiers
+from services.loop.themes.handlers.recounting import recount_earlier
+from services.loop.themes.handlers.rereading import replay_on
 from shared.db.timers import DueTimer, claim_due, next_due, put_off
 from shared.errors import TryLater
 from shared.faults import fault_point
 from shared.logs import get_logger
+from shared.tasks import Pause
 
 LEASE = timedelta(seconds=30)
 SET_ASIDE = timedelta(minutes=15)
@@ -68,6 +72,42 @@ class IndexWorker:
 
     async def close(self) -> None:
         """Hold nothing open between steps."""
+
+
+class ReplayWork:
+    """Reads stored comments again where somebody asked for it, a slice at a time.
+
+    Before that it counts again what earlier versions had counted by fewer members.
+    """
+
+    name = "loop.replays"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._classifiers = Classifiers()
+        self._pause = Pause(_LOOK_EVERY)
+        self._counted = False
+
+    async def step(self) -> bool:
+        """Do the next day or slice; return whether there may be more."""
+        loop = self._loop
+        if not self._counted:
+            self._counted = not await recount_earlier(loop.database)
+            return True
+        return await replay_on(
+            loop.database,
+            person_keys=loop.person_keys,
+            classifiers=self._classifiers,
+            clock=loop.clock,
+        )
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
 
 
 class TimerWorker:

@@ -176,6 +176,22 @@ CALLS: Final[Mapping[str, tuple[str, Call]]] = {
     ),
     "DELETE /v1/routing-rules/draft": ("rules.draft-dropped", Call("/v1/routing-rules/draft")),
     "PUT /v1/taxonomy": ("taxonomy.changed", Call("/v1/taxonomy", TAXONOMY)),
+    "POST /v1/taxonomy/replays": (
+        "replay.started",
+        Call("/v1/taxonomy/replays", keep="replay"),
+    ),
+    "POST /v1/taxonomy/replays/{replay_id}/pause": (
+        "replay.paused",
+        Call("/v1/taxonomy/replays/{replay}/pause"),
+    ),
+    "POST /v1/taxonomy/replays/{replay_id}/resume": (
+        "replay.resumed",
+        Call("/v1/taxonomy/replays/{replay}/resume"),
+    ),
+    "POST /v1/taxonomy/replays/{replay_id}/stop": (
+        "replay.stopped",
+        Call("/v1/taxonomy/replays/{replay}/stop"),
+    ),
     "POST /v1/absences": (
         "absence.noted",
         Call("/v1/absences", {"staff_id": "{staff_id}"}, "a"),

@@ -132,6 +132,15 @@ SAMPLES: dict[str, Sample] = {
     "/v1/staff/{staff_id}/handover": Sample(
         {"to": "team_customer_care"}, {"to": "team_customer_care", "touchpoints": True}
     ),
+    **dict.fromkeys(
+        (
+            "/v1/taxonomy/replays",
+            "/v1/taxonomy/replays/{replay_id}/pause",
+            "/v1/taxonomy/replays/{replay_id}/resume",
+            "/v1/taxonomy/replays/{replay_id}/stop",
+        ),
+        Sample(),
+    ),
     "/v1/tasks/next": Sample(),
     "/v1/tasks/{task_id}/remedies": Sample(BEYOND, {"remedy": "voucher"}),
     "/v1/tasks/{task_id}/approve": Sample(before=(("remedies", BEYOND),)),
@@ -290,6 +299,11 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         return [template.replace("{source}", "crm").replace("{token}", token)] * 2
     if "{name}" in template:
         return [template.replace("{name}", name) for name in ("crm", "shop")]
+    if "{replay_id}" in template:
+        over = (await scene.send("/v1/taxonomy/replays", None)).json()["id"]
+        await scene.send(f"/v1/taxonomy/replays/{over}/stop", None)
+        running = (await scene.send("/v1/taxonomy/replays", None)).json()["id"]
+        return [template.replace("{replay_id}", one) for one in (running, over)]
     assert "{" not in template, f"say here what stands in {template}"
     return [template, template]
 

@@ -67,6 +67,8 @@ CRASH_POINTS = {
     "persons.forgotten": "a person's key is destroyed, nothing is announced or committed",
     "persons.worked": "in the transaction that did a part of a request about a person",
     "persons.cleared_up": "in the transaction that notes that scrubbed bytes are gone",
+    "themes.recounted": "in the transaction that counts a day of before again",
+    "replay.slice": "in the transaction that reads some comments again",
     "schema.upgraded": "all migrations have run, nothing is committed",
     "serving.stopping": "a stop was asked for and has begun",
     "backup.copied": "the data are copied, the keys are not",
@@ -124,6 +126,9 @@ WHILE_FORGETTING = (
 )
 """Points that are walked in ``test_forgetting``."""
 
+WHILE_REPLAYING = ("themes.recounted", "replay.slice")
+"""Points that are walked in ``test_replaying``."""
+
 AT_THE_FIRST_START = ("schema.upgraded",)
 
 IN_COMMANDS = ("secret.rewrapping", "backup.copied", "backup.keys_written", "restore.filled")
@@ -154,6 +159,7 @@ def test_every_named_point_is_walked_and_explained() -> None:
     walked = {
         *AT_THE_FIRST_START,
         *WHILE_FORGETTING,
+        *WHILE_REPLAYING,
         *IN_COMMANDS,
         *(point for chain in ALWAYS_ON.values() for point in chain),
         *(point for chain in LATER.values() for point in chain),
