@@ -23,7 +23,10 @@ _PROBLEM: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "instance": {"type": "string", "description": "the path, without the query"},
+        "instance": {
+            "type": "string",
+            "description": "the path, with … for what is no id of ours",
+        },
         "request_id": {"type": "string"},
         "errors": {
             "type": "array",

@@ -6,6 +6,7 @@ its request, under which the log tells more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -113,15 +114,37 @@ def problem(
 
 
 def _instance(scope: Scope) -> str:
-    """Return the path without what in it lets somebody in."""
-    path: str = scope.get("path", "")
-    if path.startswith(_HOOKS):
-        source, slash, token = path.removeprefix(_HOOKS).partition("/")
-        return f"{_HOOKS}{source}/…" if slash and token else path
-    return path
+    """Return the path with ids of our own making, and nothing that a caller made up.
+
+    Others may be a customer's name, or a token that lets somebody in.
+    """
+    made_up = _path_params(scope)
+    if made_up is None:
+        return "/…"
+    kept = [
+        "…" if part in made_up and not _OWN_ID.fullmatch(part) else part
+        for part in str(scope["path"]).split("/")
+    ]
+    return "/".join(kept)
 
 
-_HOOKS = "/v1/hooks/"
+_OWN_ID = re.compile(r"[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{26}")
+
+
+def _path_params(scope: Scope) -> frozenset[str] | None:
+    """Return the parts of the path that stand where a route takes anything; None: no route."""
+    found = [scope.get("path_params")] if scope.get("route") else []
+    if not found:  # refused before anybody looked for the route
+        found = [
+            child.get("path_params")
+            for match, child in (route.matches(scope) for route in scope["app"].router.routes)
+            if match is not Match.NONE
+        ]
+    if not found:
+        return None
+    return frozenset(
+        part for value in (found[0] or {}).values() for part in str(value).split("/")
+    )
 
 
 def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Response:

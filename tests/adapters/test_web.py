@@ -124,6 +124,24 @@ async def test_what_is_not_there_is_a_problem_too(client):
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "instance"),
+    [
+        ("GET", "/v1/errors/anna.berg@example.org", {}, "/v1/errors/…"),
+        ("DELETE", "/v1/errors/anna", {}, "/v1/errors/…"),
+        ("POST", "/v1/errors/anna", {"content-encoding": "gzip"}, "/v1/errors/…"),
+        ("GET", "/v1/customer/anna.berg@example.org", {}, "/…"),
+        ("GET", "/v1/errors/tsk_" + "0" * 26, {}, "/v1/errors/tsk_" + "0" * 26),
+    ],
+)
+async def test_a_problem_names_its_place_and_nobody(client, method, path, headers, instance):
+    answer = await client.request(method, path, headers=headers)
+
+    assert answer.status_code >= 400
+    assert answer.json()["instance"] == instance
+    assert "anna" not in answer.text
+
+
 async def test_a_method_that_is_not_there_names_all_that_are(client):
     answer = await client.delete("/v1/toys")
     is_problem(answer, 405, "method-not-allowed")
