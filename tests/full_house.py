@@ -30,6 +30,7 @@ from shared.web.auth import session_cookie
 from tests.architecture.composed import doors
 from tests.fakes import ManualClock
 from tests.forms import URLENCODED
+from tests.nights import plant
 from tests.plumbing import create_tables
 from tests.whole_house import WholeHouse, open_house
 
@@ -98,6 +99,7 @@ class FullHouse:
             await self._ask_about_people(system)
         await self._browse()
         await self._park()
+        await self._discover()
         await self.house.settle()
         await self._look_around()
 
@@ -332,6 +334,17 @@ class FullHouse:
                 await dead_letter.park(
                     tx, letters, consumer=service.name, keyring=self.house.keyring, now=now
                 )
+
+    async def _discover(self) -> None:
+        """Have nights found what no theme covers; of one somebody said that it is nothing."""
+        now = self.house.clock.now()
+        for thing in ("discovery_id", "adoptable", "third"):
+            self.things[thing] = await plant(
+                self.house.database, self.say(), self._responses[:5], now=now
+            )
+        self.things["dismissed"] = await plant(
+            self.house.database, self.say(), self._responses[5:8], now=now, state="dismissed"
+        )
 
     # ------------------------------------------------------------------ what has an address
 

@@ -7,21 +7,24 @@ behind that runs out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.loop.resources import Loop
 from services.loop.tasks.handlers import ring
 from services.loop.tasks.handlers.sealing import seal_earlier
 from services.loop.tasks.handlers.search import index_earlier
-from services.loop.themes.handlers import Classifiers
+from services.loop.themes.domain.discoveries import Found, Read
+from services.loop.themes.handlers import Classifiers, discovering
 from services.loop.themes.handlers.recounting import recount_earlier
 from services.loop.themes.handlers.rereading import replay_on
+from shared.db import leases
 from shared.db.timers import DueTimer, claim_due, next_due, put_off
 from shared.errors import TryLater
 from shared.faults import fault_point
+from shared.ids import new_token
 from shared.logs import get_logger
-from shared.tasks import Pause
+from shared.tasks import Pause, spawn
 
 LEASE = timedelta(seconds=30)
 SET_ASIDE = timedelta(minutes=15)
@@ -29,6 +32,9 @@ SET_ASIDE = timedelta(minutes=15)
 _LOOK_EVERY = 1.0
 _AT_ONCE = 200
 _NO_HURRY = 3_600.0
+_NIGHT_EVERY = 60.0
+"""Seconds between two looks whether it is night."""
+_HOLD_EVERY = 10.0
 
 log = get_logger(__name__)
 
@@ -164,3 +170,59 @@ class TimerWorker:
         )
         async with self._database.transaction() as tx:
             await put_off(tx, timer, by=SET_ASIDE)
+
+
+class DiscoveryWork:
+    """Looks once a night through the comments that no theme covers."""
+
+    name = "loop.discovery"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._pause = Pause(_LOOK_EVERY)
+        self._token = new_token()
+        self._looked_at: float | None = None
+
+    async def step(self) -> bool:
+        """Do the night's work when its hour has come, unless somebody else is at it."""
+        clock, database = self._loop.clock, self._loop.database
+        at = clock.monotonic()
+        if self._looked_at is not None and at - self._looked_at < _NIGHT_EVERY:
+            return False
+        self._looked_at = at
+        now = clock.now()
+        async with database.reading() as view:
+            night = await discovering.due_night(view, now=now)
+        if night is None or not await self._hold():
+            return False
+        read = await discovering.read_comments(self._loop, now=now, after_slice=self._hold)
+        fault_point("discovery.read")
+        found = await self._grouped(read, now)
+        async with database.transaction() as tx:
+            written = await discovering.note_found(tx, night, found, read=read, now=now)
+            await leases.give_back(tx, self.name, token=self._token)
+        if written:
+            log.info("discovery.done", comments=len(read), found=len(found))
+        return written
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+    async def _grouped(self, read: Mapping[str, Read], now: datetime) -> Sequence[Found]:
+        """Group in a thread of its own, so that requests and heartbeats go on meanwhile."""
+        work = spawn(asyncio.to_thread(discovering.grouped, read, now=now), name="discovery")
+        while True:
+            done, _ = await asyncio.wait({work}, timeout=_HOLD_EVERY)
+            if done:
+                return work.result()
+            await self._hold()
+
+    async def _hold(self) -> bool:
+        """Keep others from doing the same; False where somebody else is at it."""
+        async with self._loop.database.transaction() as tx:
+            return await leases.take(tx, self.name, token=self._token, lasting=LEASE)

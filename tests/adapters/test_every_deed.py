@@ -192,6 +192,18 @@ CALLS: Final[Mapping[str, tuple[str, Call]]] = {
         "replay.stopped",
         Call("/v1/taxonomy/replays/{replay}/stop"),
     ),
+    "POST /v1/discoveries/{discovery_id}/adopt": (
+        "discovery.adopted",
+        Call("/v1/discoveries/{adoptable}/adopt", {"name": "Lockers"}),
+    ),
+    "POST /v1/discoveries/{discovery_id}/dismiss": (
+        "discovery.dismissed",
+        Call("/v1/discoveries/{discovery_id}/dismiss"),
+    ),
+    "POST /v1/discoveries/{discovery_id}/restore": (
+        "discovery.restored",
+        Call("/v1/discoveries/{discovery_id}/restore"),
+    ),
     "POST /v1/absences": (
         "absence.noted",
         Call("/v1/absences", {"staff_id": "{staff_id}"}, "a"),

@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from services.ingest.tables import PLUMBING as INGEST
 from services.loop.tables import PLUMBING as LOOP
+from services.loop.themes.domain.discoveries import State
 from services.notify.tables import PLUMBING as NOTIFY
 from shared.db.engine import Engines
 from shared.identity.erasure import erase_person
@@ -27,6 +28,7 @@ from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from shared.web.idempotency import idempotency_key
 from tests.fakes import ManualClock
+from tests.nights import plant
 from tests.plumbing import SECRET
 from tests.whole_house import WholeHouse, api_routes, open_house
 
@@ -88,6 +90,9 @@ SAMPLES: dict[str, Sample] = {
             "valid_until": "2027-01-01T00:00:00Z",
         },
     ),
+    "/v1/discoveries/{discovery_id}/adopt": Sample({"name": CANARY}, {"name": "another"}),
+    "/v1/discoveries/{discovery_id}/dismiss": Sample(),
+    "/v1/discoveries/{discovery_id}/restore": Sample(),
     "/v1/keys": Sample(
         {"source": "shop", "name": "k", "scopes": ["responses:write"]},
         {"source": "shop", "name": "k", "scopes": ["responses:read"]},
@@ -291,6 +296,14 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         listed = (await scene.client.get("/v1/sources/crm/payloads")).json()["data"]
         template = template.replace("{name}", "crm")
         return [template.replace("{payload_id}", one["id"]) for one in listed]
+    if "{discovery_id}" in template:
+        state: State = "dismissed" if template.endswith("/restore") else "shown"
+        now = scene.house.clock.now()
+        planted = [
+            await plant(scene.house.database, label, [], now=now, state=state)
+            for label in ("lockers", "zippers")
+        ]
+        return [template.replace("{discovery_id}", one) for one in planted]
     if "{code}" in template:
         await scene.send("/v1/touchpoints", {"code": "door"})
         return [template.replace("{code}", "door")] * 2

@@ -11,8 +11,9 @@ import contextlib
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -62,6 +63,8 @@ CRASH_POINTS = {
     "timer.claimed": "due and claimed, not rung",
     "timer.ringing": "in the transaction that rings",
     "timer.rung": "rung",
+    "discovery.read": "a night has read what no theme covers, nothing is written",
+    "discovery.written": "in the transaction that writes what a night found",
     "sources.kept_up": "in the transaction that notices a silence",
     "persons.searched": "in the transaction that notes how far a search for a person is",
     "persons.forgotten": "a person's key is destroyed, nothing is announced or committed",
@@ -129,6 +132,9 @@ WHILE_FORGETTING = (
 WHILE_REPLAYING = ("themes.recounted", "replay.slice")
 """Points that are walked in ``test_replaying``."""
 
+AT_NIGHT = ("discovery.read", "discovery.written")
+"""Points of the night in which what no theme covers is looked through."""
+
 AT_THE_FIRST_START = ("schema.upgraded",)
 
 IN_COMMANDS = ("secret.rewrapping", "backup.copied", "backup.keys_written", "restore.filled")
@@ -157,6 +163,7 @@ def named_points() -> set[str]:
 
 def test_every_named_point_is_walked_and_explained() -> None:
     walked = {
+        *AT_NIGHT,
         *AT_THE_FIRST_START,
         *WHILE_FORGETTING,
         *WHILE_REPLAYING,
@@ -309,6 +316,40 @@ def test_dying_twice_at_what_comes_hours_later(
     assert len({one.delivery_id for one in evidence.gathered}) >= 1
 
 
+def test_dying_twice_at_night_discovers_the_same_once(embedded: Embedded, unique: str) -> None:
+    embedded.command = [sys.executable, "-m", "tests.faults.ahead"]
+    embedded.start()
+    history = History()
+    with embedded.client() as client:
+        comments = [f"The locker number {unique} was full, said customer {n}" for n in range(8)]
+        _post(client, history, f"{unique}-locker", {}, comments=comments)
+    wait_until(lambda: _handled(embedded) == 8, what="the responses to be handled")
+    embedded.kill("all")
+
+    nights: list[str] = []
+    listed: dict[str, Any] = {}
+    for hours in (25, 50):  # in between there is always a night
+        for point in AT_NIGHT:
+            for _ in range(2):
+                die(embedded, point, 1, hours=hours)
+        embedded.start("all", {AHEAD: str(hours)})
+        wait_until(lambda: _last_night(embedded) not in {"", *nights}, what="the night's work")
+        nights.append(_last_night(embedded))
+        with embedded.client() as client:
+            listed = client.get("/v1/discoveries").json()
+        embedded.kill("all")
+
+    (found,) = listed["data"]
+    assert (found["state"], found["nights"], found["comments"]) == ("shown", 2, 8)
+    assert listed["waiting"] == 0
+
+
+def _last_night(installation: Installation) -> str:
+    with installation.client() as client:
+        last = client.get("/v1/discoveries").json()["last_night"]
+        return str(last["at"]) if last else ""
+
+
 def _handled(installation: Installation) -> int:
     with installation.client() as client:
         found = client.get("/v1/responses", params={"state": "task_open"})
@@ -316,12 +357,20 @@ def _handled(installation: Installation) -> int:
 
 
 def _post(
-    client: httpx.Client, history: History, key: str, query: dict[str, str], *, count: int = 1
+    client: httpx.Client,
+    history: History,
+    key: str,
+    query: dict[str, str],
+    *,
+    count: int = 1,
+    comments: Sequence[str] = (),
 ) -> None:
     bodies = [
         {"external_id": f"{key}-{n}", "score": 2, "customer": {"id": f"C-{key}-{n}"}}
-        for n in range(count)
+        for n in range(len(comments) or count)
     ]
+    for body, comment in zip(bodies, comments, strict=False):
+        body["comment"] = comment
     operations = [history.invoke(0, str(body["external_id"])) for body in bodies]
     reply = client.post("/v1/responses/batch", json=bodies, params=query)
     assert reply.status_code == 202, reply.text

@@ -9,6 +9,7 @@ from services.loop.responses.store import forget
 from services.loop.tasks import store
 from services.loop.tasks.domain.facts import Entry
 from services.loop.tasks.domain.task import SYSTEM
+from services.loop.themes.handlers import forget_in_discoveries
 from shared.db.transaction import Transaction
 from shared.events.ingest import CustomerErased
 from shared.identity.erasure import FORGOTTEN
@@ -52,5 +53,6 @@ async def forget_customer(
         for task in known
     ]
     await store.add_entries(tx, lines)
+    await forget_in_discoveries(tx, persons=persons, responses=event.response_ids)
     await forget_wishes(tx, persons)
     return counts

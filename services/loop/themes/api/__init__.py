@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.themes.api import replays, taxonomy, themes
+from services.loop.themes.api import discoveries, replays, taxonomy, themes
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final = (themes.router, replays.router, taxonomy.router)
+ROUTERS: Final = (themes.router, discoveries.router, replays.router, taxonomy.router)
 """Every router of the room, for the service."""

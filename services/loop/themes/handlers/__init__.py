@@ -9,7 +9,12 @@ from services.loop.themes.handlers.editing import (
     current_taxonomy,
     install_starter,
 )
-from services.loop.themes.handlers.finding import Classifiers, find_mentions, forget_mentions
+from services.loop.themes.handlers.finding import (
+    Classifiers,
+    find_mentions,
+    forget_in_discoveries,
+    forget_mentions,
+)
 from services.loop.themes.handlers.listing import (
     Order,
     ThemeList,
@@ -32,6 +37,7 @@ __all__ = [
     "current_taxonomy",
     "find_mentions",
     "find_theme",
+    "forget_in_discoveries",
     "forget_mentions",
     "install_starter",
     "latest_mentions",

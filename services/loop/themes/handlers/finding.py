@@ -18,6 +18,7 @@ from services.loop.themes.domain.corrections import (
 )
 from services.loop.themes.domain.counts import moves
 from services.loop.themes.handlers.editing import current_taxonomy
+from services.loop.themes.store.discoveries import forget_members, remove_empty
 from shared.db.transaction import Reading, Transaction
 from shared.identity.person_keys import PersonKeys
 
@@ -108,10 +109,19 @@ async def forget_mentions(tx: Transaction, removed: Sequence[Response]) -> None:
     found = await store.themes_of(tx, [response.id for response in removed])
     await store.remove_mentions(tx, list(found))
     await store.forget_corrections(tx, list(found))
+    await forget_members(tx, responses=list(found))
+    await remove_empty(tx)
     was = {response_id: [m.theme_id for m in rows] for response_id, rows in found.items()}
     await store.move_rollups(
         tx, moves((), ((r, was[r.id]) for r in removed if not r.is_sample))
     )
+
+
+async def forget_in_discoveries(
+    tx: Transaction, *, persons: Sequence[str], responses: Sequence[str]
+) -> None:
+    """Take these persons, and these responses, out of what was discovered."""
+    await forget_members(tx, persons=persons, responses=responses)
 
 
 async def classify(
