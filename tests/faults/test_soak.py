@@ -22,7 +22,7 @@ import pytest
 
 from tests.faults.checker import counted, violations
 from tests.faults.evidence import gather
-from tests.faults.load import Load, everything, settled
+from tests.faults.load import Load, settled
 from tests.infra.kafka import KafkaBroker
 from tests.infra.postgres import PostgresServer
 from tests.infra.receiver import Receiver
@@ -83,23 +83,6 @@ def _megabytes(installation: Installation) -> float:
     )
 
 
-def _send_what_waits(installation: Installation) -> None:
-    """Send at once what was refused several times, as an operator does when all is well again.
-
-    By the schedule a third refusal alone waits for half an hour.
-    """
-    with installation.client() as client:
-        (one,) = everything(client, "/v1/webhooks")
-        for act, body in (
-            ("", {"state": "disabled"}),
-            ("/enable", None),
-            ("/recover", {"since": "2000-01-01T00:00:00Z"}),
-        ):
-            method = "POST" if act else "PATCH"
-            reply = client.request(method, f"/v1/webhooks/{one['id']}{act}", json=body)
-            assert reply.is_success, reply.text
-
-
 def _come_to_rest(installation: Installation) -> None:
     """Wait until nothing is under way, with hours between two tries cut short."""
     for _ in range(8):
@@ -111,7 +94,11 @@ def _come_to_rest(installation: Installation) -> None:
 
 
 def _let_hours_pass(installation: Installation) -> None:
-    """Have what waits for its next try wait no longer."""
+    """Have what waits for its next try wait no longer: after a third refusal half an hour.
+
+    Not by switching the endpoint off and on again: who is off wants nothing, and an event that
+    is on its way at that moment would rightly never be told.
+    """
     now_due = "UPDATE notify_deliveries SET next_attempt_at = created_at WHERE state = 'due'"
     if isinstance(installation, Embedded):
         with contextlib.closing(sqlite3.connect(installation.database, timeout=10)) as database:
@@ -196,7 +183,7 @@ def _soak(
     storm.rage(SECONDS / 3, without="dies: ")
     after = _megabytes(installation)
     load.stop()
-    _send_what_waits(installation)
+    _let_hours_pass(installation)
 
     mail.answer_data.clear()  # fewer mails than refusals: many tasks at once are one mail
     _come_to_rest(installation)
