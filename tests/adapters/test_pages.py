@@ -484,51 +484,6 @@ async def test_forms_that_no_browser_sends_are_refused(
     assert (await now_of(desk, task)).version == 1
 
 
-# ------------------------------------------------------------------ themes
-
-
-async def test_themes_are_counted_beside_the_period_before(desk: Desk) -> None:
-    now = desk.clock.now()
-    await desk.take_in(
-        *await desk.responses(
-            [
-                {
-                    "comment": "waited in the queue",
-                    "customer": f"c-{n}",
-                    "answered_at": now - timedelta(days=days),
-                }
-                for n, days in enumerate((1, 2, 3, 30))
-            ]
-            + [{"comment": "blue", "customer": "c-9", "score": 9}]
-        )
-    )
-
-    async with desk.browsing("ana") as browser:
-        listed = said(await browser.get("/themes"))
-        week = said(await browser.get("/themes?days=7&touchpoint=door"))
-
-    assert re.search(r"Waiting and punctuality 3 \+2 from 1 75% 100% of 3", listed)
-    assert re.search(r"Net Promoter Score .50\.0", listed)
-    assert "n = 4" in listed
-    assert "too few answers to rely on" in listed
-    assert "Without a theme 25%" in listed
-    assert "No themes in this period" in week
-
-
-async def test_a_theme_shows_the_voices_to_those_who_may_read_tasks(desk: Desk) -> None:
-    await desk.hears("We waited two hours in the queue.", **MAYA)
-
-    async with desk.browsing("ana") as browser:
-        staff = await browser.get("/themes/waiting")
-    async with desk.browsing("bea") as browser:
-        board = await browser.get("/themes/waiting")
-
-    assert re.search(r"<mark>[^<]*wait", staff.text)
-    assert board.status_code == 200
-    assert "two hours" not in board.text
-    assert "The words are not shown to you" in said(board)
-
-
 # ------------------------------------------------------------------ languages
 
 

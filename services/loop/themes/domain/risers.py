@@ -5,14 +5,17 @@ Weeks have seven days and end on any day; a week of the calendar is one that end
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from services.loop.themes.domain.counts import EVERY_COMMENT
 from shared.stats.intervals import Interval
 from shared.stats.rising import Case, Counts, Judgement, Word, judge, variation
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 BASE_WEEKS: Final = 8
 """What a week is compared with: the eight before."""
@@ -22,6 +25,9 @@ WIDER: Final = 4
 
 LEAST_BASE: Final = 4
 """Base weeks with comments that there must be; with fewer nothing is known about the past."""
+
+SETTLED: Final = timedelta(hours=4)
+"""So long after its end a week is judged: what was answered on Sunday night is on its way."""
 
 _WEEK: Final = timedelta(days=7)
 
@@ -58,9 +64,25 @@ class Verdict:
         return self.last - self.weeks * _WEEK + timedelta(days=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The mentions of a week, and between which numbers they were expected."""
+
+    last: date
+    mentions: int
+    expected: tuple[int, int] | None
+
+
 def monday_of(day: date) -> date:
     """Return the first day of the calendar week that a day lies in."""
     return day - timedelta(days=day.weekday())
+
+
+def latest_week(now: datetime, zone: ZoneInfo) -> date:
+    """Return the Monday of the latest week that is over, there and by UTC, and ``SETTLED``."""
+    settled = now - SETTLED
+    today = min(settled.astimezone(zone).date(), settled.astimezone(UTC).date())
+    return monday_of(today) - _WEEK
 
 
 def first_needed(last: date, *, weeks: int = 1) -> date:
@@ -128,6 +150,14 @@ class _Window:
             weeks=self._weeks,
         )
 
+    def seen(self, theme: str) -> Seen:
+        """Return what was said of a theme, and how much was to be expected."""
+        return Seen(
+            last=self._last,
+            mentions=self._themes[theme].now,
+            expected=self.case(theme).range95 if self.can_tell else None,
+        )
+
     def verdict(self, theme: str, judged: Judgement | None) -> Verdict:
         """Return what is said of a theme; None was judged for want of a past."""
         counts = self._themes[theme]
@@ -142,10 +172,10 @@ class _Window:
             former_mentions=counts.before,
             former_comments=self._comments.before,
             former_weeks=len(counts.base),
-            expected=judged and judged.expected,
-            range95=judged and judged.range95,
-            ratio=judged and judged.ratio,
-            ci95=judged and judged.ci95,
+            expected=judged.expected if judged else None,
+            range95=judged.range95 if judged else None,
+            ratio=judged.ratio if judged else None,
+            ci95=judged.ci95 if judged else None,
         )
 
 
@@ -162,3 +192,19 @@ def _weekly(days: Mapping[date, int], last: date, weeks: int) -> Counts:
 
 def _only(counts: Counts, kept: list[int]) -> Counts:
     return Counts(now=counts.now, base=tuple(counts.base[n] for n in kept))
+
+
+def weeks_of(
+    days: Days, families: Mapping[str, str], theme: str, *, last: date, weeks: int
+) -> Sequence[Seen]:
+    """Return so many weeks of one theme up to and with ``last``, the earliest first.
+
+    ``families`` names the department of each theme. A week before which too little is known
+    has no range.
+    """
+    its = families.get(theme, "")
+    family = sorted({one for one, other in families.items() if other == its} | {theme})
+    return [
+        _Window(days, family, last=last - ago * _WEEK, weeks=1).seen(theme)
+        for ago in reversed(range(weeks))
+    ]
