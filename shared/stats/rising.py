@@ -24,6 +24,9 @@ FALSE_SHARE: Final = 0.10
 SHARP_FALSE_SHARE: Final = 0.05
 """The same for a rise that people are alarmed about."""
 
+SHARP_RATIO: Final = 1.5
+"""So many times as often as before: among very many answers the smallest rise is certain."""
+
 AT_LEAST: Final = 3
 """So many mentions make a rise, and so many expected ones a fall: 1 to 2 is no alarm."""
 
@@ -75,6 +78,12 @@ class Case:
         return Spread(mean=mean, size=mean / (more + part))
 
     @property
+    def range95(self) -> tuple[int, int]:
+        """Return between which numbers, both included, 95 of 100 such counts lie."""
+        expected = self.expected
+        return expected.quantile(_LOW), expected.quantile(_HIGH)
+
+    @property
     def ratio(self) -> tuple[float, Interval]:
         """Return how many times as often as before it is said, with a 95 % interval.
 
@@ -108,7 +117,7 @@ class Judgement:
     rises: bool
     """Beyond the expected range, and upwards."""
     is_sharp: bool
-    """A rise that would also be called by the stricter ``SHARP_FALSE_SHARE``."""
+    """A rise to at least ``SHARP_RATIO`` that ``SHARP_FALSE_SHARE`` would call as well."""
     expected: float
     range95: tuple[int, int]
     """Between these, both included, 95 of 100 such counts lie."""
@@ -186,9 +195,9 @@ def _judgement(case: Case, *, is_beyond: bool, rises: bool, is_sharp: bool) -> J
     return Judgement(
         word="beyond" if is_beyond else word,
         rises=rises,
-        is_sharp=is_sharp,
+        is_sharp=is_sharp and ratio >= SHARP_RATIO,
         expected=expected.mean,
-        range95=(expected.quantile(_LOW), expected.quantile(_HIGH)),
+        range95=case.range95,
         ratio=ratio,
         ci95=ci95,
     )
