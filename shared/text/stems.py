@@ -143,6 +143,11 @@ def accepted_forms(word: str) -> frozenset[str]:
     return frozenset({_EXACT_MARK + word, _EXACT_MARK + bare(word)})
 
 
+def is_stem(key: str) -> bool:
+    """Return whether a key is a stem, and not a form or a word typed without its accents."""
+    return not key.startswith((_BARE_MARK, _EXACT_MARK))
+
+
 def terms(text: str, language: str | None) -> frozenset[str]:
     """Return the distinct stems of *text*: what a search index holds for it."""
     known = primary(language)

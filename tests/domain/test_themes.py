@@ -168,6 +168,53 @@ class TestClassifying:
         assert found(made, "Ladenkasse", "de") == {}
         assert found(classifier(theme("a", {"de": ["Antwort"]})), "verantwortlich", "de") == {}
 
+    @pytest.mark.parametrize(
+        ("language", "keyword", "text", "evidence"),
+        [
+            ("de", "putzen", "Hier wird täglich geputzt", "geputzt"),
+            ("de", "abholen", "Niemand hat es abgeholt", "abgeholt"),
+            ("de", "abholen", "Es war nicht abzuholen", "abzuholen"),
+            ("de", "Schimmel", "In der Ecke schimmelt es", "schimmelt"),
+            ("de", "Preis", "Seit der Preissenkung", "Preissenkung"),
+            ("da", "hold", "Yogaholdet er skønt", "Yogaholdet"),
+            ("cs", "parkovat", "Zaparkovat se tu nedá", "Zaparkovat"),
+            ("pl", "pracownik", "Pracownicy są mili", "Pracownicy"),
+            ("ru", "дорогой", "Дорого", "Дорого"),
+            ("ru", "доставка", "Доставили вовремя", "Доставили"),
+        ],
+    )
+    def test_a_word_is_known_in_forms_that_its_stem_hides(
+        self, language: str, keyword: str, text: str, evidence: str
+    ) -> None:
+        made = classifier(theme("a", {language: [keyword]}))
+
+        assert found(made, text, language) == {"a": evidence}
+
+    @pytest.mark.parametrize(
+        ("language", "keyword", "text"),
+        [
+            ("en", "experience", "an experienced nurse"),
+            ("en", "wait", "the waiter"),
+            ("de", "sprechen", "sie versprechen viel"),
+            ("da", "vente", "som jeg forventede"),
+            ("da", "ringe", "ændringen"),
+            ("pl", "dostawa", "Dostałam list"),
+            ("cs", "čekat", "v čekárně"),
+            ("de", "Bahn", "Bahamas"),
+        ],
+    )
+    def test_a_word_that_only_begins_or_ends_alike_is_another(
+        self, language: str, keyword: str, text: str
+    ) -> None:
+        assert found(classifier(theme("a", {language: [keyword]})), text, language) == {}
+
+    def test_the_keyword_that_decided_is_named_as_it_is_listed(self) -> None:
+        made = classifier(theme("a", ["Waiting room", "price"]))
+
+        assert [one.by for one in made.classify("prices in the waiting rooms", "en")] == [
+            "Waiting room"
+        ]
+
     def test_accents_may_be_missing(self) -> None:
         made = classifier(theme("waiting", {"cs": ["čekání"]}))
 

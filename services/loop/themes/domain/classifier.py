@@ -18,11 +18,15 @@ from shared.text.tokens import PATTERN
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A verbatim touching a theme; ``evidence`` is the span of code points that decided."""
+    """A verbatim touching a theme; ``evidence`` is the span of code points that decided.
+
+    ``by`` is what it was known by: a keyword as the taxonomy lists it, or ``EXAMPLE``.
+    """
 
     theme_id: str
     score: float
     evidence: tuple[int, int] | None
+    by: str | None = None
 
 
 class Classifier:
@@ -60,8 +64,10 @@ class Classifier:
             return []
         mentions = []
         for theme, hits in _by_theme(found):
-            score, span = _weigh(hits, found.spans)
-            mentions.append(Mention(self.taxonomy.themes[theme].id, score, span))
+            score, surest = _weigh(hits)
+            span = (found.spans[surest.first][0], found.spans[surest.last][1])
+            id_ = self.taxonomy.themes[theme].id
+            mentions.append(Mention(id_, score, span, surest.rule.text))
         mentions.sort(key=lambda mention: (-mention.score, mention.theme_id))
         return mentions[: self.taxonomy.max_themes]
 
@@ -133,8 +139,8 @@ def _without(hits: list[Hit], exclusions: list[Hit], sentence_of: list[int]) -> 
     ]
 
 
-def _weigh(hits: list[Hit], spans: list[tuple[int, int]]) -> tuple[float, tuple[int, int]]:
-    """Return how sure *hits* make us together, and the span of the surest of them.
+def _weigh(hits: list[Hit]) -> tuple[float, Hit]:
+    """Return how sure *hits* make us together, and the surest of them.
 
     Hits count as independent witnesses, 1 - (1 - w1)(1 - w2)…, each word of the text and each
     rule once, so that neither a repeated word nor a keyword inside a phrase counts double.
@@ -149,5 +155,4 @@ def _weigh(hits: list[Hit], spans: list[tuple[int, int]]) -> tuple[float, tuple[
             doubt *= 1.0 - hit.weight
             heard.add(hit.rule.positions)
             taken.update(places)
-    surest = ranked[0]
-    return round(1.0 - doubt, 4), (spans[surest.first][0], spans[surest.last][1])
+    return round(1.0 - doubt, 4), ranked[0]

@@ -11,33 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from services.loop.themes.domain.forms import NEAR_KEY, nearest, roots_within, verbs_of
 from services.loop.themes.domain.taxonomy import ANY_LANGUAGE
 from shared.text.background import rarity
 from shared.text.language import stop_words
-from shared.text.stems import accepted_forms, accepted_keys, keys, stem
+from shared.text.stems import accepted_forms, accepted_keys, is_stem, keys, stem
 from shared.text.tokens import PATTERN, fold
 
 _REMEMBERED: Final = 20_000
 _WEIGHT_OF_A_WORD: Final = 0.6
 _WEIGHT_OF_A_PHRASE: Final = 0.75
 _PART_OF_A_COMPOUND: Final = 0.85
+_ANOTHER_FORM: Final = 0.8
 
-# Languages that write compounds as one word: "Kundenberater" is a "Berater".
-_COMPOUNDING: Final = frozenset({"da", "de", "nl", "no", "sv"})
-_SHORTEST_COMPOUND: Final = 8
-_SHORTEST_HEAD: Final = 5
-_SHORTEST_MODIFIER: Final = 6
-_SHORTEST_REST: Final = 3
-_SHORTEST_ROOT: Final = 5
-_LONGEST_INFLECTION: Final = 3
-# What only derives another word: somebody "persönlich" is no "Person" in the sense of staff.
-_DERIVING: Final = (
-    "lichkeit", "igkeit", "schaft", "isch", "keit", "heit", "haft", "lich", "ling", "bar",
-    "los", "sam", "ung", "ende", "else", "ning", "ska", "ligt", "lijk", "heid", "hed", "ere",
-)  # fmt: skip
-_ENDINGS: Final = frozenset(
-    ending[cut:] for ending in _DERIVING for cut in range(len(ending) - _SHORTEST_REST + 1)
-)
 # Small words that may stand between the words of a phrase: "answered (my) phone".
 _FILLER_WORDS: Final = {
     "en": "a an the my your our their his her its this that these those any some very so too "
@@ -67,7 +53,7 @@ class Entry:
 
 
 class Rule(NamedTuple):
-    """An entry compiled: the keys that each of its words accepts."""
+    """An entry compiled: the keys that each of its words accepts, and how it was given."""
 
     theme: int
     excludes: bool
@@ -76,6 +62,7 @@ class Rule(NamedTuple):
     anchor: int
     weight: float
     crosses_sentences: bool
+    text: str
 
 
 class Hit(NamedTuple):
@@ -148,6 +135,7 @@ def _rule(entry: Entry, words: list[str], *, crosses_sentences: bool) -> Rule:
         anchor=anchor,
         weight=max(weights) * (_WEIGHT_OF_A_PHRASE if len(words) > 1 else _WEIGHT_OF_A_WORD),
         crosses_sentences=crosses_sentences,
+        text=entry.text,
     )
 
 
@@ -160,6 +148,10 @@ class Index:
             for key in sorted(rule.positions[rule.anchor]):
                 self._filed.setdefault((rule.language, key), []).append(rule)
         self._languages = tuple(sorted({language for language, _ in self._filed}))
+        self._roots: dict[tuple[str, str], list[str]] = {}
+        for language, key in self._filed:
+            if is_stem(key) and self._single(key, language):
+                self._roots.setdefault((language, key[:NEAR_KEY]), []).append(key)
         self._known: dict[str, tuple[tuple[Rule, float], ...]] = {}
 
     def find(self, text: str, words: Sequence[str]) -> Findings | None:
@@ -227,31 +219,26 @@ class Index:
             for key in keys(word, language)
             for rule in self._filed.get((language, key), ())
         }
-        if exact or language not in _COMPOUNDING or len(word) < _SHORTEST_COMPOUND:
+        if exact or word in stop_words(language):
             return list(exact.values())
-        return [(rule, _PART_OF_A_COMPOUND) for rule in self._parts(word, language)]
-
-    def _parts(self, word: str, language: str) -> list[Rule]:
-        """Return the keywords that a compound ends with, else those that it begins with."""
-        heads = [word[cut:] for cut in range(_SHORTEST_REST, len(word) - _SHORTEST_HEAD + 1)]
-        modifiers = [
-            word[:cut]
-            for cut in range(len(word) - _SHORTEST_REST, _SHORTEST_MODIFIER - 1, -1)
-            if word[cut:] not in _ENDINGS
-        ]
-        for part in heads + modifiers:
-            root = stem(part, language)
-            # A long ending lost is a derivation: "ver-antwortlich" is no "Antwort".
-            if len(root) < _SHORTEST_ROOT or len(part) - len(root) > _LONGEST_INFLECTION:
-                continue
-            rules = [
-                rule
-                for rule in self._filed.get((language, root), ())
-                if len(rule.positions) == 1 and not rule.excludes
-            ]
-            if rules:
-                return rules
+        for verb in verbs_of(word, language):
+            if rules := self._single(stem(verb, language), language):
+                return [(rule, _ANOTHER_FORM) for rule in rules]
+        near = nearest(word, self._roots.get((language, word[:NEAR_KEY]), ()), language)
+        if near is not None:
+            return [(rule, _ANOTHER_FORM) for rule in self._single(near, language)]
+        for part in roots_within(word, language):
+            if rules := self._single(part, language):
+                return [(rule, _PART_OF_A_COMPOUND) for rule in rules]
         return []
+
+    def _single(self, root: str, language: str) -> list[Rule]:
+        """Return the keywords of one word that are filed under *root*."""
+        return [
+            rule
+            for rule in self._filed.get((language, root), ())
+            if len(rule.positions) == 1 and not rule.excludes
+        ]
 
 
 def _ends_sentence(gap: str) -> bool:
