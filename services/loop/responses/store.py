@@ -138,7 +138,7 @@ async def with_comment(
     view: Reading,
     *,
     since: datetime,
-    only: Callable[[ColumnElement[str]], ColumnElement[bool]],
+    only: Callable[[ColumnElement[str]], ColumnElement[bool]] | None = None,
     before: tuple[datetime, str] | None,
     most: int,
 ) -> Sequence[Response]:
@@ -153,7 +153,7 @@ async def with_comment(
             column.has_comment.is_(True),
             column.answered_at >= since,
             column.source != SAMPLE_SOURCE,
-            only(column.id),
+            *([only(column.id)] if only else []),
         )
         .order_by(column.answered_at.desc(), column.id.desc())
         .limit(most)

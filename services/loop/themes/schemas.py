@@ -78,7 +78,9 @@ class ThemeOut(BaseModel):
     impact: ImpactOut
 
 
-class _PeriodOut(BaseModel):
+class PeriodOut(BaseModel):
+    """The days that something is about, both included."""
+
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     first: date = Field(alias="from")
@@ -103,7 +105,7 @@ class WithoutOut(BaseModel):
     previous: FormerOut
 
 
-class ThemeList(_PeriodOut):
+class ThemeList(PeriodOut):
     """Themes in the order asked for.
 
     Where they stand equal, the more mentioned one stands first, then the one with more unhappy
@@ -184,7 +186,7 @@ class DecompositionOut(BaseModel):
     frequency: float
 
 
-class ThemeDetail(_PeriodOut, ThemeOut):
+class ThemeDetail(PeriodOut, ThemeOut):
     """One theme with the latest responses that touch it, of any time.
 
     ``decomposition`` is null where fewer than ten answers lie in any of the four groups that it

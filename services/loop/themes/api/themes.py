@@ -44,9 +44,10 @@ _Reader = Annotated[Principal, Depends(requires(Scope.THEMES_READ))]
 _Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
-def _of(
+def narrowed(
     touchpoint: _Filter = None, segment: _Filter = None, product: _Filter = None
 ) -> dict[Dimension, str]:
+    """Return what the query narrows the counts to."""
     given: dict[Dimension, str | None] = {
         "touchpoint": touchpoint,
         "segment": segment,
@@ -55,7 +56,7 @@ def _of(
     return {name: value for name, value in given.items() if value is not None}
 
 
-_Of = Annotated[dict[Dimension, str], Depends(_of)]
+_Of = Annotated[dict[Dimension, str], Depends(narrowed)]
 
 
 @router.get(

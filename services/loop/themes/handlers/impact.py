@@ -6,43 +6,60 @@ million. Scores are of one kind of measurement, transactional unless asked other
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Literal
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
-from services.loop.journey.domain import Aliases
+from services.loop.journey.domain import UNKNOWN, Aliases
 from services.loop.journey.handlers import every_alias, meant_by
+from services.loop.responses import store as responses
 from services.loop.themes import store
-from services.loop.themes.domain.counts import EVERY_COMMENT, Counts
+from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
+from services.loop.themes.domain.deviating import Cell, cells_of
 from services.loop.themes.domain.ranking import Impact, impacts_of
 from services.loop.themes.store import Dimension
 from shared.db.transaction import Reading
-from shared.stats.impact import Change, change_of, difference, shares_differ
+from shared.stats.categories import Category
+from shared.stats.impact import Change, Points, change_of
 from shared.stats.intervals import Estimate, share
-from shared.stats.rising import discoveries
-from shared.stats.scores import ScoreRow, score_row
+from shared.stats.regression import ridge
+
+__all__ = [
+    "Cell",
+    "Impact",
+    "OwnParts",
+    "SourceShare",
+    "change",
+    "deviations",
+    "impacts",
+    "matrix",
+    "own_parts",
+    "sources",
+]
 
 Of = Mapping[Dimension, str]
-Deviates = Literal["lower", "higher", "no", "too_few"]
-"""How a score lies to the score of the same theme elsewhere."""
-Frequency = Literal["more", "fewer", "no", "too_few"]
-"""How often a theme is mentioned, beside the comments from elsewhere."""
+LATEST: Final = 5_000
+"""On so many comments the regression rests at most."""
+
+_POINTS: Final[Mapping[Category | None, int]] = {
+    Category.PROMOTER: 100,
+    Category.PASSIVE: 0,
+    Category.DETRACTOR: -100,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A theme at one touchpoint, in one segment or of one product."""
+class OwnParts:
+    """What each theme costs or brings of its own, resting on ``n`` answers.
 
-    code: str
-    mentions: int
-    comments: int
-    """All comments from there, with and without the theme."""
-    share: Estimate
-    row: ScoreRow
-    deviates: Deviates
-    frequency: Frequency
+    Themes that too few of them mention, or too few do not, are left out.
+    """
+
+    n: int
+    parts: Mapping[str, Points]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +86,7 @@ async def change(
 
     None where there are too few answers with or without it, now or then.
     """
-    now, then = await _both(view, first, last, of)
+    now, then = await _both(view, first, last, of, [EVERY_COMMENT, theme_id])
     nothing = Counts()
     return change_of(
         now.get(EVERY_COMMENT, nothing).answers,
@@ -93,12 +110,49 @@ async def deviations(
     Codes that stand for others count as those. Which cells deviate is decided for all of them
     together (Benjamini-Hochberg), so that many cells alone make no finding.
     """
+    cells = await _matrix(view, by, (first, last), of, [EVERY_COMMENT, theme_id])
+    return cells.get(theme_id, ())
+
+
+async def matrix(
+    view: Reading, by: Dimension, *, first: date, last: date, of: Of | None = None
+) -> Mapping[str, Sequence[Cell]]:
+    """Return every mentioned theme per touchpoint, segment or product.
+
+    As ``deviations``, but which cells deviate is decided for those of all themes together.
+    """
+    cells = await _matrix(view, by, (first, last), of)
+    return {theme_id: row for theme_id, row in cells.items() if row}
+
+
+async def own_parts(
+    view: Reading, *, first: date, last: date, of: Of | None = None
+) -> OwnParts:
+    """Return what each theme costs of its own, the others held still.
+
+    Of the latest comments of these days, so that it costs the same however many there are.
+    """
     meant = await meant_by(view, of or {})
-    found = await store.counts_by(
-        view, [by], first=first, last=last, of=meant, themes=[EVERY_COMMENT, theme_id]
+    latest = await responses.with_comment(
+        view,
+        since=datetime.combine(first, time.min, tzinfo=UTC),
+        before=(datetime.combine(last + timedelta(days=1), time.min, tzinfo=UTC), ""),
+        most=LATEST,
     )
-    folded = _folded(found.items(), (await every_alias(view)).get(by))
-    return _cells(folded.get(theme_id, {}), folded.get(EVERY_COMMENT, {}))
+    rated = {
+        one.id: _POINTS[one.category]
+        for one in latest
+        if one.category in _POINTS
+        and one.measurement == "transactional"
+        and all((getattr(one, name) or UNKNOWN) in codes for name, codes in meant.items())
+    }
+    mentioned = await store.themes_of(view, list(rated))
+    answers = [
+        ([mention.theme_id for mention in mentioned[one]], value)
+        for one, value in rated.items()
+    ]
+    # Tens of milliseconds of arithmetic, and the event loop has others to serve.
+    return OwnParts(n=len(answers), parts=await asyncio.to_thread(ridge, answers))
 
 
 async def sources(
@@ -124,15 +178,19 @@ async def sources(
 
 
 async def _both(
-    view: Reading, first: date, last: date, of: Of | None
+    view: Reading,
+    first: date,
+    last: date,
+    of: Of | None,
+    themes: Sequence[str] | None = None,
 ) -> tuple[Mapping[str, Counts], Mapping[str, Counts]]:
     """Count in the period, and in the one of equal length before."""
     meant = await meant_by(view, of or {})
     day = timedelta(days=1)
-    begin = first - (last - first + day)
+    begin, end = first - (last - first + day), first - day
     return (
-        await store.counts_by_theme(view, first=first, last=last, of=meant),
-        await store.counts_by_theme(view, first=begin, last=first - day, of=meant),
+        await store.counts_by_theme(view, first=first, last=last, of=meant, themes=themes),
+        await store.counts_by_theme(view, first=begin, last=end, of=meant, themes=themes),
     )
 
 
@@ -146,60 +204,17 @@ def _folded(
     return folded
 
 
-def _cells(theme: Mapping[str, Counts], every: Mapping[str, Counts]) -> Sequence[Cell]:
-    whole, comments = Counts(), Counts()
-    for counts in theme.values():
-        whole.merge(counts)
-    for counts in every.values():
-        comments.merge(counts)
-    codes = sorted(
-        (code for code, counts in theme.items() if counts.mentions > 0),
-        key=lambda code: (-theme[code].mentions, code),
-    )
-    scores: dict[str, tuple[float, float]] = {}
-    shares: dict[str, tuple[float, float]] = {}
-    for code in codes:
-        here, all_here = theme[code], every.get(code, Counts()).mentions
-        apart = difference(here.answers, whole.answers.without(here.answers))
-        if apart is not None:
-            scores[code] = apart.p, apart.points
-        elsewhere, others = whole.mentions - here.mentions, comments.mentions - all_here
-        p = shares_differ(here.mentions, all_here, other_hits=elsewhere, other_n=others)
-        if p is not None:
-            shares[code] = p, here.mentions / all_here - elsewhere / others
-    deviating, more_or_less = _signs(scores), _signs(shares)
-    return [
-        Cell(
-            code=code,
-            mentions=theme[code].mentions,
-            comments=every[code].mentions,
-            share=share(hits=theme[code].mentions, n=every[code].mentions),
-            row=_row(theme[code]),
-            deviates=_SCORES[deviating.get(code)],
-            frequency=_SHARES[more_or_less.get(code)],
-        )
-        for code in codes
-    ]
-
-
-_SCORES: Mapping[int | None, Deviates] = {-1: "lower", 1: "higher", 0: "no", None: "too_few"}
-_SHARES: Mapping[int | None, Frequency] = {-1: "fewer", 1: "more", 0: "no", None: "too_few"}
-
-
-def _signs(compared: Mapping[str, tuple[float, float]]) -> Mapping[str, int]:
-    """Return the direction of what deviates by more than chance, and 0 for the others."""
-    found = discoveries({code: p for code, (p, _) in compared.items()})
-    return {
-        code: (1 if apart > 0 else -1) if code in found else 0
-        for code, (_, apart) in compared.items()
-    }
-
-
-def _row(counts: Counts) -> ScoreRow:
-    answers = counts.answers
-    return score_row(
-        "nps",
-        promoters=answers.promoters,
-        passives=answers.passives,
-        detractors=answers.detractors,
-    )
+async def _matrix(
+    view: Reading,
+    by: Dimension,
+    days: tuple[date, date],
+    of: Of | None,
+    themes: Sequence[str] | None = None,
+) -> Mapping[str, Sequence[Cell]]:
+    meant = await meant_by(view, of or {})
+    first, last = days
+    found = await store.counts_by(view, [by], first=first, last=last, of=meant, themes=themes)
+    counts = dict(_folded(found.items(), (await every_alias(view)).get(by)))
+    every = counts.pop(EVERY_COMMENT, {})
+    counts.pop(NO_THEME, None)
+    return cells_of(counts, every)

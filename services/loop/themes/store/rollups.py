@@ -49,21 +49,19 @@ async def counts_by_theme(
     first: date,
     last: date,
     of: Mapping[Dimension, Collection[str]],
+    themes: Sequence[str] | None = None,
     measurement: Measurement = "transactional",
 ) -> Mapping[str, Counts]:
-    """Add up the mentions of every theme in these days, both included.
+    """Add up the mentions of every theme, or of these, in these days, both included.
 
     ``of`` narrows to the codes, as they were sent, that it names. Answers to different kinds
     of measurement are never pooled: promoters, passives and detractors are of ``measurement``.
     Under ``EVERY_COMMENT`` stand the comments with and without a theme.
     """
-    columns = theme_rollups.c
-    rows = await view.all(
-        select(columns.theme_id, *_sums(measurement))
-        .where(columns.day.between(first, last), *_narrowed(of, view.dialect))
-        .group_by(columns.theme_id)
+    found = await counts_by(
+        view, (), first=first, last=last, of=of, themes=themes, measurement=measurement
     )
-    return {row.theme_id: _counts(row) for row in rows}
+    return {theme_id: counts for (theme_id,), counts in found.items()}
 
 
 async def counts_by(
