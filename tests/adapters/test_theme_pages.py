@@ -121,7 +121,7 @@ async def test_what_nobody_answers_for_stands_on_its_own_list(desk: Desk) -> Non
     for page in (unassigned, nobody):
         assert "Price and billing" in page.text
         assert "Waiting and punctuality" not in page.text
-        assert 'href="/settings/taxonomy/themes/price"' in page.text
+        assert 'href="/settings/taxonomy/one?id=price"' in page.text
 
 
 async def test_a_head_sees_their_own_department_first_and_the_others_when_asked(
@@ -200,6 +200,34 @@ async def test_a_theme_shows_the_voices_to_those_who_may_read_tasks(desk: Desk) 
     assert board.status_code == 200
     assert "two hours" not in board.text
     assert "The words are not shown to you" in said(board)
+
+
+async def test_whoever_may_corrects_a_voice_where_it_stands_and_takes_it_back(
+    desk: Desk,
+) -> None:
+    await desk.hears("We waited two hours; the bill was wrong, too.", **MAYA)
+
+    async with desk.browsing("ana") as browser:
+        page = await browser.get("/themes/waiting?days=84")
+        (response_id,) = set(re.findall(r'name="response_id" value="(\w+)"', page.text))
+        (here,) = set(re.findall(r'name="back" value="([^"]+)"', page.text))
+        form = {"response_id": response_id, "back": unescape(here)}
+        corrected = await browser.post(
+            "/themes/waiting/corrections", data={**form, "verdict": "not"}
+        )
+        without = await browser.get(corrected.headers["location"])
+        (undo,) = re.findall(r'action="([^"]+/undo)"', without.text)
+        undone = await browser.post(undo, data={**form, "theme_id": "waiting"})
+        again = await browser.get(undone.headers["location"])
+    async with desk.browsing("bea") as browser:
+        board = await browser.get("/themes/waiting?days=84")
+
+    assert "days=84" in corrected.headers["location"]
+    assert "two hours" not in without.text
+    assert "The theme was taken off this comment." in said(without)
+    assert "two hours" in again.text
+    assert "The correction was taken back." in said(again)
+    assert "/corrections" not in board.text
 
 
 async def test_a_theme_shows_where_it_is_mentioned_and_where_it_stands_out(desk: Desk) -> None:

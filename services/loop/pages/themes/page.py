@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from services.loop.pages.corrections import Done
 from services.loop.pages.shapes import Mark, Words
 from services.loop.themes.domain.ranking import Impact
 from services.loop.themes.domain.risers import Seen, Verdict
@@ -165,6 +166,10 @@ class ThemePage:
     change: Change | None
     senders: Sequence[Sender]
     voices: Voices
+    others: Sequence[Option]
+    """The themes that a voice may be about as well, for whoever may correct."""
+    here: str
+    done: Done | None
     linked: Sequence[Linked]
     examples: str
     edit: str | None

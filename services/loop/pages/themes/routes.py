@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.loop.journey.handlers import meant_by
+from services.loop.pages.corrections import done_just_now, may_correct
 from services.loop.pages.labels import STATES
 from services.loop.pages.site import pages, sheet
 from services.loop.pages.themes import voices
@@ -42,6 +43,7 @@ from shared.identity.principal import Principal, Scope
 from shared.stats.intervals import share
 from shared.web.access import resources
 from shared.web.auth import requires_page
+from shared.web.forms import Option
 from shared.web.paging import Paged
 from shared.web.templating import reader_of
 
@@ -238,10 +240,13 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
                     href=partial(asked.href, path),
                 ),
             ),
+            others=await _others(view, theme_id, reader) if may_correct(caller) else (),
+            here=f"{path}?{request.url.query}",
+            done=done_just_now(request, theme_id, reader),
             linked=await _linked(view, theme_id, reader, now=now),
             examples="/examples?" + urlencode({"theme": theme_id}),
             edit=(
-                f"/settings/taxonomy/themes/{theme_id}"
+                "/settings/taxonomy/one?" + urlencode({"id": theme_id})
                 if summary.in_use and caller.may(Scope.TAXONOMY_WRITE)
                 else None
             ),
@@ -273,6 +278,16 @@ async def weeks_file(request: Request, theme_id: str, caller: _Caller) -> Respon
             for week in weeks
         ],
     )
+
+
+async def _others(view: Reading, theme_id: str, reader: Reader) -> Sequence[Option]:
+    taxonomy = (await current_taxonomy(view)).taxonomy
+    options = [
+        Option(value=theme.id, label=theme.name_in(reader.catalogue))
+        for theme in taxonomy.in_use().themes
+        if theme.id != theme_id
+    ]
+    return sorted(options, key=lambda option: option.label.casefold())
 
 
 def _first_of(week: Seen) -> date:
