@@ -115,6 +115,20 @@ def requires_page(*scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
     return guard
 
 
+def requires_any_page(*scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return a dependency that lets in signed-in staff with at least one of these scopes."""
+
+    async def guard(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.kind != "staff":
+            raise Forbidden("Pages are for staff. Use the same data under /v1 with this key.")
+        _refuse_unless(principal, any(map(principal.may, scopes)), scopes)
+        return principal
+
+    _needed[guard] = frozenset(scopes)
+    return guard
+
+
 def needed_by(dependency: object) -> frozenset[Scope] | None:
     """Return the scopes of a dependency made here, None for any other: for tests and docs."""
     return _needed.get(dependency)

@@ -382,6 +382,18 @@ PROVED: Final[Mapping[str, tuple[str, str]]] = {
         "test_people_accounts.py",
     ),
     **{
+        door: (deed, "test_theme_corrections.py")
+        for door, deed in (
+            ("POST /themes/{theme_id}/corrections", "theme.corrected"),
+            ("POST /themes/{theme_id}/corrections/undo", "theme.correction-undone"),
+            ("POST /v1/responses/{response_id}/theme-corrections", "theme.corrected"),
+            (
+                "DELETE /v1/responses/{response_id}/theme-corrections/{theme_id}",
+                "theme.correction-undone",
+            ),
+        )
+    },
+    **{
         f"POST /settings/dead-letters/{owner}{one}/replay": (
             "dead-letter.replayed",
             "test_dead_letters.py",

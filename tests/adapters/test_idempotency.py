@@ -146,6 +146,9 @@ SAMPLES: dict[str, Sample] = {
         ),
         Sample(),
     ),
+    "/v1/responses/{response_id}/theme-corrections": Sample(
+        {"theme_id": "waiting", "verdict": "also"}, {"theme_id": "waiting", "verdict": "not"}
+    ),
     "/v1/tasks/next": Sample(),
     "/v1/tasks/{task_id}/remedies": Sample(BEYOND, {"remedy": "voucher"}),
     "/v1/tasks/{task_id}/approve": Sample(before=(("remedies", BEYOND),)),
@@ -312,6 +315,11 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         return [template.replace("{source}", "crm").replace("{token}", token)] * 2
     if "{name}" in template:
         return [template.replace("{name}", name) for name in ("crm", "shop")]
+    if "{response_id}" in template:
+        for n in (1, 2):
+            await scene.task(f"R-{n}")
+        listed = (await scene.client.get("/v1/responses")).json()["data"]
+        return [template.replace("{response_id}", one["id"]) for one in listed[:2]]
     if "{replay_id}" in template:
         over = (await scene.send("/v1/taxonomy/replays", None)).json()["id"]
         await scene.send(f"/v1/taxonomy/replays/{over}/stop", None)

@@ -6,6 +6,7 @@ from typing import Final
 
 from services.loop.pages import (
     closure,
+    corrections,
     customer,
     examples,
     keyboard,
@@ -30,6 +31,7 @@ ROUTERS: Final = (
     task.router,
     customer.router,
     team.router,
+    corrections.router,
     themes.router,
     scores.router,
     settings.router,

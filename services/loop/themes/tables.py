@@ -47,6 +47,8 @@ mentions = Table(
     Column("score", Double, nullable=False),
     Column("evidence_start", Integer),
     Column("evidence_end", Integer),
+    # The keyword as the taxonomy listed it, or "example"; unknown for what was found before.
+    Column("by", String(200)),
     Column("taxonomy_version", Integer, nullable=False),
     Column("answered_at", UtcDateTime, nullable=False),
     Index("ix_loop_mentions_latest", "theme_id", "answered_at", "response_id"),

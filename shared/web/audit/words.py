@@ -89,6 +89,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "team.changed": marked("A team was changed"),
     "team.created": marked("A team was created"),
     "team.joined": marked("Somebody joined a team"),
+    "theme.corrected": marked("A theme of a response was corrected"),
+    "theme.correction-undone": marked("A correction of a theme was taken back"),
     "touchpoint.changed": marked("A touchpoint was changed"),
     "touchpoint.described": marked("A touchpoint was described"),
     "touchpoint.owner-ended": marked("An ownership was ended"),

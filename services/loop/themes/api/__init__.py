@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.themes.api import discoveries, replays, taxonomy, themes
+from services.loop.themes.api import corrections, discoveries, replays, taxonomy, themes
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final = (themes.router, discoveries.router, replays.router, taxonomy.router)
+ROUTERS: Final = (
+    themes.router,
+    discoveries.router,
+    corrections.router,
+    replays.router,
+    taxonomy.router,
+)
 """Every router of the room, for the service."""

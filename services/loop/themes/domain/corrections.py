@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from services.loop.themes.domain.classifier import Mention
 from services.loop.themes.domain.taxonomy import Taxonomy
+
+STAFF: Final = "staff"
+"""What a mention is known by that somebody added; no words of the text decided."""
 
 Verdict = Literal["not", "also", "right"]
 """The theme is not in these words; it is, and was not found; it was found and is right."""
@@ -52,7 +55,7 @@ def corrected(found: Iterable[Mention], corrections: Sequence[Correction]) -> li
     ]
     known = {mention.theme_id for mention in standing}
     standing += [
-        Mention(one.theme_id, 1.0, None)
+        Mention(one.theme_id, 1.0, None, STAFF)
         for one in corrections
         if one.belongs and one.theme_id not in known
     ]

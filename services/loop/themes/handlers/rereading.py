@@ -206,7 +206,7 @@ def _printed(fingerprint: str, rows: Mapping[str, Sequence[MentionRow]]) -> str:
     """Take these responses' mentions into the fingerprint, in whatever slices they come."""
     total = int(fingerprint, 16)
     for response_id, mentions in rows.items():
-        said = sorted((row.theme_id, row.score, row.evidence) for row in mentions)
+        said = sorted((row.theme_id, row.score, row.evidence, row.by) for row in mentions)
         digest = blake2b(json.dumps([response_id, said]).encode(), digest_size=16).digest()
         total += int.from_bytes(digest, "big")
     return f"{total % _WHOLE:032x}"

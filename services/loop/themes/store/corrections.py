@@ -68,6 +68,7 @@ def _row(correction: Correction) -> dict[str, Any]:
         "score": None if found is None else found.score,
         "evidence_start": evidence[0],
         "evidence_end": evidence[1],
+        "by": None if found is None else found.by,
         "taxonomy_version": correction.taxonomy_version,
     }
 
@@ -82,6 +83,6 @@ def _correction(row: Row[Any]) -> Correction:
         drawn=row.drawn,
         judged_at=row.judged_at,
         judged_by=row.judged_by,
-        found=None if row.score is None else Mention(row.theme_id, row.score, evidence),
+        found=None if row.score is None else Mention(row.theme_id, row.score, evidence, row.by),
         taxonomy_version=row.taxonomy_version,
     )

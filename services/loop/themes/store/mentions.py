@@ -23,8 +23,14 @@ class MentionRow:
     theme_id: str
     score: float
     evidence: tuple[int, int] | None
+    by: str | None
     taxonomy_version: int
     answered_at: datetime
+
+    @property
+    def mention(self) -> Mention:
+        """Return the mention itself."""
+        return Mention(self.theme_id, self.score, self.evidence, self.by)
 
     @classmethod
     def of(
@@ -36,6 +42,7 @@ class MentionRow:
             theme_id=mention.theme_id,
             score=mention.score,
             evidence=mention.evidence,
+            by=mention.by,
             taxonomy_version=version,
             answered_at=answered_at,
         )
@@ -131,6 +138,7 @@ def _row(mention: MentionRow) -> dict[str, Any]:
         "score": mention.score,
         "evidence_start": start,
         "evidence_end": end,
+        "by": mention.by,
         "taxonomy_version": mention.taxonomy_version,
         "answered_at": mention.answered_at,
     }
@@ -144,6 +152,7 @@ def _mention(row: Row[Any]) -> MentionRow:
         evidence=(
             None if row.evidence_start is None else (row.evidence_start, row.evidence_end)
         ),
+        by=row.by,
         taxonomy_version=row.taxonomy_version,
         answered_at=row.answered_at,
     )
