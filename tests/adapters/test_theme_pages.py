@@ -194,6 +194,7 @@ async def test_a_theme_shows_the_voices_to_those_who_may_read_tasks(desk: Desk) 
         board = await browser.get("/themes/waiting")
 
     assert re.search(r"<mark>[^<]*wait", staff.text)
+    assert re.search(r"why here: “wait\w*”", said(staff))
     assert "Maya" not in staff.text
     assert f'<a href="/tasks/{task.id}">Task</a>: Not started' in staff.text
     assert "Open 1" in said(staff)

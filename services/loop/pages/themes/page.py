@@ -77,6 +77,8 @@ class Voice:
     words: Words = field(repr=False)
     answered_at: datetime
     touchpoint: str | None
+    by: str | None
+    """What decided, as the taxonomy lists it."""
     task: str | None
     """Where the task is that the response belongs to, and how far it is."""
     state: str | None

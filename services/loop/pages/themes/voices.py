@@ -138,6 +138,7 @@ def _voice(
         words=without_customer(words_of(person, answer.language, evidence), person),
         answered_at=answer.answered_at,
         touchpoint=names.get(answer.touchpoint or "", answer.touchpoint),
+        by=mention.by if mention else None,
         task=f"/tasks/{task.id}" if task else None,
         state=STATES[task.state] if task else None,
     )
