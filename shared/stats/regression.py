@@ -16,7 +16,7 @@ from shared.stats.intervals import ENOUGH
 
 _Z: Final = 1.959963984540054
 _MOST: Final = 60
-_PENALTY: Final = 1.0
+_PENALTY: Final = 0.1
 
 Answer = tuple[Collection[str], int]
 """The themes that one answer mentions, and what it counts: -100, 0 or 100."""
@@ -26,8 +26,9 @@ def ridge(answers: Iterable[Answer]) -> Mapping[str, Points]:
     """Return for each theme the points of the mean that its mentions cost or bring.
 
     The answers are regressed on an intercept and an indicator of each theme:
-    β = A⁻¹ X'y with A = X'X + λ D, where λ = 1 and D leaves the intercept alone, so that themes
-    which nearly always come together do not blow up. The variance is robust (HC3): with
+    β = A⁻¹ X'y with A = X'X + λ D, where D leaves the intercept alone: so themes which nearly
+    always come together do not blow up, and λ = 0.1 is too little, beside at least ten
+    mentions, to draw the others towards nothing. The variance is robust (HC3): with
     h = x'A⁻¹x and the residuals e, Var(β) = A⁻¹ [Σ x x' e² / (1 - h)²] A⁻¹. Points are w β with
     w = n_t / n and the variance w² Var(β) + β² w (1 - w) / n, as for leaving one out.
 

@@ -251,7 +251,7 @@ def test_the_regression_is_the_textbooks() -> None:
     names = ["kind", "late", "untold"]
     x = np.array([[1.0, *(name in themes for name in names)] for themes, _ in answers])
     y = np.array([value for _, value in answers], dtype=float)
-    inverse = np.linalg.inv(x.T @ x + np.diag([0.0, 1.0, 1.0, 1.0]))
+    inverse = np.linalg.inv(x.T @ x + np.diag([0.0, 0.1, 0.1, 0.1]))
     beta = inverse @ x.T @ y
     leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
     meat = x.T @ (x * (((y - x @ beta) / (1 - leverage)) ** 2)[:, None])
@@ -277,6 +277,16 @@ def test_a_theme_that_only_comes_along_costs_nothing_of_its_own() -> None:
     assert abs(found["untold"].points) < 1.5
     assert found["late"].ci95[1] < -15
     assert found["kind"].ci95[0] > 5
+
+
+def test_themes_that_always_come_together_share_what_they_cost() -> None:
+    both = [(frozenset({"late", "untold"}), -100)] * 30
+    answers = [*both, *[(frozenset[str](), 100)] * 30]
+
+    found = ridge(answers)
+
+    assert found["late"].points == pytest.approx(found["untold"].points)
+    assert found["late"].points == pytest.approx(-50, abs=0.5)  # each half of 0.5 x 200
 
 
 def test_the_order_of_the_answers_makes_no_difference() -> None:

@@ -10,13 +10,24 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
+from services.loop.journey.domain import Touchpoint
+from services.loop.journey.handlers import add_touchpoint, change_touchpoint
 from services.loop.responses.tables import responses
 from services.loop.themes.domain import parse_taxonomy
 from services.loop.themes.handlers import change_taxonomy, list_themes
-from services.loop.themes.handlers.impact import change, deviations, impacts, sources
+from services.loop.themes.handlers.impact import (
+    change,
+    deviations,
+    impacts,
+    matrix,
+    own_parts,
+    sources,
+)
 from services.loop.themes.tables import mentions, theme_rollups
 from shared.db.transaction import Database
+from shared.identity.audit import SYSTEM
 from shared.identity.person_keys import PersonKeys
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
@@ -193,6 +204,110 @@ async def test_a_theme_that_is_the_same_everywhere_deviates_nowhere(intake: Inta
 
     assert len(cells) == 6
     assert {(cell.deviates, cell.frequency) for cell in cells} == {("no", "no")}
+
+
+async def test_codes_that_stand_for_others_count_as_those(intake: Intake) -> None:
+    async with intake.database.transaction() as tx:
+        for code in ("door", "doorstep"):
+            await add_touchpoint(
+                tx,
+                Touchpoint(
+                    code=code,
+                    name=code,
+                    macro=None,
+                    owner=None,
+                    department_id=None,
+                    mapped=True,
+                    first_seen_at=intake.clock.now(),
+                    version=1,
+                ),
+            )
+        await change_touchpoint(
+            tx,
+            "doorstep",
+            {"alias_of": "door"},
+            expected=None,
+            by=SYSTEM,
+            now=intake.clock.now(),
+        )
+    await _take_in(
+        intake,
+        [*_said(3, WAITED, 2, touchpoint="door"), *_said(2, WAITED, 9, touchpoint="doorstep")],
+    )
+
+    async with intake.database.reading() as view:
+        (door,) = await deviations(view, "waiting", "touchpoint", first=FIRST, last=LAST)
+        every = await matrix(view, "touchpoint", first=FIRST, last=LAST)
+
+    assert (door.code, door.mentions, door.row.n) == ("door", 5, 5)
+    assert every == {"waiting": [door]}
+
+
+async def test_the_second_view_holds_the_other_themes_still(intake: Intake) -> None:
+    """Whoever waited was unhappy, and a few of them met friendly staff, who changed nothing."""
+    both = f"{WAITED}. {FRIENDLY}"
+    await _take_in(
+        intake,
+        [
+            *_said(40, both, 2),
+            *_said(10, WAITED, 2),
+            *_said(12, FRIENDLY, 9),
+            *_said(40, NOTHING, 9),
+            *_said(9, NOTHING, 2, measurement="periodic"),
+            *_said(9, NOTHING, 1, metric="csat"),
+            *_said(9, None, 2),
+        ],
+    )
+
+    async with intake.database.reading() as view:
+        alone = await impacts(view, first=FIRST, last=LAST)
+        own = await own_parts(view, first=FIRST, last=LAST)
+        nowhere = await own_parts(view, first=FIRST, last=LAST, of={"touchpoint": "door"})
+        earlier = await own_parts(view, first=FIRST, last=LAST - timedelta(days=1))
+
+    assert own.n == 102
+    assert (nowhere.n, nowhere.parts) == (earlier.n, earlier.parts) == (0, {})
+    assert alone["staff"].points is not None
+    assert alone["staff"].points < -20
+    assert abs(own.parts["staff"].points) < 2
+    assert own.parts["waiting"].points == pytest.approx(-200 * 50 / 102, abs=4)
+
+
+async def test_what_rows_of_before_never_counted_in_may_be_taken_out(intake: Intake) -> None:
+    """They do not tell promoters apart, and a revision of such an answer moves the sums."""
+    event = await intake.response(comment=WAITED, score=9)
+    await intake.take_in(event)
+    async with intake.database.transaction() as tx:
+        await tx.execute(
+            update(theme_rollups).values(
+                source="unknown",
+                measurement="unknown",
+                promoters=0,
+                key=theme_rollups.c.theme_id,
+            )
+        )
+    await _take_in(
+        intake,
+        [
+            *_said(12, WAITED, 2),
+            *_said(12, NOTHING, 9),
+            {
+                "response_id": event.response_id,
+                "revision": 2,
+                "comment": NOTHING,
+                "score": 2,
+            },
+        ],
+    )
+
+    async with intake.database.reading() as view:
+        found = await impacts(view, first=FIRST, last=LAST)
+        cells = await deviations(view, "waiting", "touchpoint", first=FIRST, last=LAST)
+        explained = await change(view, "waiting", first=FIRST, last=LAST)
+
+    assert (found["waiting"].n, found["waiting"].enough) == (12, True)
+    assert [(cell.mentions, cell.comments) for cell in cells] == [(12, 25)]
+    assert explained is None
 
 
 async def test_who_sent_the_mentions(intake: Intake) -> None:
