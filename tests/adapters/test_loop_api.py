@@ -265,6 +265,48 @@ async def test_themes_in_every_order_come_in_parts(api: Api) -> None:
     assert (await api.get("/v1/themes", sort="name")).status_code == 422
 
 
+async def test_all_themes_beside_one_another(api: Api) -> None:
+    """Whoever waited at the door was unhappy; who waited elsewhere was not."""
+    friendly = "The adviser was friendly and polite."
+    await api.intake.take_in(
+        *await api.intake.responses(
+            [
+                *({"score": 2, "comment": WAITED, "touchpoint": "door"},) * 30,
+                *({"score": 9, "comment": WAITED, "touchpoint": "desk"},) * 12,
+                *({"score": 9, "comment": friendly, "touchpoint": "desk"},) * 40,
+                *({"score": 7, "comment": "xyzzy", "touchpoint": "desk"},) * 20,
+            ]
+        )
+    )
+
+    matrix = (await api.get("/v1/theme-matrix", Scope.THEMES_READ)).json()
+    first = (await api.get("/v1/theme-matrix", limit=1)).json()
+    second = (await api.get("/v1/theme-matrix", limit=1, cursor=first["next_cursor"])).json()
+    segments = (await api.get("/v1/theme-matrix", by="segment")).json()
+    impacts = (await api.get("/v1/theme-impacts", Scope.THEMES_READ)).json()
+
+    waiting = matrix["data"][0]
+    assert (matrix["by"], waiting["id"], waiting["mentions"]) == ("touchpoint", "waiting", 42)
+    assert [
+        (cell["group"]["touchpoint"], cell["mentions"], cell["deviates"], cell["frequency"])
+        for cell in waiting["cells"]
+    ] == [("door", 30, "lower", "more"), ("desk", 12, "higher", "fewer")]
+    assert first["data"] + second["data"] == matrix["data"][:2]
+    assert segments["data"][0]["cells"][0]["group"] == {"segment": "unknown"}
+    assert (impacts["n"], impacts["data"][0]["id"]) == (102, "waiting")
+    for row in impacts["data"]:
+        low, high = row["own"]["ci95"]
+        assert low < row["own"]["points"] < high
+        assert row["impact"]["enough"]
+    assert impacts["data"][0]["own"]["points"] < 0
+    for path in ("/v1/theme-matrix", "/v1/theme-impacts"):
+        assert (await api.get(path, Scope.SCORES_READ)).status_code == 403
+        assert (await api.get(path, limit=201)).status_code == 422
+    assert (await api.get("/v1/theme-matrix", by="weather")).status_code == 422
+    assert (await api.get("/v1/theme-matrix", touchpoint="shop")).json()["data"] == []
+    assert (await api.get("/v1/theme-impacts", touchpoint="shop")).json()["n"] == 0
+
+
 async def test_one_theme_shows_the_words_that_decided_to_those_who_may_read_them(
     api: Api,
 ) -> None:

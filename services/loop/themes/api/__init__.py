@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.loop.themes.api import corrections, discoveries, replays, taxonomy, themes
+from services.loop.themes.api import (
+    corrections,
+    discoveries,
+    impact,
+    replays,
+    taxonomy,
+    themes,
+)
 
 __all__ = ["ROUTERS"]
 
 ROUTERS: Final = (
     themes.router,
+    impact.router,
     discoveries.router,
     corrections.router,
     replays.router,
