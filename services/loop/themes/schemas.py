@@ -123,7 +123,8 @@ class ThemeList(PeriodOut):
 class MentionOut(BaseModel):
     """A response touching the theme; ``comment`` only for those who may read it.
 
-    ``evidence`` counts code points of the comment.
+    ``evidence`` counts code points of the comment; ``by`` is the keyword that decided, as the
+    taxonomy lists it, or "example".
     """
 
     response_id: str
@@ -136,6 +137,7 @@ class MentionOut(BaseModel):
     product: str | None
     confidence: float
     evidence: tuple[int, int] | None
+    by: str | None
     taxonomy_version: int
     comment: str | None
     erased: bool
@@ -323,6 +325,7 @@ def shown_mention(
         "product": response.product,
         "confidence": mention.score,
         "evidence": mention.evidence if comment == said else None,
+        "by": mention.by,
         "taxonomy_version": mention.taxonomy_version,
         "comment": comment,
         "erased": person is None,
