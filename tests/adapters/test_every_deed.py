@@ -348,6 +348,9 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/people/{staff_id}/enable": "staff.enabled",
     "POST /settings/people/second-factor": "second-factor.required",
     "POST /settings/webhooks/{webhook_id}/delete": "webhook.deleted",
+    "POST /themes/new/{discovery_id}/adopt": "discovery.adopted",
+    "POST /themes/new/{discovery_id}/dismiss": "discovery.dismissed",
+    "POST /themes/new/{discovery_id}/restore": "discovery.restored",
 }
 """What each form of the pages is recorded as, in the order in which they are sent."""
 

@@ -8,6 +8,7 @@ from services.loop.pages import (
     closure,
     corrections,
     customer,
+    discoveries,
     examples,
     keyboard,
     next_task,
@@ -32,6 +33,8 @@ ROUTERS: Final = (
     customer.router,
     team.router,
     corrections.router,
+    # Before the themes: “new” is no theme.
+    discoveries.router,
     themes.router,
     scores.router,
     settings.router,

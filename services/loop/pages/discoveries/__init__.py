@@ -1,0 +1,7 @@
+"""The page of new words: what customers talk about that no theme covers yet."""
+
+from __future__ import annotations
+
+from services.loop.pages.discoveries.routes import router
+
+__all__ = ["router"]
