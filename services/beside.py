@@ -9,7 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.composition import MODULES, Ingest, desk_of, hold_ingest, open_bus
+from services.composition import (
+    MODULES,
+    Ingest,
+    desk_of,
+    hold_ingest,
+    housekeeping_of,
+    open_bus,
+)
 from shared.clock import Clock, SystemClock
 from shared.db import schema
 from shared.db.engine import Engines
@@ -22,9 +29,11 @@ from shared.service import Kit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from shared.housekeeping import Housekeeping
     from shared.identity.rewrapping import SealedColumn
     from shared.letters import LetterDesk
     from shared.sealing import Keyring
+    from shared.service import Service
     from shared.settings import Settings
 
 
@@ -59,19 +68,14 @@ async def ingest_beside(settings: Settings) -> AsyncIterator[Ingest]:
 
 
 @asynccontextmanager
-async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDesk]]:
-    """Open the desks of dead letters, beside whoever serves.
-
-    What a replay does is done in one transaction, which waits for the other process's as that
-    one waits for ours. What it announces is published by whoever serves, within a second.
-    """
+async def _services_beside(settings: Settings) -> AsyncIterator[Sequence[tuple[Kit, Service]]]:
+    """Build every service beside whoever serves, and let none of its workers run."""
     async with AsyncExitStack() as stack:
         engines, clock, keyring = await stack.enter_async_context(_beside(settings))
         bus = open_bus(settings, engines, clock)
         stack.push_async_callback(bus.close)
-        desks = []
-        for module, tables in MODULES.values():
-            kit = Kit(
+        kits = [
+            Kit(
                 settings=settings,
                 clock=clock,
                 database=Database(engines, tables.PLUMBING),
@@ -79,8 +83,28 @@ async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDes
                 keyring=keyring,
                 person_keys=PersonKeys(keyring),
             )
-            desks.append(desk_of(kit, module.build(kit)))
-        yield desks
+            for _, tables in MODULES.values()
+        ]
+        modules = [module for module, _ in MODULES.values()]
+        yield [(kit, module.build(kit)) for kit, module in zip(kits, modules, strict=True)]
+
+
+@asynccontextmanager
+async def letters_beside(settings: Settings) -> AsyncIterator[Sequence[LetterDesk]]:
+    """Open the desks of dead letters, beside whoever serves.
+
+    What a replay does is done in one transaction, which waits for the other process's as that
+    one waits for ours. What it announces is published by whoever serves, within a second.
+    """
+    async with _services_beside(settings) as built:
+        yield [desk_of(kit, service) for kit, service in built]
+
+
+@asynccontextmanager
+async def housekeeping_beside(settings: Settings) -> AsyncIterator[Sequence[Housekeeping]]:
+    """Open what forgets things whose time is over, of all services, beside whoever serves."""
+    async with _services_beside(settings) as built:
+        yield [housekeeping_of(kit, service) for kit, service in built]
 
 
 @dataclass(frozen=True, kw_only=True)

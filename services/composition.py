@@ -58,7 +58,6 @@ from services.loop.themes.domain import (
 from services.notify.store.queue import doubt_what_waits
 from shared.bus.consumer import Health
 from shared.bus.embedded import EmbeddedBus
-from shared.bus.housekeeping import Housekeeping
 from shared.bus.kafka import KafkaBus
 from shared.bus.relay import Relay
 from shared.clock import Clock, SystemClock
@@ -68,6 +67,7 @@ from shared.db.soundness import CLOCKS_APART, clocks_apart
 from shared.db.transaction import Database
 from shared.errors import Misconfigured, TryLater
 from shared.events import topics
+from shared.housekeeping import Housekeeping
 from shared.identity.defaults import ensure_defaults
 from shared.identity.person_keys import PersonKeys
 from shared.identity.secret import load_secret, verify_secret
@@ -121,6 +121,7 @@ __all__ = [
     "guess_columns",
     "harmless",
     "hold_ingest",
+    "housekeeping_of",
     "list_standing",
     "look_at_mail",
     "mapping_of",
@@ -269,6 +270,13 @@ def desk_of(kit: Kit, service: Service) -> LetterDesk:
     )
 
 
+def housekeeping_of(kit: Kit, service: Service) -> Housekeeping:
+    """Return what forgets the things of a service whose time is over."""
+    return Housekeeping(
+        database=kit.database, bus=kit.bus, clock=kit.clock, expiring=service.expiring
+    )
+
+
 def _clock_check(engines: Engines, clock: Clock) -> ByName[str, Check]:
     """Return the check that says when the database lives in another time; SQLite has ours."""
 
@@ -358,7 +366,7 @@ async def compose(
             )
             service = module.build(kit)
             desks[role] = desk_of(kit, service)
-            keeping = Housekeeping(database=database, bus=bus, clock=clock)
+            keeping = housekeeping_of(kit, service)
             built[role] = replace(
                 service,
                 routers=[*service.routers, letter_pages(desks[role])],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.db.transaction import Database
     from shared.figures import Measure
     from shared.identity.person_keys import PersonKeys
+    from shared.identity.retention import Expiring
     from shared.sealing import Keyring
     from shared.settings import Settings
 
@@ -53,6 +54,8 @@ class Service:
     resources: object = field(repr=False)
     prepare: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
     """Called once before serving, to install what must exist from the start."""
+    expiring: Sequence[Expiring] = ()
+    """What its housekeeping forgets by the periods that somebody set."""
     measure: Measure | None = field(default=None, repr=False)
     """Looks up the figures of ``/metrics`` that only this service knows."""
 

@@ -1,4 +1,4 @@
-"""``closed-loop retention``: forgetting customers whose time is over."""
+"""``closed-loop retention``: forgetting customers and other things whose time is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from services.cli.frame import AsJson, examples, group, run
 
 retention_app = group(
-    "How long customers' data are kept.",
+    "How long things are kept.",
     "closed-loop retention run --dry-run",
     "closed-loop retention run --json",
 )
@@ -26,8 +26,8 @@ def _retention() -> None:
         "closed-loop retention run --dry-run",
         "closed-loop retention run --by ada@example.org --json",
     )
-    + "\n\nForget the customers whose time is over now, instead of in the next night."
-    " --dry-run says how many that are, and changes nothing.",
+    + "\n\nForget now whose time is over, instead of in the next night, and with it what else"
+    " is older than its period. --dry-run says how much that is, and changes nothing.",
 )
 def retention_run(
     *,
@@ -38,7 +38,7 @@ def retention_run(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until it is done.")] = 600,
     as_json: AsJson = False,
 ) -> None:
-    """Forget the customers whose time is over; scores stay."""
+    """Forget what is over; scores stay."""
     from services.commands.retaining import run_retention, say_outlook
 
     if dry_run:

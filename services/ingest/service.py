@@ -33,6 +33,7 @@ from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
 from shared.db.group import GroupCommit
 from shared.db.room import MEGABYTE, Room
+from shared.identity.audit_pruning import old_lines
 from shared.service import Service
 
 if TYPE_CHECKING:
@@ -129,5 +130,7 @@ def build(kit: Kit) -> Service:
             EarlierWorker(ingest),
         ],
         resources=ingest,
+        # The trail is everybody's; one service looks after its age.
+        expiring=[old_lines(kit.keyring, kit.clock)],
         measure=figures,
     )

@@ -95,6 +95,19 @@ responses = Table(
         sqlite_where=text("import_id IS NOT NULL"),
         postgresql_where=text("import_id IS NOT NULL"),
     ),
+    # What still tells whose it is, by age; and whose open task needs them.
+    Index(
+        "ix_ingest_responses_kept",
+        "received_at",
+        sqlite_where=text("sealed_person != 'erased'"),
+        postgresql_where=text("sealed_person != 'erased'"),
+    ),
+    Index(
+        "ix_ingest_responses_task_open",
+        "person_ref",
+        sqlite_where=text("state = 'task_open'"),
+        postgresql_where=text("state = 'task_open'"),
+    ),
     Index(
         "ix_ingest_responses_unhandled",
         "announce_again_at",

@@ -24,7 +24,7 @@ from services.notify.listeners import (
 )
 from services.notify.pages import ROUTERS
 from services.notify.pages.mail_settings import REASONS
-from services.notify.store import PERSONAL, PLUMBING, figures
+from services.notify.store import OLD_DELIVERIES, PERSONAL, PLUMBING, figures
 from services.notify.upkeep import Upkeep
 from shared.bus.consumer import Consumer
 from shared.bus.relay import Relay
@@ -92,6 +92,7 @@ def build(kit: Kit) -> Service:
             wake=dispatcher.wake,
         ),
         measure=figures,
+        expiring=[OLD_DELIVERIES],
     )
 
 

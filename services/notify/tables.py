@@ -49,6 +49,13 @@ webhooks = Table(
     Column("changed_at", UtcDateTime, nullable=False),
 )
 
+ENDED = (
+    "state IN ('delivered', 'failed', 'held') AND coalesce(reason, '') != 'nobody_to_tell'"
+    " AND (channel = 'email' OR coalesce(sealed_person, 'erased') = 'erased')"
+)
+"""Deliveries that go when their time is over: nobody waits for them, and no receiver has words
+of a customer by them who is not forgotten yet, and of whom it must be told then."""
+
 deliveries = Table(
     "notify_deliveries",
     metadata,
@@ -133,6 +140,12 @@ deliveries = Table(
         "id",
         sqlite_where=text("import_id IS NOT NULL"),
         postgresql_where=text("import_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_notify_deliveries_ended",
+        "created_at",
+        sqlite_where=text(ENDED),
+        postgresql_where=text(ENDED),
     ),
     Index("ix_notify_deliveries_state_id", "state", "id"),
     Index("ix_notify_deliveries_target_id", "target", "id"),

@@ -9,13 +9,16 @@ each other. Nothing is delivered exactly once: that is the inbox's work.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.events.envelope import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+
+LOG_KEPT: Final = timedelta(days=30)
+"""How long the log keeps a record, whichever bus it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

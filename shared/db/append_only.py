@@ -6,16 +6,17 @@ can ask whether they are there, and whether anybody was given more than reading 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import event, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Connection, Table
 
-    from shared.db.transaction import Reading
+    from shared.db.transaction import Reading, Transaction
 
 _SQLITE: Final = ("UPDATE", "DELETE")
 _BEFORE_ALL_THREE: Final = 2 | 8 | 16 | 32
@@ -63,6 +64,28 @@ def statements(dialect: str, table: str) -> Sequence[str]:
         f" EXECUTE FUNCTION {table}_refuse()"
     )
     return [refuse, attach]
+
+
+@asynccontextmanager
+async def removable(tx: Transaction, *tables: str) -> AsyncIterator[None]:
+    """Let rows be removed within: for the owner of the tables, and in this transaction only."""
+    for table in tables:
+        await tx.execute(
+            text(
+                f"DROP TRIGGER {table}_no_delete"
+                if tx.dialect == "sqlite"
+                else f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only"
+            )
+        )
+    yield
+    for table in tables:
+        await tx.execute(
+            text(
+                _sqlite_trigger(table, "DELETE")
+                if tx.dialect == "sqlite"
+                else f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only"
+            )
+        )
 
 
 async def weaknesses(view: Reading, table: str) -> Sequence[str]:

@@ -309,6 +309,12 @@ async def failed_again(tx: Transaction, letter_id: str, error: BaseException) ->
     )
 
 
+async def count_settled(view: Reading, table: Table, *, before: datetime) -> int:
+    """Count the letters that were settled before that moment."""
+    old = select(func.count()).select_from(table).where(table.c.settled_at < before)
+    return int(await view.scalar(old))
+
+
 async def prune(tx: Transaction, *, before: datetime, limit: int = 1_000) -> int:
     """Forget letters settled before that moment; return how many."""
     table = tx.plumbing.dead_letters

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import func, select
 
 from shared.db.append_only import weaknesses
-from shared.identity.audit_seals import lines_between, mac_of, mark_of, seal_after
+from shared.identity.audit_seals import PURPOSE, lines_between, mac_of, mark_of, seal_after
 from shared.identity.tables import audit, audit_seals
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.identity.audit_seals import Seal
     from shared.sealing import Keyring
 
+PRUNED: Final = "audit.pruned"
+"""The line that says up to where the trail was let go of."""
 MOST_NAMED: Final = 1_000
 """So many findings are named one by one; of a trail in ruins that is enough."""
 
@@ -45,6 +47,8 @@ class Proof:
     seals: int = 0
     head: str | None = None
     """Where the sealed trail ends; kept elsewhere it shows later whether the end is gone."""
+    pruned_to: int | None = None
+    """The last line that was let go of because its time was over."""
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -60,10 +64,67 @@ class Proof:
 
 async def prove(view: Reading, keyring: Keyring, *, head: str | None = None) -> Proof:
     """Recount the whole trail; ``head`` is where it ended at some time before."""
+    start, mac = await _begin(view, keyring)
+    proof = Proof(pruned_to=start or None)
+    last, heads = await _prove_stretches(view, keyring, proof, start, mac)
+    # Whatever was let go of was proved then.
+    if head is not None and head not in heads and not _lies_before(head, start):
+        proof.found(
+            "missing", None, "The seal that was noted as the head is not there any more."
+        )
+    proof.unsealed = int(
+        await view.scalar(select(func.count()).select_from(audit).where(audit.c.n > last))
+    )
+    stray = select(audit.c.n).where(audit.c.n <= start).order_by(audit.c.n).limit(MOST_NAMED)
+    for row in await view.all(stray):
+        proof.found("added", row.n, f"Line {row.n} lies before the first there can be.")
+    for table in (audit, audit_seals):
+        for weakness in await weaknesses(view, table.name):
+            proof.found("open", None, weakness)
+    return proof
+
+
+async def prove_beginning(view: Reading, keyring: Keyring, *, upto: int) -> Proof:
+    """Recount the trail up to the seal that ends with line ``upto``."""
     proof = Proof()
-    last, mac = 0, ""
-    head_is_there = head is None
+    await _prove_stretches(view, keyring, proof, *await _begin(view, keyring), upto=upto)
+    return proof
+
+
+def proof_of_pruning(keyring: Keyring, to: int, mac: str) -> str:
+    """Return what proves that the trail was let go of up to a line and its seal."""
+    return keyring.mac(PURPOSE, PRUNED, str(to), mac)
+
+
+async def _begin(view: Reading, keyring: Keyring) -> tuple[int, str]:
+    """Return behind which line the trail begins, and the seal before that."""
+    said = select(audit.c.detail).where(audit.c.action == PRUNED).order_by(audit.c.n.desc())
+    for row in await view.all(said):
+        to, mac = row.detail.get("to"), row.detail.get("seal")
+        proof = str(row.detail.get("proof"))
+        if (
+            isinstance(to, int)
+            and isinstance(mac, str)
+            and hmac.compare_digest(proof, proof_of_pruning(keyring, to, mac))
+        ):
+            return to, mac
+    return 0, ""
+
+
+async def _prove_stretches(
+    view: Reading,
+    keyring: Keyring,
+    proof: Proof,
+    last: int,
+    mac: str,
+    *,
+    upto: int | None = None,
+) -> tuple[int, set[str]]:
+    """Compare seal by seal; return the last sealed line, and every head on the way."""
+    heads = {f"{last}:{mac}"} if last else set()
     while (seal := await seal_after(view, last)) is not None:
+        if upto is not None and seal.to_n > upto:
+            break
         if seal.from_n != last + 1:
             proof.found(
                 "seal", None, f"The seal of lines {last + 1} to {seal.from_n - 1} is missing."
@@ -72,20 +133,13 @@ async def prove(view: Reading, keyring: Keyring, *, head: str | None = None) -> 
         last, mac = seal.to_n, seal.mac
         proof.seals += 1
         proof.head = f"{last}:{mac}"
-        head_is_there = head_is_there or hmac.compare_digest(proof.head, head or "")
-    if not head_is_there:
-        proof.found(
-            "missing", None, "The seal that was noted as the head is not there any more."
-        )
-    proof.unsealed = int(
-        await view.scalar(select(func.count()).select_from(audit).where(audit.c.n > last))
-    )
-    for row in await view.all(select(audit.c.n).where(audit.c.n < 1).order_by(audit.c.n)):
-        proof.found("added", row.n, f"Line {row.n} lies before the first there can be.")
-    for table in (audit, audit_seals):
-        for weakness in await weaknesses(view, table.name):
-            proof.found("open", None, weakness)
-    return proof
+        heads.add(proof.head)
+    return last, heads
+
+
+def _lies_before(head: str, start: int) -> bool:
+    n = head.partition(":")[0]
+    return n.isdecimal() and int(n) < start
 
 
 async def _prove_stretch(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import and_, or_, select, update
 
-from shared.bus.housekeeping import LOG_KEPT
+from shared.bus.ports import LOG_KEPT
 from shared.errors import NotFound
 from shared.identity.tables import person_request_parts as parts
 from shared.identity.tables import person_requests as requests

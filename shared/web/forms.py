@@ -144,9 +144,9 @@ class Fields:
             return None
         return local.replace(tzinfo=self._reader.zone).astimezone(UTC)
 
-    def wrong(self, name: str, text: str) -> None:
-        """Note what is wrong with a field; the text is translated here."""
-        self.errors.setdefault(name, self._reader.gettext(text))
+    def wrong(self, name: str, text: str, **values: object) -> None:
+        """Note what is wrong with a field; the text is translated and filled in here."""
+        self.errors.setdefault(name, self._reader.gettext(text, **values))
 
     def form(self, name: str, refusal: str = "") -> Form:
         """Return the form as it was sent, with what is wrong."""

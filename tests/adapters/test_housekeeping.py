@@ -8,10 +8,10 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from shared.bus.embedded import EmbeddedBus
-from shared.bus.housekeeping import INBOX_KEPT, Housekeeping
 from shared.db import requests
 from shared.db.inbox import first_time
 from shared.db.transaction import Database
+from shared.housekeeping import INBOX_KEPT, Housekeeping
 from tests.fakes import ManualClock
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.adapters.test_cli import NOT_FOUND, OK, REFUSED, USAGE, Shell
-from tests.infra.processes import LOOPBACK, Child, accepts, free_port
+from tests.infra.processes import LOOPBACK, Child, accepts, free_port, wait_until
 
 ADDRESS = "anna.berg@example.org"
 KEY = "a bootstrap key of forty characters here"
@@ -151,6 +151,10 @@ def test_whose_time_is_over_is_forgotten_where_nobody_serves(house: Served) -> N
     child = house.serve()
     try:
         old, young = house.post(1), house.post(2)
+        # What the loop has yet to say would open the task again.
+        wait_until(
+            lambda: house.call("GET", f"/v1/responses/{old}").json()["task_id"], what="task"
+        )
     finally:
         child.stop(seconds=30)
     with sqlite3.connect(house.folder / "closed-loop.db") as database:
@@ -170,6 +174,10 @@ def test_whose_time_is_over_is_forgotten_where_nobody_serves(house: Served) -> N
     told = json.loads(done.stdout)
     assert (told["persons"], len(told["requests"])) == (1, 1)
     assert told["left"] == {"persons": 0, "responses": 0}
+    assert told["others"]["dead_letters"] == {"forgotten": 0, "left": 0}
+    assert told["others"]["deliveries"]["forgotten"] == 0
+    assert json.loads(first.stdout)["others"]["audit"] is None
+    assert json.loads(first.stdout)["deliveries_months"] == 36
     assert "due: persons 0, responses 0" in after.stdout
     with sqlite3.connect(house.folder / "closed-loop.db") as database:
         sealed = dict(database.execute("SELECT id, sealed_person FROM ingest_responses"))

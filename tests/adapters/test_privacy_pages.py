@@ -257,6 +257,10 @@ async def test_the_period_is_changed_and_a_shorter_one_is_asked_for_twice(
         stale = await send(browser, path, months="24", version="1")
         ever = await send(browser, path, months="", version="2")
         kept = said(await browser.get(path))
+        few = await send(browser, path, audit_months="11", version="3")
+        shorter = await send(browser, path, deliveries_months="12", version="3")
+        more = await send(browser, path, deliveries_months="12", version="3", confirm="ERASE")
+        others = said(await browser.get(path))
     async with desk.browsing("dev") as browser:
         refused = await browser.get(path)
 
@@ -273,5 +277,10 @@ async def test_the_period_is_changed_and_a_shorter_one_is_asked_for_twice(
     assert "Somebody changed the period meanwhile" in said(stale)
     assert ever.status_code == 303
     assert "everything is kept for ever" in kept
+    assert "whole months, 12 to 600" in said(few)
+    assert "goes for good within the hour" in said(shorter)
+    assert (shorter.status_code, more.status_code) == (422, 303)
+    assert "Mail and calls of webhooks is counted within the hour" in others
+    assert "Lines of the audit trail kept for ever" in others
     assert refused.status_code == 403
-    assert (await audited(desk.database)).count("retention.changed") == 2
+    assert (await audited(desk.database)).count("retention.changed") == 3

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from services.ingest.domain.retention import over_before
+from shared.identity.retention import over_before
 from services.ingest.handlers.persons import retention
 from services.ingest.jobs import RetentionWork
 from services.ingest.service import Ingest

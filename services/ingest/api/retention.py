@@ -1,4 +1,4 @@
-"""``/v1/retention``: how long customers' data are kept, and what will be forgotten."""
+"""``/v1/retention``: how long things are kept, and what will be forgotten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.ingest.handlers import Ingest
 from services.ingest.handlers.persons import retention
 from services.ingest.handlers.persons.retention import Outlook
 from services.ingest.store import Aged
-from shared.identity.retention import MOST_MONTHS
+from shared.identity.retention import KINDS, PERIODS, Counts
 from shared.web.access import resources
 from shared.web.documents import body_of, read_as
 from shared.web.query import EachOnce
@@ -28,21 +28,36 @@ router = APIRouter(tags=["persons"])
 PATH: Final = "/v1/retention"
 
 
+_PERIOD = "; null: for ever; left out: as it is"
+
+
 class RetentionIn(BaseModel):
-    """For how long customers' data are to be kept."""
+    """How long things are to be kept; what is left out stays as it is."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
     customers_months: Annotated[
         int | None,
         Field(
-            ge=1,
-            le=MOST_MONTHS,
-            description="counted from the acceptance of each response; null: for ever",
+            description=f"1 to 600, counted from the acceptance of each response{_PERIOD}",
         ),
-    ]
+    ] = None
+    deliveries_months: Annotated[
+        int | None,
+        Field(
+            description=f"6 to 600: mails and calls of webhooks, with captured mail{_PERIOD}",
+        ),
+    ] = None
+    dead_letters_days: Annotated[
+        int | None,
+        Field(description=f"30 to 3650, after somebody settled one{_PERIOD}"),
+    ] = None
+    audit_months: Annotated[
+        int | None,
+        Field(description=f"12 to 600: lines of the audit trail{_PERIOD}"),
+    ] = None
     confirm: Annotated[
-        bool, Field(description="true: a shorter period may forget somebody at the next run")
+        bool, Field(description="true: a shorter period may forget something for good")
     ] = False
 
 
@@ -53,10 +68,29 @@ class AgedOut(TypedDict):
     responses: int
 
 
+class CountedOut(TypedDict):
+    """How much of a kind goes."""
+
+    due: int
+    within_30_days: int
+    counted_at: datetime
+
+
+class OthersOut(TypedDict):
+    """What goes besides customers' data; null: kept for ever, or not counted yet."""
+
+    deliveries: CountedOut | None
+    dead_letters: CountedOut | None
+    audit: CountedOut | None
+
+
 class RetentionOut(TypedDict):
-    """How long customers' data are kept, and what will be forgotten."""
+    """How long things are kept, and what will be forgotten."""
 
     customers_months: int | None
+    deliveries_months: int | None
+    dead_letters_days: int | None
+    audit_months: int | None
     due: Annotated[AgedOut, Field(description="what the next run forgets")]
     within_30_days: Annotated[AgedOut, Field(description="what has gone by then, due included")]
     waiting: Annotated[
@@ -64,16 +98,19 @@ class RetentionOut(TypedDict):
     ]
     last_run_at: datetime | None
     next_run_at: datetime | None
+    others: Annotated[
+        OthersOut, Field(description="counted once an hour by the service that holds them")
+    ]
 
 
 @router.get(
     PATH,
     dependencies=[EachOnce],
-    summary="How long customers' data are kept, and what will be forgotten",
+    summary="How long things are kept, and what will be forgotten",
     responses=answers(RetentionOut),
 )
 async def get_retention(request: Request, _caller: Looker) -> JSONResponse:
-    """Return the period, what is due by it, and when; its version is the ETag."""
+    """Return the periods, what is due by them, and when; their version is the ETag."""
     ingest = resources(request, Ingest)
     async with ingest.database.reading() as view:
         return _answer(await retention.outlook(view, now=ingest.clock.now()))
@@ -81,19 +118,19 @@ async def get_retention(request: Request, _caller: Looker) -> JSONResponse:
 
 @router.put(
     PATH,
-    summary="Change how long customers' data are kept",
+    summary="Change how long things are kept",
     openapi_extra=body_of(RetentionIn),
     responses=answers(RetentionOut),
 )
 async def put_retention(request: Request, caller: Keeper) -> JSONResponse:
-    """Let another period hold; a shorter one that forgets somebody takes ``confirm``."""
+    """Let other periods hold; a shorter one that forgets something takes ``confirm``."""
     ingest = resources(request, Ingest)
     sent = await read_as(request, RetentionIn)
     now = ingest.clock.now()
     async with ingest.database.transaction() as tx:
         await retention.change_policy(
             tx,
-            sent.customers_months,
+            {name: getattr(sent, name) for name in sent.model_fields_set & PERIODS.keys()},
             sure=sent.confirm,
             expected=expected_version(request),
             by=caller,
@@ -109,13 +146,20 @@ def _answer(seen: Outlook) -> JSONResponse:
 def outlook_out(seen: Outlook) -> dict[str, Any]:
     """Return what holds and what will go as it goes over the wire."""
     return {
-        "customers_months": seen.policy.months,
+        **seen.policy.periods(),
         "due": _aged_out(seen.due),
         "within_30_days": _aged_out(seen.soon),
         "waiting": seen.waiting,
         "last_run_at": time_out(seen.last_run),
         "next_run_at": time_out(seen.next_run),
+        "others": {kind: _counted_out(seen.others.get(kind)) for kind in KINDS},
     }
+
+
+def _counted_out(one: Counts | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"due": one.due, "within_30_days": one.soon, "counted_at": time_out(one.at)}
 
 
 def _aged_out(one: Aged) -> dict[str, int]:

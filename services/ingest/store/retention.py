@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, literal_column, select
 
 from services.ingest.tables import responses
 from shared.db.base import among
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from shared.db.transaction import Reading
 
 _OPEN: Final = "task_open"
+# Literally, as the indexes of these rows say it.
+_KEPT: Final = responses.c.sealed_person != literal_column(f"'{FORGOTTEN}'")
+_HAS_OPEN_TASK: Final = responses.c.state == literal_column(f"'{_OPEN}'")
 _OWNER: Final = func.coalesce(person_keys.c.belongs_to, responses.c.person_ref)
 
 
@@ -50,11 +53,11 @@ def _of_persons(*columns: Any) -> Select[Any]:  # noqa: ANN401 - whatever can be
 
 def _old(before: datetime) -> ColumnElement[bool]:
     """Compare what is still sealed; a column that is NULL holds nothing to forget."""
-    return and_(responses.c.received_at < before, responses.c.sealed_person != FORGOTTEN)
+    return and_(responses.c.received_at < before, _KEPT)
 
 
 def _busy() -> Select[Any]:
-    return _of_persons(_OWNER).where(responses.c.state == _OPEN)
+    return _of_persons(_OWNER).where(_HAS_OPEN_TASK)
 
 
 async def aged(view: Reading, *, before: datetime) -> Aged:

@@ -40,6 +40,7 @@ from services.notify.store.endpoints import (
     webhook_of,
     webhooks_by_id,
 )
+from services.notify.store.expiring import OLD_DELIVERIES
 from services.notify.store.figures import figures
 from services.notify.store.forgetting import (
     About,
@@ -95,6 +96,7 @@ from services.notify.tables import PERSONAL, PLUMBING
 
 __all__ = [
     "MAIL_LANE",
+    "OLD_DELIVERIES",
     "PERSONAL",
     "PLUMBING",
     "About",

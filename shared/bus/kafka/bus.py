@@ -19,6 +19,7 @@ from shared.bus.kafka.bounds import (
 )
 from shared.bus.kafka.publisher import KafkaPublisher
 from shared.bus.kafka.subscription import KafkaSubscription
+from shared.bus.ports import LOG_KEPT
 from shared.errors import Misconfigured
 from shared.events import topics as our_topics
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
 
-RETENTION_MS = 30 * 24 * 3600 * 1000
+RETENTION_MS = int(LOG_KEPT.total_seconds() * 1000)
 PARTITIONS = 6
 
 

@@ -7,17 +7,16 @@ not found again, and a killed process goes on where it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from services.ingest import store
-from services.ingest.domain.retention import SOON, over_before
 from services.ingest.handlers.persons.forgetting import forget, forget_responses
 from shared.clock import next_quiet_hour
 from shared.db import leases
-from shared.errors import Conflict, Invalid, Stale
+from shared.errors import Conflict, Finding, Invalid, Stale
 from shared.identity import audit, retention
 from shared.identity.forgetting import refs_of
 from shared.identity.installation import organisation
@@ -27,9 +26,11 @@ from shared.identity.person_requests import (
     open_request,
     record_part,
 )
-from shared.identity.retention import MOST_MONTHS, Policy
+from shared.identity.retention import PERIODS, SOON, Counts, Kind, Policy, over_before
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from services.ingest.handlers.commands import Ingest
     from services.ingest.store import Aged
     from shared.db.transaction import Reading, Transaction
@@ -56,15 +57,24 @@ class Outlook:
     last_run: datetime | None
     next_run: datetime | None
     """None where data are kept for ever, or nobody has begun here yet."""
+    others: Mapping[Kind, Counts]
+    """What else goes, as far as it has been counted by the policy that holds."""
 
 
 async def outlook(view: Reading, *, now: datetime, policy: Policy | None = None) -> Outlook:
     """Say what will be forgotten, by the policy that holds or by one that might."""
     last = await retention.last_run(view)
     held = policy or await retention.policy(view)
+    others = await retention.counts(view)
     if held.months is None:
         return Outlook(
-            policy=held, due=_NOBODY, soon=_NOBODY, waiting=0, last_run=last, next_run=None
+            policy=held,
+            due=_NOBODY,
+            soon=_NOBODY,
+            waiting=0,
+            last_run=last,
+            next_run=None,
+            others=others,
         )
     before = over_before(now, held.months)
     return Outlook(
@@ -74,47 +84,87 @@ async def outlook(view: Reading, *, now: datetime, policy: Policy | None = None)
         waiting=await store.waiting(view, before=before),
         last_run=last,
         next_run=await _next_run(view),
+        others=others,
     )
 
 
 async def change_policy(
     tx: Transaction,
-    months: int | None,
+    periods: Mapping[str, int | None],
     *,
     sure: bool,
     expected: int | None,
     by: Principal,
     now: datetime,
 ) -> Policy:
-    """Let another period hold.
+    """Let other periods hold; those that are not named stay.
 
     Raises ``Invalid`` for one that is none, ``Stale``, and ``Conflict`` where a shorter one
-    forgets somebody at once and nobody has said to be sure.
+    forgets something for good and nobody has said to be sure.
     """
-    if months is not None and not 1 <= months <= MOST_MONTHS:
-        raise Invalid(f"Keep data for 1 to {MOST_MONTHS} months, or for ever.")
+    _require_periods(periods)
     held = await retention.policy(tx)
     if expected is not None and expected != held.version:
         raise Stale(
-            "Somebody changed the period meanwhile. Read it again, then decide.",
+            "Somebody changed the periods meanwhile. Read them again, then decide.",
             extra={"version": held.version},
         )
-    if months == held.months:
+    before = held.periods()
+    changed = {name: n for name, n in periods.items() if n != before[name]}
+    if not changed:
         return held
-    new = replace(held, version=held.version + 1, months=months)
-    shorter = months is not None and (held.months is None or months < held.months)
+    new = held.with_periods(changed, version=held.version + 1)
+    shorter = [name for name, n in changed.items() if _is_shorter(n, before[name])]
     if shorter and not sure:
-        due = (await outlook(tx, now=now, policy=new)).due
-        if due.persons:
-            raise Conflict(
-                f"With this period the next run forgets something of {due.persons} persons"
-                f" for good, in {due.responses} responses. Send confirm: true to mean it.",
-                extra={"persons": due.persons, "responses": due.responses},
-            )
+        await _require_nothing_goes(tx, new, shorter, now=now)
     await retention.note_policy(tx, new, now=now)
-    detail = {"from": held.months, "to": months}
+    detail = {name: {"from": before[name], "to": n} for name, n in changed.items()}
     await audit.record(tx, by, "retention.changed", "retention", detail, now=now)
     return new
+
+
+def _require_periods(periods: Mapping[str, int | None]) -> None:
+    """Raise ``Invalid`` for periods that are too short or too long."""
+    findings = [
+        Finding(
+            pointer=f"/{name}",
+            code="out_of_range",
+            detail=f"must be {may.least} to {may.most} {may.unit}, or null",
+            fix=f"send {may.least} to {may.most}, or null to keep for ever",
+        )
+        for name, n in periods.items()
+        if n is not None and not (may := PERIODS[name]).least <= n <= may.most
+    ]
+    if findings:
+        raise Invalid("A period is too short or too long.", findings)
+
+
+async def _require_nothing_goes(
+    view: Reading, new: Policy, shorter: Sequence[str], *, now: datetime
+) -> None:
+    """Raise ``Conflict`` unless shorter periods forget nothing.
+
+    What lies with other services is counted by them once the period holds: of that nobody
+    can say beforehand that there is nothing.
+    """
+    extra: dict[str, object] = {}
+    said = []
+    if "customers_months" in shorter:
+        due = (await outlook(view, now=now, policy=new)).due
+        if due.persons:
+            extra = {"persons": due.persons, "responses": due.responses}
+            said.append(
+                f"With this period the next run forgets something of {due.persons} persons"
+                f" for good, in {due.responses} responses."
+            )
+    if shorter != ["customers_months"]:
+        said.append("What is older than a shorter period goes for good within the hour.")
+    if said:
+        raise Conflict(f"{' '.join(said)} Send confirm: true to mean it.", extra=extra)
+
+
+def _is_shorter(new: int | None, held: int | None) -> bool:
+    return new is not None and (held is None or new < held)
 
 
 async def is_due(view: Reading, *, now: datetime) -> bool:
