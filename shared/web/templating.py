@@ -128,6 +128,12 @@ SETTINGS: Final = (
         about=marked("Which response opens a task, under which scheme, and for whom."),
     ),
     Area(
+        name=marked("Themes and their words"),
+        path="/settings/taxonomy",
+        scope=Scope.SETTINGS_READ,
+        about=marked("What is looked for in customers’ comments, and by which words."),
+    ),
+    Area(
         name=marked("Absences and limits"),
         path="/settings/absences",
         scope=Scope.TASKS_WRITE,

@@ -23,6 +23,7 @@ from services.loop.pages.clocks import ROUTERS as CLOCKS
 from services.loop.pages.journey import ROUTERS as JOURNEY
 from services.loop.pages.people import ROUTERS as PEOPLE
 from services.loop.pages.rules import ROUTERS as RULES
+from services.loop.pages.taxonomy import ROUTERS as TAXONOMY
 from services.loop.pages.welcome import ROUTERS as WELCOME
 
 ROUTERS: Final = (
@@ -42,6 +43,7 @@ ROUTERS: Final = (
     examples.router,
     *RULES,
     *CLOCKS,
+    *TAXONOMY,
     *PEOPLE,
     *WELCOME,
     *JOURNEY,

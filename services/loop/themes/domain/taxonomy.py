@@ -27,11 +27,13 @@ _VERSION: Final = 1
 MOST_THEMES: Final = 1_000
 MOST_WORDS: Final = 100_000
 """Keywords, exclusions and examples of all themes together."""
+MOST_BYTES: Final = 8_000_000
+"""A taxonomy file is read as a whole."""
 
 _LONGEST_ID: Final = 100
-_LONGEST_NAME: Final = 200
-_LONGEST_KEYWORD: Final = 200
-_LONGEST_EXAMPLE: Final = 10_000
+LONGEST_NAME: Final = 200
+LONGEST_KEYWORD: Final = 200
+LONGEST_EXAMPLE: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,16 +192,16 @@ class _Reader:
                 index,
                 Theme(
                     id=id_,
-                    name=self._text(given.get("name"), f"{at}/name", _LONGEST_NAME) or id_,
+                    name=self._text(given.get("name"), f"{at}/name", LONGEST_NAME) or id_,
                     department=self._text(
-                        given.get("department"), f"{at}/department", _LONGEST_NAME
+                        given.get("department"), f"{at}/department", LONGEST_NAME
                     ),
                     parent=self._text(given.get("parent"), f"{at}/parent", _LONGEST_ID),
                     names=self._names(given.get("names")),
                     keywords=self._keywords(given.get("keywords"), f"{at}/keywords"),
                     exclude=self._keywords(given.get("exclude"), f"{at}/exclude"),
                     examples=self._words(
-                        given.get("examples"), f"{at}/examples", _LONGEST_EXAMPLE
+                        given.get("examples"), f"{at}/examples", LONGEST_EXAMPLE
                     ),
                     need=next((one for one in get_args(Need) if one == need), None),
                     intent=given.get("intent") is True,
@@ -258,7 +260,7 @@ class _Reader:
                 )
 
     def _keywords(self, given: object, at: str) -> Words:
-        words = self._words(given, at, _LONGEST_KEYWORD)
+        words = self._words(given, at, LONGEST_KEYWORD)
         for language, listed in words.items():
             for word in listed:
                 if PATTERN.search(word) is None:
@@ -299,7 +301,7 @@ class _Reader:
         return {
             primary(str(tag)): name.strip()
             for tag, name in given.items()
-            if isinstance(name, str) and 0 < len(name.strip()) <= _LONGEST_NAME
+            if isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME
         }
 
     def _list(self, given: object, at: str, of_what: str) -> list[object]:
