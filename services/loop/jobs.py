@@ -15,7 +15,7 @@ from services.loop.tasks.handlers import ring
 from services.loop.tasks.handlers.sealing import seal_earlier
 from services.loop.tasks.handlers.search import index_earlier
 from services.loop.themes.domain.discoveries import Found, Read
-from services.loop.themes.handlers import Classifiers, discovering
+from services.loop.themes.handlers import Classifiers, discovering, judging
 from services.loop.themes.handlers.recounting import recount_earlier
 from services.loop.themes.handlers.rereading import replay_on
 from shared.db import leases
@@ -226,3 +226,40 @@ class DiscoveryWork:
         """Keep others from doing the same; False where somebody else is at it."""
         async with self._loop.database.transaction() as tx:
             return await leases.take(tx, self.name, token=self._token, lasting=LEASE)
+
+
+class RiserWork:
+    """Judges each week, once it is over, which themes rise beyond what was to be expected."""
+
+    name = "loop.risers"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._pause = Pause(_LOOK_EVERY)
+        self._looked_at: float | None = None
+
+    async def step(self) -> bool:
+        """Judge the themes of those departments that are due, one after the other."""
+        clock, database = self._loop.clock, self._loop.database
+        at = clock.monotonic()
+        if self._looked_at is not None and at - self._looked_at < _NIGHT_EVERY:
+            return False
+        self._looked_at = at
+        now = clock.now()
+        async with database.reading() as view:
+            due = await judging.due_week(view, now=now)
+        for department in due.departments:
+            async with database.transaction() as tx:
+                sharp = await judging.judge_week(tx, due.week, department, now=now)
+                fault_point("risers.judged")
+            if sharp:
+                log.info("risers.found", week=due.week.isoformat(), sharp=sharp)
+        return False
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from services.notify.domain.alerts import TaskFacts, public_type
 from services.notify.domain.sources import SourceFacts
+from services.notify.domain.themes import ThemeFacts
 from services.notify.handlers.customers import question_of
 from services.notify.handlers.exporting import known_of_customer
 from services.notify.handlers.forgetting import forget_customer
 from services.notify.handlers.sources import tell_of_sources
 from services.notify.handlers.telling import tell
+from services.notify.handlers.themes import tell_of_themes
 from services.notify.store import NewDelivery
 from services.notify.store.removing import remove_deliveries
 from shared.bus.consumer import Arrived, Handler
@@ -39,6 +41,7 @@ from shared.events.loop import (
     TaskRemoved,
     TaskReopened,
     TaskResolved,
+    ThemeRising,
 )
 from shared.identity.forgetting import Part, record_parts
 from shared.identity.person_keys import PersonKeys
@@ -76,6 +79,7 @@ _TASK = (
 )
 
 SOURCE_EVENTS: Sequence[type[Event]] = (SourceSilent, SourceResumed)
+THEME_EVENTS: Sequence[type[Event]] = (ThemeRising,)
 CUSTOMER_EVENTS: Sequence[type[Event]] = (CustomerErased, CustomerExportRequested)
 
 
@@ -119,11 +123,13 @@ def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
             for one in arrived
             if isinstance(one.event, SourceSilent | SourceResumed)
         ]
-        of_tasks = [
-            _facts(one)
+        of_themes = [
+            (_theme_facts(one, one.event), one.event.to)
             for one in arrived
-            if not isinstance(one.event, SourceSilent | SourceResumed | TaskRemoved)
+            if isinstance(one.event, ThemeRising)
         ]
+        others = SourceSilent | SourceResumed | ThemeRising | TaskRemoved
+        of_tasks = [_facts(one) for one in arrived if not isinstance(one.event, others)]
         told = 0
         if of_tasks:
             told += await tell(
@@ -135,6 +141,8 @@ def hear_events(*, public_url: str, wake: Callable[[], None]) -> Handler:
             )
         if of_sources:
             told += await tell_of_sources(tx, of_sources, public_url=public_url, now=now)
+        if of_themes:
+            told += await tell_of_themes(tx, of_themes, public_url=public_url, now=now)
         removed = [one.event.task_id for one in arrived if isinstance(one.event, TaskRemoved)]
         if removed:
             await remove_deliveries(tx, removed)
@@ -164,6 +172,16 @@ def _source_facts(one: Arrived, event: SourceSilent | SourceResumed) -> SourceFa
         silent_after_hours=getattr(event, "silent_after_hours", None),
         last_response_at=event.last_response_at,
         correlation_id=one.envelope.correlationid,
+    )
+
+
+def _theme_facts(one: Arrived, event: ThemeRising) -> ThemeFacts:
+    return ThemeFacts(
+        event_id=one.envelope.id,
+        type=public_type(one.envelope.type),
+        happened_at=one.envelope.time,
+        correlation_id=one.envelope.correlationid,
+        **{**event.model_dump(exclude={"to"}), "response_ids": tuple(event.response_ids)},
     )
 
 

@@ -19,6 +19,7 @@ from services.notify.listeners import (
     CUSTOMER_EVENTS,
     SOURCE_EVENTS,
     TASK_EVENTS,
+    THEME_EVENTS,
     also_hear_of_customers,
     hear_events,
 )
@@ -67,8 +68,14 @@ def build(kit: Kit) -> Service:
             Relay(database=kit.database, bus=kit.bus, clock=kit.clock, keyring=kit.keyring),
             Consumer(
                 name="notify",
-                topics=[topics.TASKS, topics.ALERTS, topics.RESPONSES],
-                kinds=[*TASK_EVENTS, *SOURCE_EVENTS, *CUSTOMER_EVENTS, TaskRemoved],
+                topics=[topics.TASKS, topics.ALERTS, topics.RESPONSES, topics.OUTER_LOOP],
+                kinds=[
+                    *TASK_EVENTS,
+                    *SOURCE_EVENTS,
+                    *CUSTOMER_EVENTS,
+                    *THEME_EVENTS,
+                    TaskRemoved,
+                ],
                 handler=also_hear_of_customers(
                     hear_events(public_url=kit.settings.public_url, wake=dispatcher.wake),
                     keyring=kit.keyring,

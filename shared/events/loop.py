@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -255,3 +256,43 @@ class TaskRemoved(Event):
     def subject(self) -> str:
         """Return the task's id."""
         return self.task_id
+
+
+class ThemeRising(Event):
+    """Customers mention a theme far more often than its past lets expect; key = the theme's id.
+
+    Told once for each week that is over. Counts are those of the weeks from ``first`` to
+    ``last``, which are several where one can tell nothing, beside those of the weeks before.
+    """
+
+    TYPE: ClassVar[str] = "theme.rising.v1"
+    TOPIC: ClassVar[str] = topics.OUTER_LOOP
+    OWNER: ClassVar[str] = "loop"
+
+    theme_id: str
+    name: str
+    names: dict[str, str] = Field(default_factory=dict, description="by language")
+    department: str | None = Field(default=None, description="as the taxonomy names it")
+    week: date = Field(description="the Monday of the week that was judged")
+    first: date = Field(description="the first day of what was judged, by UTC")
+    last: date
+    mentions: int
+    comments: int
+    former_mentions: int = Field(description="in the weeks before, with which it was compared")
+    former_comments: int
+    former_weeks: int
+    expected: float = Field(description="how many mentions were to be expected")
+    ratio: float = Field(description="how many times as often as before")
+    ratio_ci95: tuple[float, float]
+    rated: int
+    detractors: int = Field(description="unhappy customers among the rated, by score or mood")
+    response_ids: list[str] = Field(description="responses that touch the theme most surely")
+    item_id: str = Field(description="what was proposed to be looked into")
+    to: list[OwnerRef] = Field(
+        description="who is told; nobody where the same was dismissed a short while ago"
+    )
+
+    @override
+    def subject(self) -> str:
+        """Return the theme's id."""
+        return self.theme_id

@@ -32,6 +32,7 @@ EVENTS: dict[str, type[Event]] = {
         loop.TaskClosed,
         loop.TaskReopened,
         loop.TaskRemoved,
+        loop.ThemeRising,
         notify.AlertDelivered,
         notify.AlertUndeliverable,
     )

@@ -19,6 +19,7 @@ from services.notify.domain.alerts import EVENT_TYPES, MAIL_KINDS, SUMMARY_KINDS
 from services.notify.domain.customers import CUSTOMER_MAIL_KINDS
 from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS
 from services.notify.domain.sources import SOURCE_MAIL_KINDS
+from services.notify.domain.themes import THEME_MAIL_KINDS
 from shared import errors
 from shared.bus.consumer import Consumer
 from shared.errors import ClosedLoopError, Malformed, Refused, TryLater
@@ -49,9 +50,7 @@ BETWEEN_US: Mapping[str, str] = {
     "task.removed": "sample data goes; nobody outside has to act on it",
 }
 # A topic without an event yet, and why it exists from the first installation on.
-WITHOUT_EVENTS: Mapping[str, str] = {
-    topics.OUTER_LOOP: "themes, digests and improvements; made now so that nobody migrates",
-}
+WITHOUT_EVENTS: Mapping[str, str] = {}
 
 FOREIGN = re.compile(
     r"(?<![\w.])/(?:work|root|home)/\w|\b(?:pypi\.org|pythonhosted|devpi|artifactory)\b"
@@ -256,11 +255,12 @@ def test_every_topic_carries_events_or_is_argued_for() -> None:
 def test_every_event_of_something_reaches_webhooks_under_its_public_name(
     consumers: Sequence[Consumer],
 ) -> None:
-    """Whoever asks for ``task.*``, ``source.*`` or ``customer.*`` is told all of it."""
+    """Whoever asks for all of tasks, sources, themes or customers is told all of it."""
     published = {
         kind.TYPE.removesuffix(".v1")
         for kind in EVENTS.values()
-        if kind.TOPIC == topics.TASKS or kind.TYPE.startswith(("source.", "customer."))
+        if kind.TOPIC == topics.TASKS
+        or kind.TYPE.startswith(("source.", "customer.", "theme."))
     }
     (notify,) = [each for each in consumers if each.name == "notify"]
 
@@ -276,7 +276,7 @@ def test_every_mail_has_its_three_files_and_a_reason_to_be_sent() -> None:
     folder = ROOT / "services" / "notify" / "templates" / "mail"
     kinds = {path.name for path in folder.iterdir() if path.is_dir()}
 
-    by_event = {**MAIL_KINDS, **SOURCE_MAIL_KINDS}
+    by_event = {**MAIL_KINDS, **SOURCE_MAIL_KINDS, **THEME_MAIL_KINDS}
     # About endpoints administrators get mail, and no webhook: it might be the one that fails.
     own = ENDPOINT_MAIL_KINDS.values()
     asked_for = {*CUSTOMER_MAIL_KINDS, *ACCOUNT_MAIL_KINDS}

@@ -57,6 +57,8 @@ CRASH_POINTS = {
     "consumer.offset_committed": "both stand",
     "notify.fanned_out": "in the transaction that makes deliveries",
     "notify.source_told": "in the transaction that tells of a source",
+    "notify.theme_told": "in the transaction that tells of a theme",
+    "risers.judged": "in the transaction that judges a week of a department",
     "delivery.claimed": "claimed, nobody is connected",
     "delivery.sent": "taken by the other side, not marked",
     "delivery.marked": "marked, no goodbye said",
@@ -132,6 +134,9 @@ WHILE_FORGETTING = (
 WHILE_REPLAYING = ("themes.recounted", "replay.slice")
 """Points that are walked in ``test_replaying``."""
 
+WHILE_JUDGING = ("risers.judged", "notify.theme_told")
+"""Points that are walked in ``test_judging``."""
+
 AT_NIGHT = ("discovery.read", "discovery.written")
 """Points of the night in which what no theme covers is looked through."""
 
@@ -166,6 +171,7 @@ def test_every_named_point_is_walked_and_explained() -> None:
         *AT_NIGHT,
         *AT_THE_FIRST_START,
         *WHILE_FORGETTING,
+        *WHILE_JUDGING,
         *WHILE_REPLAYING,
         *IN_COMMANDS,
         *(point for chain in ALWAYS_ON.values() for point in chain),

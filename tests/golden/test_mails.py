@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from services.notify.channels.message import build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
+from services.notify.channels.theme_texts import render_theme
 from services.notify.domain.accounts import ResetFacts
 from services.notify.domain.alerts import MAIL_KINDS, SUMMARY_KINDS, TaskFacts
 from services.notify.domain.customers import QuestionFacts
 from services.notify.domain.gathering import Summary
 from services.notify.domain.mail import Sender
 from services.notify.domain.sources import SourceFacts
+from services.notify.domain.themes import ThemeFacts
 from shared.identity.owners import Owner
 
 FOLDER = Path(__file__).parent / "mails"
@@ -228,6 +230,70 @@ def test_the_mail_about_a_source_reaches_no_outside_host_and_breaks_on_no_name(
 
     loaded = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(https?://[^"')\s]+)""", mail.html)
     assert {link.split("/")[2] for link in loaded} == {"loop.example.org"}
+    assert "<mj-" not in mail.html
+    assert f'lang="{language}"' in mail.html
+    assert max(len(line) for line in mail.text.splitlines() if "://" not in line) <= 72
+    build_mail(
+        mail,
+        delivery_id="dlv_1",
+        sender=Sender(name="Closed Loop", address="loop@example.org"),
+        recipient="ana@example.org",
+        date=NOW,
+    )
+
+
+def of_theme(language: str, **changes: Any) -> Rendered:
+    """Return the mail about a theme that rises."""
+    facts = ThemeFacts(
+        event_id="evt_1",
+        type="theme.rising",
+        happened_at=NOW,
+        theme_id="late courier",
+        name="Late <courier>",
+        names={"de": "Verspätete <Lieferung>"},
+        department="Delivery",
+        week=date(2026, 2, 23),
+        first=date(2026, 2, 23),
+        last=date(2026, 3, 1),
+        mentions=41,
+        comments=1_212,
+        former_mentions=112,
+        former_comments=8_530,
+        former_weeks=8,
+        expected=16.4,
+        ratio=2.53,
+        ratio_ci95=(1.61, 3.98),
+        rated=38,
+        detractors=30,
+        response_ids=("rsp_1", "rsp_2"),
+        item_id="oit_1",
+    )
+    return render_theme(
+        "theme_rising",
+        replace(facts, **changes),
+        language=language,
+        time_zone="Europe/Berlin",
+        public_url=PUBLIC_URL,
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_mail_about_a_rising_theme_says_what_was_agreed_on(language: str) -> None:
+    compare(of_theme(language), f"theme_rising.{language}.txt")
+    compare(of_theme(language, rated=0, detractors=0), f"theme_rising.unrated.{language}.txt")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_mail_about_a_theme_reaches_no_outside_host_and_breaks_on_no_name(
+    language: str,
+) -> None:
+    bad = "=?x?=\r\nBcc: a@b.c <mj-raw>\u202e/" + "x" * 200
+    mail = of_theme(language, name=bad, names={})
+
+    loaded = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(https?://[^"')\s]+)""", mail.html)
+    assert {link.split("/")[2] for link in loaded} == {"loop.example.org"}
+    assert f"{PUBLIC_URL}/themes/late%20courier" in loaded
+    assert f"{PUBLIC_URL}/themes/rising" in loaded
     assert "<mj-" not in mail.html
     assert f'lang="{language}"' in mail.html
     assert max(len(line) for line in mail.text.splitlines() if "://" not in line) <= 72

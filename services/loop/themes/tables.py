@@ -212,3 +212,63 @@ keyword_proposals = Table(
     ),
 )
 """Words to be looked for, or no longer, as corrections suggest; a person decides."""
+
+riser_weeks = Table(
+    "loop_riser_weeks",
+    metadata,
+    Column("week", Date, primary_key=True),
+    # As the taxonomy names it; empty for the themes that are nobody's.
+    Column("department", String(200), primary_key=True),
+    Column("judged_at", UtcDateTime, nullable=False),
+)
+"""Which weeks of which departments have been judged, each once; a week is its Monday."""
+
+risers = Table(
+    "loop_risers",
+    metadata,
+    Column("week", Date, primary_key=True),
+    Column("department", String(200), primary_key=True),
+    Column("theme_id", String(100), primary_key=True),
+    Column("word", String(10), nullable=False),
+    Column("rises", Boolean, nullable=False),
+    Column("is_sharp", Boolean, nullable=False),
+    Column("weeks", Integer, nullable=False),
+    Column("mentions", Integer, nullable=False),
+    Column("comments", Integer, nullable=False),
+    Column("former_mentions", Integer, nullable=False),
+    Column("former_comments", Integer, nullable=False),
+    Column("former_weeks", Integer, nullable=False),
+    Column("expected", Double),
+    Column("range_low", Integer),
+    Column("range_high", Integer),
+    Column("ratio", Double),
+    Column("ratio_low", Double),
+    Column("ratio_high", Double),
+    Index("ix_loop_risers_of_theme", "theme_id", "week"),
+)
+"""What was said of each theme when its week was over; it is never said anew."""
+
+outer_items = Table(
+    "loop_outer_items",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("theme_id", String(100), nullable=False),
+    # The same while it is open, so that there is one open item of a theme; then null.
+    Column("open_theme", String(100), unique=True),
+    Column("department", String(200), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(20)),
+    Column("merged_into", String(40)),
+    Column("owner_id", String(40)),
+    Column("owner_kind", String(10)),
+    # Counts, ratio and the ids of typical responses, as they were in the latest week.
+    Column("evidence", Json, nullable=False),
+    Column("first_week", Date, nullable=False),
+    Column("last_week", Date, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("proposed_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("decided_by", String(40)),
+    Index("ix_loop_outer_items_latest", "proposed_at", "id"),
+)
+"""What a department should look into, proposed by the program and decided on by people."""

@@ -30,6 +30,7 @@ EVENT_TYPES = (
     "task.closed",
     "source.silent",
     "source.resumed",
+    "theme.rising",
     "customer.erased",
 )
 """What a webhook may ask for."""

@@ -12,6 +12,7 @@ from services.notify.channels.message import Mail, UnsafeMail, build_mail
 from services.notify.channels.source_texts import render_source
 from services.notify.channels.summaries import render_summary
 from services.notify.channels.texts import Rendered, render_mail
+from services.notify.channels.theme_texts import render_theme
 from services.notify.domain.accounts import PASSWORD_RESET, reset_facts_from
 from services.notify.domain.alerts import facts_from
 from services.notify.domain.customers import (
@@ -23,6 +24,7 @@ from services.notify.domain.customers import (
 from services.notify.domain.endpoints import ENDPOINT_MAIL_KINDS, endpoint_facts_from
 from services.notify.domain.mail import Sender, return_path
 from services.notify.domain.sources import SOURCE_MAIL_KINDS, source_facts_from
+from services.notify.domain.themes import THEME_MAIL_KINDS, theme_facts_from
 from services.notify.handlers.readying import Ready, person_of
 from services.notify.store import Delivery, Mailbox
 from shared.identity.password_resets import token_of
@@ -125,6 +127,15 @@ class Composer:
                 time_zone=box.time_zone,
                 public_url=self.public_url,
                 now=at,
+                in_place_of=ready.in_place_of,
+            )
+        if one.purpose in THEME_MAIL_KINDS.values():
+            return render_theme(
+                one.purpose,
+                theme_facts_from(one.payload),
+                language=box.language,
+                time_zone=box.time_zone,
+                public_url=self.public_url,
                 in_place_of=ready.in_place_of,
             )
         if one.purpose in ENDPOINT_MAIL_KINDS.values():

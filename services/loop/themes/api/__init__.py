@@ -8,7 +8,9 @@ from services.loop.themes.api import (
     corrections,
     discoveries,
     impact,
+    outer_items,
     replays,
+    risers,
     taxonomy,
     themes,
 )
@@ -18,6 +20,8 @@ __all__ = ["ROUTERS"]
 ROUTERS: Final = (
     themes.router,
     impact.router,
+    risers.router,
+    outer_items.router,
     discoveries.router,
     corrections.router,
     replays.router,

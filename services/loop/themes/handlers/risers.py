@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from services.loop.journey.handlers import meant_by
 from services.loop.themes import store
+from services.loop.themes.domain import Theme
 from services.loop.themes.domain.risers import (
     Verdict,
     first_needed,
+    latest_week,
     monday_of,
     verdicts_of,
 )
 from services.loop.themes.handlers.editing import current_taxonomy
 from services.loop.themes.store import Dimension
 from shared.db.transaction import Reading
+from shared.identity.installation import organisation
 
 
 async def verdicts(
@@ -57,3 +62,34 @@ async def verdicts_until(
         of=await meant_by(view, of or {}),
     )
     return verdicts_of(days, families, last=last, weeks=weeks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """The themes of a calendar week, those that rise most first."""
+
+    week: date
+    """Its Monday."""
+    themes: Sequence[tuple[Theme, Verdict]]
+
+
+async def ranked(
+    view: Reading, *, week: date | None = None, department: str | None = None, now: datetime
+) -> Ranked:
+    """Judge the themes of the week that a day lies in, or of the latest that is over."""
+    here = await organisation(view)
+    if week is None:
+        week = latest_week(now, ZoneInfo(here.time_zone if here else "UTC"))
+    found = await verdicts(view, department=department, week=week)
+    themes = {one.id: one for one in (await current_taxonomy(view)).taxonomy.themes}
+    order = sorted(found, key=lambda one: (*_order(found[one]), one))
+    return Ranked(week=monday_of(week), themes=[(themes[one], found[one]) for one in order])
+
+
+def _order(verdict: Verdict) -> tuple[bool, bool, float, int]:
+    return (
+        not verdict.rises,
+        verdict.word != "beyond",
+        -(verdict.ratio or 0.0) if verdict.rises else 0.0,
+        -verdict.mentions,
+    )

@@ -12,6 +12,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "*": marked("Everything, also what is to come"),
     "task.*": marked("Everything about tasks"),
     "source.*": marked("Everything about sources"),
+    "theme.*": marked("Everything about themes"),
     "customer.*": marked("Everything about customers"),
     "task.opened": marked("A task was opened"),
     "task.assigned": marked("Somebody else owns a task"),
@@ -28,6 +29,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "task.closed": marked("A task was closed"),
     "source.silent": marked("A source fell silent"),
     "source.resumed": marked("A source delivers again"),
+    "theme.rising": marked("A theme rises"),
     "customer.erased": marked("A customer was forgotten"),
 }
 
