@@ -100,3 +100,18 @@ def after(task: FollowUpTask, *acts: Act, by: Actor = ANA, at: datetime = NOW) -
     for n, act in enumerate(acts):
         task = carry_out(task, act, by=by, now=at + n * timedelta(minutes=1)).task
     return task
+
+
+SOLVED = (
+    REACHED,
+    Agree(agreed="A new slot."),
+    TakeStep(step=Step.ELIMINATE),
+    Resolve(
+        outcome="solved",
+        cause_area="process",
+        cause="no slots",
+        content="yes",
+        avoidable="yes",
+    ),
+)
+"""A task resolved as the playbook asks for."""

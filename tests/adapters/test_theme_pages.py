@@ -18,6 +18,7 @@ from shared.identity.people import create_staff
 from shared.identity.principal import Role
 from shared.identity.teams import create_department
 from tests.desk import MACHINE, Desk
+from tests.follow_up import SOLVED
 
 MAYA = {"customer": "c-maya", "block": {"name": "Maya Lindqvist", "phone": "+46 70 000"}}
 QUEUED = "waited in the queue"
@@ -201,6 +202,17 @@ async def test_a_theme_shows_the_voices_to_those_who_may_read_tasks(desk: Desk) 
     assert board.status_code == 200
     assert "two hours" not in board.text
     assert "The words are not shown to you" in said(board)
+
+
+async def test_a_theme_shows_what_resolved_tasks_found_behind_it(desk: Desk) -> None:
+    await desk.act(await desk.hears(QUEUED), *SOLVED)
+    await desk.act(await desk.hears("The bill was wrong."), *SOLVED)
+
+    async with desk.browsing("ana") as browser:
+        page = said(await browser.get("/themes/waiting"))
+
+    assert "1 task of this period is resolved. Avoidable: 100% of 1" in page
+    assert "Area of the cause: Process 1" in page
 
 
 async def test_whoever_may_corrects_a_voice_where_it_stands_and_takes_it_back(

@@ -12,8 +12,6 @@ import pytest
 import pytest_asyncio
 
 from services.loop.jobs import TimerWorker
-from services.loop.tasks.domain.acts import Agree, Resolve, TakeStep
-from services.loop.tasks.domain.task import Step
 from services.notify.domain.deliveries import Channel
 from shared.consent import Refusal, allowed_in, refused_in, why_not_write
 from shared.db.transaction import Database
@@ -22,7 +20,7 @@ from shared.identity.tables import contact_refusals
 from shared.identity.wishes import Said, note_wishes, refusals_of
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
-from tests.follow_up import REACHED
+from tests.follow_up import SOLVED
 from tests.notices import House
 from tests.shop import Shop
 
@@ -103,21 +101,6 @@ def test_only_clear_words_refuse_and_take_back() -> None:
         "no_consent",
     }
     assert allowed_in({"consent": {"follow_up": "yes"}}) == frozenset()
-
-
-SOLVED = (
-    REACHED,
-    Agree(agreed="A new slot."),
-    TakeStep(step=Step.ELIMINATE),
-    Resolve(
-        outcome="solved",
-        cause_area="process",
-        cause="no slots",
-        content="yes",
-        avoidable="yes",
-    ),
-)
-"""A task resolved as the playbook asks for."""
 
 
 def mails_of(shop: Shop) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from services.loop.pages.corrections import Done
 from services.loop.pages.shapes import Mark, Words
+from services.loop.tasks.handlers import Learned
 from services.loop.themes.domain.ranking import Impact
 from services.loop.themes.domain.risers import Seen, Verdict
 from shared.stats.impact import Change
@@ -173,6 +174,8 @@ class ThemePage:
     here: str
     done: Done | None
     linked: Sequence[Linked]
+    learned: Learned
+    causes: Sequence[tuple[str, int]]
     examples: str
     edit: str | None
     csv: str

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from services.loop.journey.handlers import meant_by
 from services.loop.pages.corrections import done_just_now, may_correct
-from services.loop.pages.labels import STATES
+from services.loop.pages.labels import CAUSES, STATES, said
 from services.loop.pages.site import pages, sheet
 from services.loop.pages.themes import voices
 from services.loop.pages.themes.asked import TABS, Asked
@@ -30,6 +30,7 @@ from services.loop.pages.themes.reading import (
 )
 from services.loop.resources import Loop
 from services.loop.tasks.domain.task import OPEN, TaskState
+from services.loop.tasks.handlers import learned_of
 from services.loop.tasks.store import TaskFilter, counts_of
 from services.loop.themes.domain.risers import Seen, first_needed, weeks_of
 from services.loop.themes.handlers import current_taxonomy, find_theme
@@ -210,6 +211,9 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
             view, theme_id, first=asked.first, last=asked.today, of=asked.of
         )
         every = await known(view, asked)
+        learned = await learned_of(
+            view, (asked.first, asked.today), asked.places, theme=theme_id
+        )
         context = ThemePage(
             line=line_of(summary, asked, every, reader),
             back=asked.href(),
@@ -244,6 +248,12 @@ async def show(request: Request, theme_id: str, caller: _Caller, page: Paged) ->
             here=f"{path}?{request.url.query}",
             done=done_just_now(request, theme_id, reader),
             linked=await _linked(view, theme_id, reader, now=now),
+            learned=learned,
+            causes=[
+                (said(CAUSES, area, reader), learned.causes[area])
+                for area in CAUSES
+                if area in learned.causes
+            ],
             examples="/examples?" + urlencode({"theme": theme_id}),
             edit=(
                 "/settings/taxonomy/one?" + urlencode({"id": theme_id})

@@ -13,7 +13,7 @@ from services.loop.tasks.handlers.bulk import (
     take_back,
     try_in_bulk,
 )
-from services.loop.tasks.handlers.closure import Closure, closure_rates
+from services.loop.tasks.handlers.closure import Closure, Learned, closure_rates, learned_of
 from services.loop.tasks.handlers.confirming import Question, read_question, take_answer
 from services.loop.tasks.handlers.looking import look_at, note_looks, note_looks_in
 from services.loop.tasks.handlers.opening import Opened, open_tasks
@@ -46,6 +46,7 @@ __all__ = [
     "Counts",
     "CustomerView",
     "InBulk",
+    "Learned",
     "Opened",
     "Question",
     "QueueRow",
@@ -59,6 +60,7 @@ __all__ = [
     "do_in_bulk",
     "find_undoable",
     "index_tasks",
+    "learned_of",
     "list_tasks",
     "look_at",
     "look_at_customer",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -90,14 +90,7 @@ async def closure_rates(
 
     ``of`` narrows by touchpoint and segment; codes that mean the same count as one.
     """
-    meant = await meant_by(view, of)
-    first, last = days
-    wanted = ClosureFilter(
-        since=datetime.combine(first, time(), tzinfo=UTC),
-        before=datetime.combine(last + timedelta(days=1), time(), tzinfo=UTC),
-        touchpoints=meant.get("touchpoint"),
-        segments=meant.get("segment"),
-    )
+    wanted = await _wanted(view, days, of)
     counts = await store.closure_counts(view, wanted, now=now)
     pairs = await store.before_and_after(view, wanted, now=now)
     lost = sum(pair.after.is_low for pair in pairs)
@@ -115,6 +108,28 @@ async def closure_rates(
         ),
         changes=_changes(pairs),
         learned=_learned(await store.resolutions_of(view, wanted)),
+    )
+
+
+async def learned_of(
+    view: Reading, days: tuple[date, date], of: Mapping[str, str], *, theme: str
+) -> Learned:
+    """Return what resolved tasks say that opened on these UTC days about one theme."""
+    wanted = await _wanted(view, days, of)
+    return _learned(await store.resolutions_of(view, replace(wanted, theme=theme)))
+
+
+async def _wanted(
+    view: Reading, days: tuple[date, date], of: Mapping[str, str]
+) -> ClosureFilter:
+    meant = await meant_by(view, of)
+    first, last = days
+    return ClosureFilter(
+        since=datetime.combine(first, time(), tzinfo=UTC),
+        before=datetime.combine(last + timedelta(days=1), time(), tzinfo=UTC),
+        touchpoints=meant.get("touchpoint"),
+        segments=meant.get("segment"),
+        products=meant.get("product"),
     )
 
 

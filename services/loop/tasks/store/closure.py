@@ -12,18 +12,24 @@ from services.loop.responses.domain import Response
 from services.loop.responses.store import find_all, first_rated_between, is_no_sample
 from services.loop.tasks.domain.task import TaskState
 from services.loop.tasks.tables import tasks
+from services.loop.themes.store import responses_touching
 from shared.db.transaction import Reading
 from shared.stats.categories import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClosureFilter:
-    """Which tasks count: those that opened in ``[since, before)``, at these touchpoints."""
+    """Which tasks count: those that opened in ``[since, before)``, at these touchpoints.
+
+    With a theme those that the answer opened which touches it.
+    """
 
     since: datetime
     before: datetime
     touchpoints: frozenset[str] | None = None
     segments: frozenset[str] | None = None
+    products: frozenset[str] | None = None
+    theme: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +156,13 @@ def _conditions(wanted: ClosureFilter) -> Sequence[ColumnElement[bool]]:
             for name, values in (
                 ("touchpoint", wanted.touchpoints),
                 ("segment", wanted.segments),
+                ("product", wanted.products),
             )
             if values is not None
+        ),
+        *(
+            [tasks.c.response_id.in_(responses_touching(wanted.theme))]
+            if wanted.theme is not None
+            else []
         ),
     ]
