@@ -302,6 +302,10 @@ async def test_all_themes_beside_one_another(api: Api) -> None:
     for path in ("/v1/theme-matrix", "/v1/theme-impacts"):
         assert (await api.get(path, Scope.SCORES_READ)).status_code == 403
         assert (await api.get(path, limit=201)).status_code == 422
+        assert (await api.get(path, measurement="all")).status_code == 422
+        assert (await api.get(path, measurement="periodic")).status_code == 200
+    periodic = (await api.get("/v1/themes/waiting", measurement="periodic")).json()
+    assert (periodic["mentions"], periodic["impact"]["n"]) == (42, 0)
     assert (await api.get("/v1/theme-matrix", by="weather")).status_code == 422
     assert (await api.get("/v1/theme-matrix", touchpoint="shop")).json()["data"] == []
     assert (await api.get("/v1/theme-impacts", touchpoint="shop")).json()["n"] == 0

@@ -107,6 +107,7 @@ async def test_answers_to_different_kinds_of_surveys_are_not_pooled(intake: Inta
             *_said(10, WAITED, 2),
             *_said(10, NOTHING, 9),
             *_said(10, WAITED, 9, measurement="periodic"),
+            *_said(10, NOTHING, 7, measurement="periodic"),
             *_said(10, WAITED, 5, metric="csat"),
             *_said(10, WAITED, None, measurement="unsolicited", sentiment="negative"),
         ],
@@ -114,10 +115,12 @@ async def test_answers_to_different_kinds_of_surveys_are_not_pooled(intake: Inta
 
     async with intake.database.reading() as view:
         found = (await impacts(view, first=FIRST, last=LAST))["waiting"]
+        periodic = await impacts(view, first=FIRST, last=LAST, measurement="periodic")
         (summary, *_) = (await list_themes(view, first=FIRST, last=LAST)).themes
 
     assert found.points == pytest.approx(-100)
     assert found.n == 10
+    assert periodic["waiting"].points == pytest.approx(50)
     assert (summary.counts.mentions, summary.counts.rated) == (40, 40)
 
 

@@ -13,11 +13,11 @@ from services.loop.themes.api.impact_documents import (
     ThemeMatrix,
     shown_points,
 )
-from services.loop.themes.api.themes import narrowed
+from services.loop.themes.api.themes import Wanted, narrowed
 from services.loop.themes.handlers import ThemeSummary, list_themes, place_of
 from services.loop.themes.handlers.impact import matrix, own_parts
 from services.loop.themes.schemas import shown_cells, shown_impact
-from services.loop.themes.store import Dimension
+from services.loop.themes.store import Dimension, Measurement
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
@@ -42,6 +42,7 @@ async def get_matrix(
     *,
     of: _Of,
     by: Dimension = "touchpoint",
+    measurement: Measurement = "transactional",
 ) -> dict[str, object]:
     """Return every theme per touchpoint, segment or product, the most mentioned first.
 
@@ -50,11 +51,12 @@ async def get_matrix(
     """
     loop = resources(request, Loop)
     first, last = days
-    name = f"theme-matrix?{first}&{last}&{by}&{sorted(of.items())}"
+    name = f"theme-matrix?{first}&{last}&{by}&{measurement}&{sorted(of.items())}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        found = await list_themes(view, first=first, last=last, of=of)
-        cells = await matrix(view, by, first=first, last=last, of=of)
+        wanted = Wanted(first=first, last=last, of=of, measurement=measurement)
+        found = await list_themes(view, **wanted)
+        cells = await matrix(view, by, **wanted)
     rows = [one for one in found.themes if one.theme.id in cells]
     if after is not None:
         rows = [row for row in rows if place_of(row) > after]
@@ -82,7 +84,13 @@ async def get_matrix(
     summary="Read what every theme costs, alone and of its own",
 )
 async def get_impacts(
-    request: Request, caller: _Reader, page: Paged, days: Period, *, of: _Of
+    request: Request,
+    caller: _Reader,
+    page: Paged,
+    days: Period,
+    *,
+    of: _Of,
+    measurement: Measurement = "transactional",
 ) -> dict[str, object]:
     """Return what themes cost or bring, the most mentioned first, in two ways.
 
@@ -93,11 +101,12 @@ async def get_impacts(
     """
     loop = resources(request, Loop)
     first, last = days
-    name = f"theme-impacts?{first}&{last}&{sorted(of.items())}"
+    name = f"theme-impacts?{first}&{last}&{measurement}&{sorted(of.items())}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        found = await list_themes(view, first=first, last=last, of=of)
-        own = await own_parts(view, first=first, last=last, of=of)
+        wanted = Wanted(first=first, last=last, of=of, measurement=measurement)
+        found = await list_themes(view, **wanted)
+        own = await own_parts(view, **wanted)
     rows = [one for one in found.themes if one.counts.mentions > 0]
     if after is not None:
         rows = [row for row in rows if place_of(row) > after]

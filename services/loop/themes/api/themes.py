@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
@@ -31,13 +31,23 @@ from services.loop.themes.schemas import (
     shown_sources,
     shown_without,
 )
-from services.loop.themes.store import DIMENSIONS, Dimension
+from services.loop.themes.store import DIMENSIONS, Dimension, Measurement
 from shared.db.transaction import Reading
 from shared.identity.principal import Principal, Scope
 from shared.web.access import resources
 from shared.web.auth import requires
 from shared.web.paging import Paged, listed
 from shared.web.query import EachOnce, Period
+
+
+class Wanted(TypedDict):
+    """Which mentions, and whose scores."""
+
+    first: date
+    last: date
+    of: dict[Dimension, str]
+    measurement: Measurement
+
 
 router = APIRouter(tags=["themes"], dependencies=[EachOnce])
 _Reader = Annotated[Principal, Depends(requires(Scope.THEMES_READ))]
@@ -73,20 +83,28 @@ async def get_themes(
     of: _Of,
     department: _Filter = None,
     sort: Order = "mentions",
+    measurement: Measurement = "transactional",
 ) -> dict[str, object]:
     """List themes, the most mentioned first, beside the period of equal length before.
 
     ``sort=cost`` puts first what costs most points of the score, ``lift`` what brings most,
-    ``promoters`` what happy customers mention most; ``limit=10`` is the top ten.
+    ``promoters`` what happy customers mention most; ``limit=10`` is the top ten. Points are of
+    the scores of one kind of measurement, mentions of all.
     Days are UTC; the default is the last twelve weeks. What a sender left out is “unknown”.
     """
     loop = resources(request, Loop)
     first, last = days
-    name = f"themes?{first}&{last}&{department}&{sort}&{sorted(of.items())}"
+    name = f"themes?{first}&{last}&{department}&{sort}&{measurement}&{sorted(of.items())}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
         found = await list_themes(
-            view, first=first, last=last, of=of, department=department, order=sort
+            view,
+            first=first,
+            last=last,
+            of=of,
+            department=department,
+            order=sort,
+            measurement=measurement,
         )
         senders = await sources(view, first=first, last=last, of=of)
     rows = found.themes
@@ -122,6 +140,7 @@ async def get_theme(
     page: Paged,
     days: Period,
     of: _Of,
+    measurement: Measurement = "transactional",
 ) -> dict[str, object]:
     """Return one theme in a period, and the latest responses that touch it, of any time.
 
@@ -135,13 +154,11 @@ async def get_theme(
     name = f"mentions?{theme_id}"
     after = page.after(loop.keyring, of=name)
     async with loop.database.reading() as view:
-        summary = await find_theme(view, theme_id, first=first, last=last, of=of)
-        matrix = {
-            by: await deviations(view, theme_id, by, first=first, last=last, of=of)
-            for by in DIMENSIONS
-        }
+        wanted = Wanted(first=first, last=last, of=of, measurement=measurement)
+        summary = await find_theme(view, theme_id, **wanted)
+        matrix = {by: await deviations(view, theme_id, by, **wanted) for by in DIMENSIONS}
         senders = await sources(view, theme_id, first=first, last=last, of=of)
-        explained = await change(view, theme_id, first=first, last=last, of=of)
+        explained = await change(view, theme_id, **wanted)
         mentions = await latest_mentions(
             view,
             theme_id,

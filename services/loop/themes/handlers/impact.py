@@ -20,7 +20,7 @@ from services.loop.themes import store
 from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
 from services.loop.themes.domain.deviating import Cell, cells_of
 from services.loop.themes.domain.ranking import Impact, impacts_of
-from services.loop.themes.store import Dimension
+from services.loop.themes.store import Dimension, Measurement
 from shared.db.transaction import Reading
 from shared.stats.categories import Category
 from shared.stats.impact import Change, Points, change_of
@@ -72,21 +72,32 @@ class SourceShare:
 
 
 async def impacts(
-    view: Reading, *, first: date, last: date, of: Of | None = None
+    view: Reading,
+    *,
+    first: date,
+    last: date,
+    of: Of | None = None,
+    measurement: Measurement = "transactional",
 ) -> Mapping[str, Impact]:
     """Return what every theme mentioned in these days costs, and its rank before and now."""
-    now, then = await _both(view, first, last, of)
+    now, then = await _both(view, (first, last), of, measurement)
     return impacts_of(now, then)
 
 
 async def change(
-    view: Reading, theme_id: str, *, first: date, last: date, of: Of | None = None
+    view: Reading,
+    theme_id: str,
+    *,
+    first: date,
+    last: date,
+    of: Of | None = None,
+    measurement: Measurement = "transactional",
 ) -> Change | None:
     """Return how a theme explains the change of the score since the period of equal length.
 
     None where there are too few answers with or without it, now or then.
     """
-    now, then = await _both(view, first, last, of, [EVERY_COMMENT, theme_id])
+    now, then = await _both(view, (first, last), of, measurement, [EVERY_COMMENT, theme_id])
     nothing = Counts()
     return change_of(
         now.get(EVERY_COMMENT, nothing).answers,
@@ -104,29 +115,43 @@ async def deviations(
     first: date,
     last: date,
     of: Of | None = None,
+    measurement: Measurement = "transactional",
 ) -> Sequence[Cell]:
     """Return a theme per touchpoint, segment or product, where it is mentioned most first.
 
     Codes that stand for others count as those. Which cells deviate is decided for all of them
     together (Benjamini-Hochberg), so that many cells alone make no finding.
     """
-    cells = await _matrix(view, by, (first, last), of, [EVERY_COMMENT, theme_id])
+    cells = await _matrix(
+        view, by, (first, last), [EVERY_COMMENT, theme_id], of=of, measurement=measurement
+    )
     return cells.get(theme_id, ())
 
 
 async def matrix(
-    view: Reading, by: Dimension, *, first: date, last: date, of: Of | None = None
+    view: Reading,
+    by: Dimension,
+    *,
+    first: date,
+    last: date,
+    of: Of | None = None,
+    measurement: Measurement = "transactional",
 ) -> Mapping[str, Sequence[Cell]]:
     """Return every mentioned theme per touchpoint, segment or product.
 
     As ``deviations``, but which cells deviate is decided for those of all themes together.
     """
-    cells = await _matrix(view, by, (first, last), of)
+    cells = await _matrix(view, by, (first, last), of=of, measurement=measurement)
     return {theme_id: row for theme_id, row in cells.items() if row}
 
 
 async def own_parts(
-    view: Reading, *, first: date, last: date, of: Of | None = None
+    view: Reading,
+    *,
+    first: date,
+    last: date,
+    of: Of | None = None,
+    measurement: Measurement = "transactional",
 ) -> OwnParts:
     """Return what each theme costs of its own, the others held still.
 
@@ -143,7 +168,7 @@ async def own_parts(
         one.id: _POINTS[one.category]
         for one in latest
         if one.category in _POINTS
-        and one.measurement == "transactional"
+        and one.measurement == measurement
         and all((getattr(one, name) or UNKNOWN) in codes for name, codes in meant.items())
     }
     mentioned = await store.themes_of(view, list(rated))
@@ -179,18 +204,22 @@ async def sources(
 
 async def _both(
     view: Reading,
-    first: date,
-    last: date,
+    days: tuple[date, date],
     of: Of | None,
+    measurement: Measurement,
     themes: Sequence[str] | None = None,
 ) -> tuple[Mapping[str, Counts], Mapping[str, Counts]]:
     """Count in the period, and in the one of equal length before."""
     meant = await meant_by(view, of or {})
-    day = timedelta(days=1)
+    (first, last), day = days, timedelta(days=1)
     begin, end = first - (last - first + day), first - day
     return (
-        await store.counts_by_theme(view, first=first, last=last, of=meant, themes=themes),
-        await store.counts_by_theme(view, first=begin, last=end, of=meant, themes=themes),
+        await store.counts_by_theme(
+            view, first=first, last=last, of=meant, themes=themes, measurement=measurement
+        ),
+        await store.counts_by_theme(
+            view, first=begin, last=end, of=meant, themes=themes, measurement=measurement
+        ),
     )
 
 
@@ -208,12 +237,16 @@ async def _matrix(
     view: Reading,
     by: Dimension,
     days: tuple[date, date],
-    of: Of | None,
     themes: Sequence[str] | None = None,
+    *,
+    of: Of | None,
+    measurement: Measurement,
 ) -> Mapping[str, Sequence[Cell]]:
     meant = await meant_by(view, of or {})
     first, last = days
-    found = await store.counts_by(view, [by], first=first, last=last, of=meant, themes=themes)
+    found = await store.counts_by(
+        view, [by], first=first, last=last, of=meant, themes=themes, measurement=measurement
+    )
     counts = dict(_folded(found.items(), (await every_alias(view)).get(by)))
     every = counts.pop(EVERY_COMMENT, {})
     counts.pop(NO_THEME, None)

@@ -13,7 +13,7 @@ from services.loop.themes.domain import Taxonomy, Theme
 from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
 from services.loop.themes.domain.ranking import Impact, impacts_of, ranks_by_mentions
 from services.loop.themes.handlers.editing import current_taxonomy
-from services.loop.themes.store import Dimension, MentionRow
+from services.loop.themes.store import Dimension, Measurement, MentionRow
 from shared.db.transaction import Reading
 from shared.errors import NotFound
 
@@ -64,8 +64,12 @@ async def list_themes(
     of: Mapping[Dimension, str] | None = None,
     department: str | None = None,
     order: Order = "mentions",
+    measurement: Measurement = "transactional",
 ) -> ThemeList:
     """Return every theme with its mentions from ``first`` to ``last``, in this order.
+
+    What a theme costs is said of the scores of one kind of ``measurement``; the mentions are of
+    all of them.
 
     Themes that the taxonomy no longer holds, or holds as retired, appear while they have
     mentions.
@@ -73,9 +77,15 @@ async def list_themes(
     length = last - first + timedelta(days=1)
     taxonomy = (await current_taxonomy(view)).taxonomy
     meant = await meant_by(view, of or {})
-    now = await store.counts_by_theme(view, first=first, last=last, of=meant)
+    now = await store.counts_by_theme(
+        view, first=first, last=last, of=meant, measurement=measurement
+    )
     then = await store.counts_by_theme(
-        view, first=first - length, last=first - timedelta(days=1), of=meant
+        view,
+        first=first - length,
+        last=first - timedelta(days=1),
+        of=meant,
+        measurement=measurement,
     )
     comments = now.get(EVERY_COMMENT, Counts()).mentions
     former_comments = then.get(EVERY_COMMENT, Counts()).mentions
@@ -135,9 +145,10 @@ async def find_theme(
     first: date,
     last: date,
     of: Mapping[Dimension, str] | None = None,
+    measurement: Measurement = "transactional",
 ) -> ThemeSummary:
     """Return one theme with its counts in these days, or raise ``NotFound``."""
-    listed = await list_themes(view, first=first, last=last, of=of)
+    listed = await list_themes(view, first=first, last=last, of=of, measurement=measurement)
     for summary in listed.themes:
         if summary.theme.id == theme_id:
             return summary
