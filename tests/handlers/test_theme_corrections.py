@@ -84,7 +84,7 @@ async def test_taken_back_the_taxonomy_decides_again(history: History) -> None:
     await unsay(history, missed, "parking")
 
     assert back.themes == before
-    assert back.corrections == []
+    assert not back.corrections
     assert await history.themes() == {wrong: {"queue"}}
     assert await history.counted() == await history.recounted()
     with pytest.raises(NotFound, match="Nobody has said anything"):
