@@ -180,6 +180,10 @@ async def test_the_end_says_how_it_is_known_and_what_it_was_worth(desk: Closing)
     async with desk.browsing("bea") as browser:
         page = said(await browser.get("/closure"))
         found = (await browser.get("/v1/closure-rates")).json()["learned"]
+        theme = posted.json()["themes"][0]["id"]
+        of_it = (await browser.get(f"/v1/closure-rates?theme={theme}")).json()["learned"]
+        of_none = (await browser.get("/v1/closure-rates?theme=weather")).json()["learned"]
+    assert (of_it, of_none["resolved"]) == (found, 0)
     assert found["resolved"] == 2
     assert found["causes"] == {"people": 1, "process": 1, "customer": 0, "finance": 0}
     assert (found["avoidable"]["count"], found["avoidable"]["n"]) == (0, 1)

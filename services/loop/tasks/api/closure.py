@@ -28,15 +28,17 @@ async def get_closure_rates(
     days: Period,
     touchpoint: _Filter = None,
     segment: _Filter = None,
+    theme: _Filter = None,
 ) -> ClosureOut:
     """Return the rates of the tasks that opened in a period, by default the last 12 weeks.
 
     Each counts every task that opened, so that the three can be compared. A task that staff
-    closed and the customer opened again counts as closed by nobody.
+    closed and the customer opened again counts as closed by nobody. With the id of a theme
+    they say how avoidable it is, and which causes were found behind it.
     """
     loop = resources(request, Loop)
     given = {"touchpoint": touchpoint, "segment": segment}
     of = {name: value for name, value in given.items() if value is not None}
     async with loop.database.reading() as view:
-        found = await closure_rates(view, days, of, now=loop.clock.now())
+        found = await closure_rates(view, days, of, theme=theme, now=loop.clock.now())
     return closure_out(found, days)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -84,13 +84,19 @@ class Closure:
 
 
 async def closure_rates(
-    view: Reading, days: tuple[date, date], of: Mapping[str, str], *, now: datetime
+    view: Reading,
+    days: tuple[date, date],
+    of: Mapping[str, str],
+    *,
+    theme: str | None = None,
+    now: datetime,
 ) -> Closure:
     """Return the rates of the tasks that opened on these UTC days, both included.
 
-    ``of`` narrows by touchpoint and segment; codes that mean the same count as one.
+    ``of`` narrows by touchpoint and segment; codes that mean the same count as one. ``theme``
+    narrows to the tasks whose answer touches it.
     """
-    wanted = await _wanted(view, days, of)
+    wanted = await _wanted(view, days, of, theme)
     counts = await store.closure_counts(view, wanted, now=now)
     pairs = await store.before_and_after(view, wanted, now=now)
     lost = sum(pair.after.is_low for pair in pairs)
@@ -115,12 +121,12 @@ async def learned_of(
     view: Reading, days: tuple[date, date], of: Mapping[str, str], *, theme: str
 ) -> Learned:
     """Return what resolved tasks say that opened on these UTC days about one theme."""
-    wanted = await _wanted(view, days, of)
-    return _learned(await store.resolutions_of(view, replace(wanted, theme=theme)))
+    wanted = await _wanted(view, days, of, theme)
+    return _learned(await store.resolutions_of(view, wanted))
 
 
 async def _wanted(
-    view: Reading, days: tuple[date, date], of: Mapping[str, str]
+    view: Reading, days: tuple[date, date], of: Mapping[str, str], theme: str | None
 ) -> ClosureFilter:
     meant = await meant_by(view, of)
     first, last = days
@@ -130,6 +136,7 @@ async def _wanted(
         touchpoints=meant.get("touchpoint"),
         segments=meant.get("segment"),
         products=meant.get("product"),
+        theme=theme,
     )
 
 
