@@ -47,14 +47,6 @@ from services.ingest.handlers.persons import find_person, retention
 from services.ingest.handlers.sample import remove_sample
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.ingest.reception import Call, Result, receive
-from services.loop.themes.domain import (
-    BadLine,
-    Taxonomy,
-    classify_lines,
-    discover_lines,
-    parse_taxonomy,
-    starter_taxonomy,
-)
 from services.notify.store.queue import doubt_what_waits
 from shared.bus.consumer import Health
 from shared.bus.embedded import EmbeddedBus
@@ -93,7 +85,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MODULES",
     "ROLES",
-    "BadLine",
     "Call",
     "CannotMap",
     "Guess",
@@ -108,13 +99,10 @@ __all__ = [
     "SourceChange",
     "Standing",
     "System",
-    "Taxonomy",
     "ask_about_person",
     "change_source",
-    "classify_lines",
     "compose",
     "desk_of",
-    "discover_lines",
     "doubt_what_waits",
     "fetch_archive",
     "find_person",
@@ -129,7 +117,6 @@ __all__ = [
     "open_bus",
     "open_sheet",
     "parse_member_line",
-    "parse_taxonomy",
     "person_request_out",
     "read_mapping",
     "read_payload",
@@ -139,7 +126,6 @@ __all__ = [
     "source_named",
     "source_out",
     "standing_of",
-    "starter_taxonomy",
 ]
 
 # From here on what waits for the bus is worth a word although the bus answers.

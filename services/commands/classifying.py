@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from services.composition import (
+from services.loop.themes.domain import (
     BadLine,
     Taxonomy,
     classify_lines,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from services.commands.classifying import read_taxonomy
-from services.composition import BadLine, discover_lines
+from services.loop.themes.domain import BadLine, discover_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
