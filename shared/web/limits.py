@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from shared.web.access import Web
 
 BODY_LIMIT: Final = 256_000
-BODY_LIMITS: Final[Mapping[str, int]] = {"/v1/responses/batch": 16_000_000}
+_TAXONOMY: Final = 8_000_000
+BODY_LIMITS: Final[Mapping[str, int]] = {
+    "/v1/responses/batch": 16_000_000,
+    "/v1/taxonomy": _TAXONOMY,
+    "/v1/taxonomy/draft": _TAXONOMY,
+    "/v1/taxonomy/preview": _TAXONOMY,
+    "/settings/taxonomy/import": _TAXONOMY,
+}
 """Bytes a body may have, where it may have more than usual."""
 
 MOST_HEADERS: Final = 100

@@ -65,6 +65,25 @@ EXCUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (f"POST /settings/rules/{act}" for act in ("common", "move", "one", "remove")), DRAFT
     ),
+    **dict.fromkeys(
+        (
+            f"POST /settings/taxonomy/{act}"
+            for act in (
+                "bring-back",
+                "common",
+                "import",
+                "merge",
+                "one",
+                "refresh",
+                "retire",
+                "split",
+            )
+        ),
+        DRAFT,
+    ),
+    "PUT /v1/taxonomy/draft": DRAFT,
+    "POST /v1/taxonomy/preview": NOTHING,
+    "POST /settings/taxonomy/try": NOTHING,
     "POST /v1/routing-rules/try": NOTHING,
     "POST /v1/sources/{name}/try": NOTHING,
     "POST /settings/sources/{name}/try": NOTHING,
@@ -176,6 +195,15 @@ CALLS: Final[Mapping[str, tuple[str, Call]]] = {
     ),
     "DELETE /v1/routing-rules/draft": ("rules.draft-dropped", Call("/v1/routing-rules/draft")),
     "PUT /v1/taxonomy": ("taxonomy.changed", Call("/v1/taxonomy", TAXONOMY)),
+    "POST /v1/taxonomy/draft/publish": (
+        "taxonomy.changed",
+        Call("/v1/taxonomy/draft/publish"),
+    ),
+    "POST /v1/taxonomy/versions/{version}/restore": (
+        "taxonomy.changed",
+        Call("/v1/taxonomy/versions/1/restore"),
+    ),
+    "DELETE /v1/taxonomy/draft": ("taxonomy.draft-dropped", Call("/v1/taxonomy/draft")),
     "POST /v1/taxonomy/replays": (
         "replay.started",
         Call("/v1/taxonomy/replays", keep="replay"),
@@ -315,6 +343,9 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /settings/rules/publish": "rules.published",
     "POST /settings/rules/restore": "rules.published",
     "POST /settings/rules/drop": "rules.draft-dropped",
+    "POST /settings/taxonomy/publish": "taxonomy.changed",
+    "POST /settings/taxonomy/restore": "taxonomy.changed",
+    "POST /settings/taxonomy/drop": "taxonomy.draft-dropped",
     "POST /settings/schemes/one": "scheme.published",
     "POST /settings/schemes/restore": "scheme.published",
     "POST /settings/sources": "source.changed",
@@ -354,6 +385,7 @@ FORMS: Final[Mapping[str, str]] = {
 }
 """What each form of the pages is recorded as, in the order in which they are sent."""
 
+THEMES_DRAFTED: Final = Call("/v1/taxonomy/draft", TAXONOMY, method="PUT")
 DRAFTED: Final = Call("/v1/routing-rules/draft", BOOK, method="PUT")
 SILENCED: Final = (
     Call("/v1/webhooks/{webhook_id}/enable", method="POST"),
@@ -365,6 +397,10 @@ SILENCED: Final = (
 BEFORE: Final[Mapping[str, Sequence[Call]]] = {
     "POST /v1/routing-rules/draft/publish": (DRAFTED,),
     "DELETE /v1/routing-rules/draft": (DRAFTED,),
+    "POST /v1/taxonomy/draft/publish": (THEMES_DRAFTED,),
+    "DELETE /v1/taxonomy/draft": (THEMES_DRAFTED,),
+    "POST /settings/taxonomy/publish": (THEMES_DRAFTED,),
+    "POST /settings/taxonomy/drop": (THEMES_DRAFTED,),
     "POST /settings/rules/publish": (DRAFTED,),
     "POST /settings/rules/drop": (DRAFTED,),
     "POST /v1/webhooks/{webhook_id}/recover": SILENCED,
@@ -436,6 +472,8 @@ FILLED: Final[Mapping[str, Mapping[str, str]]] = {
 
 ON: Final[Mapping[str, str]] = {
     "POST /settings/calendars/restore": "/settings/calendars/one?id=office",
+    "POST /settings/taxonomy/publish": "/settings/taxonomy",
+    "POST /settings/taxonomy/drop": "/settings/taxonomy",
     "POST /settings/rules/publish": "/settings/rules",
     "POST /settings/rules/drop": "/settings/rules",
     "POST /settings/sources/{name}/secrets/{secret_id}/delete": "/settings/sources/crm",

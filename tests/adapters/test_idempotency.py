@@ -134,6 +134,9 @@ SAMPLES: dict[str, Sample] = {
     "/v1/routing-rules/draft/publish": Sample(),
     "/v1/routing-rules/versions/{version}/restore": Sample(),
     "/v1/routing-rules/try": Sample({}, {"rules": BOOK}),
+    "/v1/taxonomy/draft/publish": Sample(),
+    "/v1/taxonomy/versions/{version}/restore": Sample(),
+    "/v1/taxonomy/preview": Sample({"themes": []}, {"themes": [{"id": "a"}]}),
     "/v1/staff/{staff_id}/handover": Sample(
         {"to": "team_customer_care"}, {"to": "team_customer_care", "touchpoints": True}
     ),
@@ -268,6 +271,10 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
             assert drafted.status_code == 200, drafted.text
             if "{version}" in template:
                 await scene.send("/v1/routing-rules/draft/publish", None)
+    if template.startswith(("/v1/taxonomy/draft", "/v1/taxonomy/versions")):
+        for path in ("/v1/taxonomy", "/v1/taxonomy/draft"):
+            written = await scene.client.put(path, json={"themes": [{"id": "a"}]})
+            assert written.status_code == 200, written.text
     if "{version}" in template:
         return [template.replace("{version}", one) for one in ("1", "2")]
     if "{staff_id}" in template:

@@ -208,7 +208,7 @@ async def list_versions(view: Reading, *, before: int | None, most: int) -> Sequ
 async def _existing(view: Reading) -> Draft:
     draft = await drafted_taxonomy(view)
     if draft is None:
-        raise NotFound("There is no draft of the taxonomy. Change something first.")
+        raise no_draft()
     return draft
 
 
@@ -252,6 +252,11 @@ def _draft(row: DraftRow) -> Draft:
         changed_at=row.changed_at,
         changed_by=row.changed_by,
     )
+
+
+def no_draft() -> NotFound:
+    """Return the refusal where nobody works on a draft."""
+    return NotFound("There is no draft. Begin one with PUT /v1/taxonomy/draft.")
 
 
 def _stale(current: int) -> Stale:
