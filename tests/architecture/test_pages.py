@@ -17,6 +17,7 @@ from services.ingest.pages import keys, privacy, sample, sources
 from services.loop.pages import (
     closure,
     customer,
+    discoveries,
     examples,
     keyboard,
     queue,
@@ -63,6 +64,7 @@ CONTEXTS: dict[str, Any] = {
     "retention.html": privacy.RetentionPage,
     "delivery.html": webhooks.DeliveryPage,
     "departments.html": departments.DepartmentsPage,
+    "discoveries.html": discoveries.DiscoveriesPage,
     "forgotten.html": forgotten.ForgottenPage,
     "examples.html": examples.ExamplesPage,
     "error.html": error_page.ErrorPage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.loop.pages.discoveries.page import DiscoveriesPage
 from services.loop.pages.discoveries.routes import router
 
-__all__ = ["router"]
+__all__ = ["DiscoveriesPage", "router"]
