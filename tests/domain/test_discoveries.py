@@ -191,7 +191,7 @@ def told(label: str, keywords: tuple[str, ...], *comments: Read) -> Found | None
     read = {one.response.id: one for one in comments}
     ids = tuple(sorted(read))
     cluster = Cluster(ids, label, {"en": keywords}, (ids[0], ids[-1], ids[0]))
-    return worth_telling(cluster, read, now=NOW)
+    return worth_telling(cluster, read, names={"smith", "uwe"}, now=NOW)
 
 
 def test_only_words_of_three_customers_are_told() -> None:
@@ -211,6 +211,16 @@ def test_only_words_of_three_customers_are_told() -> None:
     assert found.typical == ("r1", "r4")
     # Six, twelve, 18 and 24 days ago.
     assert found.weekly[-4:] == (1, 1, 1, 1)
+
+
+def test_how_often_a_colleague_is_named_is_no_theme() -> None:
+    comments = [comment(n, f"Mr Smith, smiths counter {n}") for n in range(1, 5)]
+
+    found = told("smith, counter", ("smith", "smiths", "counter"), *comments)
+
+    assert found is not None
+    assert (found.label, found.keywords) == ("counter", {"en": ("counter",)})
+    assert told("Uwe", ("Uwe",), *(comment(n, "Uwe again") for n in range(1, 5))) is None
 
 
 def test_a_group_of_two_customers_is_nobodys_business() -> None:

@@ -144,7 +144,7 @@ async def test_only_one_is_at_it_and_nobody_writes_of_the_same_night_twice(
 
     now = clock.now()
     read = await discovering.read_comments(intake.loop, now=now, after_slice=nothing)
-    seen = discovering.grouped(read, now=now)
+    seen = discovering.grouped(read, names=(), now=now)
     written = []
     for _ in range(2):
         async with intake.database.transaction() as tx:

@@ -170,8 +170,13 @@ def without_covers(masked: str) -> str:
     return masked
 
 
-def worth_telling(cluster: Cluster, read: Mapping[str, Read], *, now: datetime) -> Found | None:
-    """Return a group with the words that enough customers used; None where that is nothing."""
+def worth_telling(
+    cluster: Cluster, read: Mapping[str, Read], *, names: Collection[str], now: datetime
+) -> Found | None:
+    """Return a group with the words that enough customers used; None where that is nothing.
+
+    ``names`` are colleagues', folded: how often somebody is named is no theme.
+    """
     comments = [read[one] for one in cluster.members]
     persons = {each.response.person_ref for each in comments}
     if len(persons) < PERSONS_AT_LEAST:
@@ -180,7 +185,13 @@ def worth_telling(cluster: Cluster, read: Mapping[str, Read], *, now: datetime) 
     keywords = {
         language: kept
         for language, words in cluster.keywords.items()
-        if (kept := tuple(word for word in words if _is_common(word, language, said_by)))
+        if (
+            kept := tuple(
+                word
+                for word in words
+                if _is_common(word, language, said_by) and not _is_name(word, language, names)
+            )
+        )
     }
     common = {word for words in keywords.values() for word in words}
     named = [word for word in cluster.label.split(", ") if word in common]
@@ -225,6 +236,13 @@ def _is_common(word: str, language: str, said_by: Mapping[str, set[str]]) -> boo
         >= PERSONS_AT_LEAST
         for part in parts
     )
+
+
+def _is_name(word: str, language: str, names: Collection[str]) -> bool:
+    """Tell whether a part of a keyword is somebody's name, in whatever case it stands."""
+    spoken = "" if language == ANY_LANGUAGE else language
+    stems = {stem(name, spoken) for name in names}
+    return any(stem(token.word, spoken) in stems for token in tokens(word))
 
 
 def _stemmed(word: str, language: str) -> str:

@@ -8,7 +8,7 @@ dies before that looks again, and nobody writes what a night found twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,12 +45,15 @@ from shared.clock import next_quiet_hour
 from shared.db.transaction import Reading, Transaction
 from shared.faults import fault_point
 from shared.identity.installation import organisation
+from shared.identity.people import list_staff
 from shared.identity.retention import begun_at
 from shared.ids import new_id
+from shared.text.tokens import tokens
 
 MOST: Final = 20_000
 """So many comments are looked through in a night, the latest."""
 _AT_ONCE: Final = 500
+_SHORTEST_NAME: Final = 2
 _LONGEST: Final = 2_000
 """What a long comment is about stands at its beginning; memory is bounded by this."""
 
@@ -159,7 +162,19 @@ async def note_found(
     return True
 
 
-def grouped(read: Mapping[str, Read], *, now: datetime) -> Sequence[Found]:
+async def names_of_staff(view: Reading) -> frozenset[str]:
+    """Return what colleagues are called, in parts, folded."""
+    names: set[str] = set()
+    after: str | None = None
+    while found := await list_staff(view, after=after, with_disabled=True):
+        names |= {token.word for one in found for token in tokens(one.name)}
+        after = found[-1].id
+    return frozenset(name for name in names if len(name) > _SHORTEST_NAME)
+
+
+def grouped(
+    read: Mapping[str, Read], *, names: Collection[str], now: datetime
+) -> Sequence[Found]:
     """Group comments by what they have in common; a matter of seconds to a minute."""
     # Only at night, and only where it is done: it brings a library of its own along.
     from services.loop.themes.domain.discovery import (  # noqa: PLC0415 - as said
@@ -170,7 +185,7 @@ def grouped(read: Mapping[str, Read], *, now: datetime) -> Sequence[Found]:
     clusters = discover(
         [Verbatim(id_, one.text, one.response.language) for id_, one in read.items()]
     )
-    told = (worth_telling(cluster, read, now=now) for cluster in clusters)
+    told = (worth_telling(cluster, read, names=names, now=now) for cluster in clusters)
     return [found for found in told if found is not None]
 
 
