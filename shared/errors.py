@@ -107,6 +107,14 @@ class Conflict(Refused):
     title = "Not allowed in this state"
 
 
+class UnderWay(Conflict):
+    """The same request is being carried out now; ``retry_after`` is in whole seconds."""
+
+    slug = "request-in-progress"
+    title = "This request is being carried out"
+    retry_after = 1
+
+
 class Gone(Refused):
     """What was asked for existed and does not any more."""
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from shared.errors import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(days=7)
 """How long an answer is given again."""
 
+PATIENCE: Final = 2.0
+"""Seconds to wait for somebody who is answering under the same key."""
+
 _CHUNK: Final = 500
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,27 @@ async def find(
         )
         found |= {row.key_digest: Known(**row._asdict()) for row in rows}
     return found
+
+
+async def claim_soon(
+    tx: Transaction, fingerprints: Mapping[str, str], *, now: datetime
+) -> dict[str, Known]:
+    """Claim these keys as ``claim`` does; raise ``UnderWay`` where that takes too long.
+
+    On SQLite nobody waits at a row: what writes there waits for its turn as a whole.
+    """
+    if tx.dialect != "postgresql":
+        return await claim(tx, fingerprints, now=now)
+    await tx.execute(text(f"SET LOCAL lock_timeout = {round(1000 * PATIENCE)}"))
+    try:
+        known = await claim(tx, fingerprints, now=now)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            message = "A request with this Idempotency-Key is being carried out. Send it again."
+            raise UnderWay(message) from error
+        raise
+    await tx.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    return known
 
 
 async def claim(

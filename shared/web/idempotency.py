@@ -197,7 +197,7 @@ class OnceOnly:
         if known is None:
             claimed = {place.digests[0]: place.prints[0]}
             now = web(self._request).clock.now()
-            known = (await requests.claim(tx, claimed, now=now)).get(place.digests[0])
+            known = (await requests.claim_soon(tx, claimed, now=now)).get(place.digests[0])
         return known
 
     async def _keep(self, tx: Transaction, place: _Place, answer: Answer) -> None:

@@ -32,6 +32,7 @@ from shared.errors import (
     TooMany,
     TryLater,
     Unauthenticated,
+    UnderWay,
     Unreadable,
     UnsupportedType,
 )
@@ -164,7 +165,7 @@ def problem_of(scope: Scope, error: ClosedLoopError, *, public_url: str) -> Resp
         case Refused():
             if isinstance(error, Unauthenticated):
                 headers["WWW-Authenticate"] = "Bearer"
-            if isinstance(error, TooMany):
+            if isinstance(error, TooMany | UnderWay):
                 headers["Retry-After"] = str(error.retry_after)
             return problem(
                 scope,

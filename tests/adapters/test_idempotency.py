@@ -21,7 +21,9 @@ from sqlalchemy import select
 from services.ingest.tables import PLUMBING as INGEST
 from services.loop.tables import PLUMBING as LOOP
 from services.loop.themes.domain.discoveries import State
+from services.loop.themes.domain.outer_items import State as ItemState
 from services.notify.tables import PLUMBING as NOTIFY
+from shared.db import requests
 from shared.db.engine import Engines
 from shared.identity.erasure import erase_person
 from shared.identity.principal import Scope
@@ -30,6 +32,7 @@ from shared.web.idempotency import idempotency_key
 from tests.fakes import ManualClock
 from tests.nights import plant
 from tests.plumbing import SECRET
+from tests.rises import propose
 from tests.whole_house import WholeHouse, api_routes, open_house
 
 CANARY = "canary7f3a"
@@ -90,6 +93,12 @@ SAMPLES: dict[str, Sample] = {
             "valid_until": "2027-01-01T00:00:00Z",
         },
     ),
+    "/v1/outer-items/{item_id}/accept": Sample(
+        {}, {"owner": {"id": "team_customer_care", "kind": "team"}}
+    ),
+    "/v1/outer-items/{item_id}/dismiss": Sample({"reason": "known"}, {"reason": "one_off"}),
+    "/v1/outer-items/{item_id}/merge": Sample({"into": "oit_goods"}, {"into": "oit_digital"}),
+    "/v1/outer-items/{item_id}/reopen": Sample(),
     "/v1/discoveries/{discovery_id}/adopt": Sample({"name": CANARY}, {"name": "another"}),
     "/v1/discoveries/{discovery_id}/dismiss": Sample(),
     "/v1/discoveries/{discovery_id}/restore": Sample(),
@@ -260,7 +269,7 @@ async def scene(engines: Engines, clock: ManualClock, keyring: Keyring) -> Async
         yield made
 
 
-async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - one a kind
+async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one a kind
     """Return two addresses of a route, of two things of the same kind."""
     if template.rpartition("/")[2] in {"remedies", "approve", "decline"}:
         changed = await scene.client.patch("/v1/schemes/standard", json={"remedies": REMEDIES})
@@ -314,6 +323,16 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
             for label in ("lockers", "zippers")
         ]
         return [template.replace("{discovery_id}", one) for one in planted]
+    if "{item_id}" in template:
+        now = scene.house.clock.now()
+        done: ItemState = "accepted" if template.endswith("/reopen") else "proposed"
+        proposed = [
+            await propose(scene.house.database, theme, now=now, state=done)
+            for theme in ("waiting", "price")
+        ]
+        for theme in ("goods", "digital"):  # what one can be made a part of
+            await propose(scene.house.database, theme, now=now, item_id=f"oit_{theme}")
+        return [template.replace("{item_id}", one) for one in proposed]
     if "{code}" in template:
         await scene.send("/v1/touchpoints", {"code": "door"})
         return [template.replace("{code}", "door")] * 2
@@ -417,6 +436,36 @@ async def test_ten_at_once_under_one_key_act_once(scene: Scene) -> None:
     assert len({answer.content for answer in answers}) == 1
     assert [answer.headers.get("idempotency-replayed") for answer in answers].count("true") == 9
     assert (await scene.house.rows())["notify_webhooks"] == 1
+
+
+async def test_whoever_waits_too_long_for_the_same_request_is_told_to_come_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if scene.house.database.dialect != "postgresql":
+        pytest.skip("on SQLite whatever writes waits for its turn as a whole")
+    monkeypatch.setattr(requests, "PATIENCE", 0.2)
+    body = {"url": "https://hooks.example.org/x"}
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    keep = requests.keep
+
+    async def keeps_late(*given: Any, **named: Any) -> None:
+        begun.set()
+        await may_end.wait()
+        await keep(*given, **named)
+
+    monkeypatch.setattr(requests, "keep", keeps_late)
+    first = asyncio.create_task(scene.send("/v1/webhooks", body, idempotency_key="k"))
+    await begun.wait()
+    second = await scene.send("/v1/webhooks", body, idempotency_key="k")
+    may_end.set()
+    done = await first
+    third = await scene.send("/v1/webhooks", body, idempotency_key="k")
+
+    assert second.status_code == 409, second.text
+    assert second.json()["type"].endswith("request-in-progress")
+    assert second.headers["retry-after"] == "1"
+    assert done.status_code == 201
+    assert (third.content, third.headers["idempotency-replayed"]) == (done.content, "true")
 
 
 async def test_a_key_is_the_callers_own_and_outlives_an_exchange_of_api_keys(
