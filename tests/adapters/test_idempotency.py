@@ -454,11 +454,12 @@ async def test_whoever_waits_too_long_for_the_same_request_is_told_to_come_again
         await keep(*given, **named)
 
     monkeypatch.setattr(requests, "keep", keeps_late)
-    first = asyncio.create_task(scene.send("/v1/webhooks", body, idempotency_key="k"))
-    await begun.wait()
-    second = await scene.send("/v1/webhooks", body, idempotency_key="k")
-    may_end.set()
-    done = await first
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(scene.send("/v1/webhooks", body, idempotency_key="k"))
+        await begun.wait()
+        second = await scene.send("/v1/webhooks", body, idempotency_key="k")
+        may_end.set()
+    done = first.result()
     third = await scene.send("/v1/webhooks", body, idempotency_key="k")
 
     assert second.status_code == 409, second.text
