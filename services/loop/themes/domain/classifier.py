@@ -6,8 +6,10 @@ chance has a say. A theme is a topic and not a judgement: "no waiting" is about 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from services.loop.themes.domain.matching import Entry, Findings, Hit, Index, rules_of
 from services.loop.themes.domain.taxonomy import ANY_LANGUAGE, Taxonomy
@@ -15,12 +17,18 @@ from shared.text.language import guess
 from shared.text.stems import primary
 from shared.text.tokens import PATTERN
 
+if TYPE_CHECKING:
+    from services.loop.themes.domain.examples import ExampleModel
+
+_NOTHING: Final = Findings([], [], [])
+_AS_LIKELY_AS_NOT: Final = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A verbatim touching a theme; ``evidence`` is the span of code points that decided.
 
-    ``by`` is what it was known by: a keyword as the taxonomy lists it, or ``EXAMPLE``.
+    ``by`` is what it was known by: a keyword as the taxonomy lists it, or "example".
     """
 
     theme_id: str
@@ -50,6 +58,7 @@ class Classifier:
             )
             for language in self._languages
         }
+        self._models = self._learn()
 
     def classify(self, text: str, language: str | None = None) -> list[Mention]:
         """Return the themes of *text*, the surest first, equally sure ones by their id.
@@ -57,19 +66,90 @@ class Classifier:
         *language* is a BCP 47 tag. Without one that the taxonomy speaks, the words of all its
         languages are looked for, unless the text itself makes clear which one it is in.
         """
+        known, alike = self._mentions(text, primary(language))
+        ranked = sorted([*known, *alike], key=lambda one: (-one.score, one.theme_id))
+        return ranked[: self.taxonomy.max_themes]
+
+    def covers(self, text: str, language: str | None = None) -> bool:
+        """Return whether the themes account for *text*, so that there is nothing new in it.
+
+        Where a text has its best theme only, one that merely comes closest is not enough: it
+        must sound more like the examples of its theme than like a theme they do not know.
+        """
+        known, alike = self._mentions(text, primary(language))
+        return bool(known) or any(one.score >= _AS_LIKELY_AS_NOT for one in alike)
+
+    def _mentions(self, text: str, language: str) -> tuple[list[Mention], list[Mention]]:
+        """Return what keywords tell of *text*, and what its likeness to examples does."""
         source = _lowered(text)
         words = PATTERN.findall(source)
-        found = self._find(source, words, primary(language))
-        if found is None:
-            return []
-        mentions = []
-        for theme, hits in _by_theme(found):
-            score, surest = _weigh(hits)
-            span = (found.spans[surest.first][0], found.spans[surest.last][1])
-            id_ = self.taxonomy.themes[theme].id
-            mentions.append(Mention(id_, score, span, surest.rule.text))
-        mentions.sort(key=lambda mention: (-mention.score, mention.theme_id))
-        return mentions[: self.taxonomy.max_themes]
+        found = self._find(source, words, language) or _NOTHING
+        known = {
+            theme: Mention(
+                self.taxonomy.themes[theme].id,
+                score,
+                (found.spans[surest.first][0], found.spans[surest.last][1]),
+                surest.rule.text,
+            )
+            for theme, score, surest in _weighed(found)
+        }
+        model = self._model(words, language) if self._models else None
+        if model is None:
+            return list(known.values()), []
+        excluded = {hit.rule.theme for hit in found.hits if hit.rule.excludes}
+        kept, verdicts = model.decide(
+            words,
+            {theme: mention.score for theme, mention in known.items()},
+            excluded - known.keys(),
+        )
+        spans = [match.span() for match in PATTERN.finditer(source)] if verdicts else []
+        return [known[theme] for theme in sorted(kept)], [
+            Mention(
+                self.taxonomy.themes[verdict.theme].id,
+                verdict.score,
+                (spans[verdict.first][0], spans[verdict.last][1]),
+                verdict.by,
+            )
+            for verdict in verdicts
+        ]
+
+    def _model(self, words: list[str], language: str) -> ExampleModel | None:
+        """Return the examples to compare a text with: those in its own language."""
+        told = self._models.get(language)
+        meant = self._models.get(guess(words, self._models))
+        if self.taxonomy.max_themes == 1:
+            return told or meant or next(iter(self._models.values()))
+        # Examples in another language would only take away what keywords found.
+        if language:
+            return told if meant in {None, told} else None
+        return meant
+
+    def _learn(self) -> Mapping[str, ExampleModel]:
+        """Learn from the examples, per language; nothing where there is nothing to learn.
+
+        Where a text has one theme at most, names and keywords alone are enough to learn from.
+        """
+        themes = self.taxonomy.themes
+        shown = [theme.examples for theme in themes]
+        if self.taxonomy.max_themes == 1:
+            shown += [theme.keywords for theme in themes]
+        given = sorted({language for words in shown for language in words if words[language]})
+        if not given:
+            return {}
+        # Only those who learn need the library for it.
+        from services.loop.themes.domain.examples import ExampleModel  # noqa: PLC0415
+
+        languages = [language for language in given if language != ANY_LANGUAGE] or [""]
+        return {
+            language: ExampleModel(self.taxonomy, language, partial(self._heard, language))
+            for language in languages
+        }
+
+    def _heard(self, language: str, text: str) -> dict[int, float]:
+        """Return how sure keywords are of the themes of a text."""
+        source = _lowered(text)
+        found = self._find(source, PATTERN.findall(source), language) or _NOTHING
+        return {theme: score for theme, score, _ in _weighed(found)}
 
     def _find(self, text: str, words: list[str], language: str) -> Findings | None:
         told = self._of_language.get(language)
@@ -100,6 +180,12 @@ def _entries(taxonomy: Taxonomy) -> Iterator[Entry]:
             for language, words in listed.items():
                 for word in words:
                     yield Entry(number, excludes, language, word)
+
+
+def _weighed(found: Findings) -> Iterator[tuple[int, float, Hit]]:
+    """Yield the themes that keywords find, how sure they are together and the surest."""
+    for theme, hits in _by_theme(found):
+        yield theme, *_weigh(hits)
 
 
 def _by_theme(found: Findings) -> Iterator[tuple[int, list[Hit]]]:

@@ -37,7 +37,7 @@ def discover_lines(
     verbatims = {
         f"{rank:08}": (place, Verbatim(f"{rank:08}", read[place][1], read[place][2]))
         for rank, place in enumerate(order)
-        if not read[place][3] and not classifier.classify(read[place][1], read[place][2])
+        if not read[place][3] and not classifier.covers(read[place][1], read[place][2])
     }
     found = discover([verbatim for _, verbatim in verbatims.values()])
     cluster_of = {
