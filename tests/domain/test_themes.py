@@ -73,6 +73,7 @@ class TestStarterTaxonomy:
             assert set(shipped.keywords) == languages, shipped.id
             assert {"en", *shipped.names} == languages, shipped.id
             assert all(shipped.keywords.values()), shipped.id
+            assert shipped.need is not None, shipped.id
 
     def test_waiting_is_one_theme_in_danish_german_and_polish(self) -> None:
         for text, language in (
@@ -455,7 +456,10 @@ class TestLines:
         )
 
         assert answers == [
-            {"id": "b", "themes": [{"id": "waiting", "score": 0.6, "evidence": [3, 9]}]},
+            {
+                "id": "b",
+                "themes": [{"id": "waiting", "score": 0.6, "evidence": [3, 9], "by": "wait"}],
+            },
             {"id": 7, "themes": []},
             {"id": "a", "themes": []},
         ]
