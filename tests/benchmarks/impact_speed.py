@@ -46,6 +46,8 @@ PATHS = (
     "/v1/themes?sort=cost&limit=10",
     "/v1/themes?touchpoint=place-1",
     "/v1/themes/waiting",
+    "/v1/theme-matrix",
+    "/v1/theme-impacts",
 )
 
 

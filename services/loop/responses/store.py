@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Row,
     ScalarSelect,
+    Select,
     and_,
     bindparam,
     case,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from services.loop.journey.domain import Selection
+from services.loop.journey.domain import UNKNOWN, Selection
 from services.loop.responses.domain import SAMPLE_SOURCE, Cell, Response, Sums
 from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
@@ -169,6 +170,39 @@ async def with_comment(
     return [_response(row) for row in await view.all(statement)]
 
 
+def rated_comments(
+    wanted: ScoreFilter,
+    meant: Sequence[tuple[Dimension, Collection[str]]],
+    *,
+    dialect: str,
+    most: int,
+) -> Select[tuple[str, str]]:
+    """Return the query of the latest scored answers with a comment, as ids and categories.
+
+    It is for other rooms to join. ``meant`` narrows to codes as they were sent.
+    """
+    column = responses.c
+    day = timedelta(days=1)
+    return (
+        select(column.id, column.category)
+        .where(
+            column.has_comment,
+            column.category.is_not(None),
+            column.metric == wanted.metric,
+            column.measurement == wanted.measurement,
+            column.answered_at >= datetime.combine(wanted.first, time(), tzinfo=UTC),
+            column.answered_at < datetime.combine(wanted.last + day, time(), tzinfo=UTC),
+            column.source != SAMPLE_SOURCE,
+            *(
+                among(func.coalesce(column[name], UNKNOWN), sorted(codes), dialect)
+                for name, codes in meant
+            ),
+        )
+        .order_by(column.answered_at.desc(), column.id.desc())
+        .limit(most)
+    )
+
+
 async def find_to_change(tx: Transaction, ids: Sequence[str]) -> Mapping[str, Response]:
     """Return those of these responses that there are; nobody else may change them meanwhile."""
     return await _load(tx, ids, to_change=True)
@@ -233,6 +267,35 @@ async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
             .values({name: bindparam(name) for name in _MEMBERS if name != "id"}),
             [{**_row(response), "this_id": response.id} for response in revised],
         )
+
+
+async def draw_commented(
+    view: Reading,
+    *,
+    since: datetime,
+    only: Callable[[ColumnElement[str]], ColumnElement[bool]],
+    chance: float,
+) -> Response | None:
+    """Return one of the answers with a comment given since then, without samples; None of none.
+
+    Each is as likely as every other where ``chance`` may be any number from 0 up to 1.
+    """
+    column = responses.c
+    among_these = (
+        column.has_comment.is_(True),
+        column.answered_at >= since,
+        column.source != SAMPLE_SOURCE,
+        only(column.id),
+    )
+    n = int(await view.scalar(select(func.count(column.id)).where(*among_these)) or 0)
+    row = await view.first(
+        select(responses)
+        .where(*among_these)
+        .order_by(column.answered_at, column.id)
+        .offset(int(chance * n))
+        .limit(1)
+    )
+    return None if row is None else _response(row)
 
 
 async def commented(view: Reading) -> tuple[int, str]:

@@ -10,12 +10,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Final
 
-from services.loop.journey.domain import UNKNOWN, Aliases
+from services.loop.journey.domain import Aliases
 from services.loop.journey.handlers import every_alias, meant_by
-from services.loop.responses import store as responses
+from services.loop.responses.store import ScoreFilter, rated_comments
 from services.loop.themes import store
 from services.loop.themes.domain.counts import EVERY_COMMENT, NO_THEME, Counts
 from services.loop.themes.domain.deviating import Cell, cells_of
@@ -44,7 +44,7 @@ Of = Mapping[Dimension, str]
 LATEST: Final = 5_000
 """On so many comments the regression rests at most."""
 
-_POINTS: Final[Mapping[Category | None, int]] = {
+_POINTS: Final[Mapping[Category, int]] = {
     Category.PROMOTER: 100,
     Category.PASSIVE: 0,
     Category.DETRACTOR: -100,
@@ -158,26 +158,16 @@ async def own_parts(
     Of the latest comments of these days, so that it costs the same however many there are.
     """
     meant = await meant_by(view, of or {})
-    latest = await responses.with_comment(
-        view,
-        since=datetime.combine(first, time.min, tzinfo=UTC),
-        before=(datetime.combine(last + timedelta(days=1), time.min, tzinfo=UTC), ""),
-        most=LATEST,
-    )
-    rated = {
-        one.id: _POINTS[one.category]
-        for one in latest
-        if one.category in _POINTS
-        and one.measurement == measurement
-        and all((getattr(one, name) or UNKNOWN) in codes for name, codes in meant.items())
-    }
-    mentioned = await store.themes_of(view, list(rated))
-    answers = [
-        ([mention.theme_id for mention in mentioned[one]], value)
-        for one, value in rated.items()
-    ]
+    wanted = ScoreFilter(metric="nps", measurement=measurement, first=first, last=last, of={})
+    latest = rated_comments(wanted, list(meant.items()), dialect=view.dialect, most=LATEST)
+    mentioned: dict[str, tuple[list[str], int]] = {}
+    for response_id, category, theme_id in await store.themes_joined(view, latest):
+        themes, _ = mentioned.setdefault(response_id, ([], _POINTS[Category(category)]))
+        if theme_id is not None:
+            themes.append(theme_id)
     # Tens of milliseconds of arithmetic, and the event loop has others to serve.
-    return OwnParts(n=len(answers), parts=await asyncio.to_thread(ridge, answers))
+    parts = await asyncio.to_thread(ridge, list(mentioned.values()))
+    return OwnParts(n=len(mentioned), parts=parts)
 
 
 async def sources(

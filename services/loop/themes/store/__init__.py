@@ -14,6 +14,7 @@ from services.loop.themes.store.mentions import (
     latest_mentions,
     remove_mentions,
     responses_touching,
+    themes_joined,
     themes_of,
 )
 from services.loop.themes.store.replays import (
@@ -77,5 +78,6 @@ __all__ = [
     "replay_under_way",
     "responses_touching",
     "save_replay",
+    "themes_joined",
     "themes_of",
 ]

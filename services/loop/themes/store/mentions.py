@@ -108,6 +108,21 @@ def touches_nothing(response_id: ColumnElement[str]) -> ColumnElement[bool]:
     return ~select(mentions.c.theme_id).where(mentions.c.response_id == response_id).exists()
 
 
+async def themes_joined(
+    view: Reading, answers: Select[tuple[str, str]]
+) -> Sequence[tuple[str, str, str | None]]:
+    """Return these answers, a query of ids and categories, each with every theme it touches.
+
+    Those that touch none come once, with None.
+    """
+    found = answers.subquery()
+    joined = found.outerjoin(mentions, mentions.c.response_id == found.c.id)
+    rows = await view.all(
+        select(found.c.id, found.c.category, mentions.c.theme_id).select_from(joined)
+    )
+    return [(row.id, row.category, row.theme_id) for row in rows]
+
+
 async def latest_mentions(
     view: Reading, theme_id: str, *, before: tuple[datetime, str] | None, most: int
 ) -> Sequence[MentionRow]:
