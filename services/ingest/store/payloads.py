@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 
 from services.ingest.domain.sources import Outcome
 from services.ingest.tables import payloads
+from shared.db.base import among
 from shared.identity.tables import person_keys
 from shared.ids import new_id
 
@@ -82,7 +83,13 @@ async def keep_payloads(
     keyring: Keyring,
     at: datetime,
 ) -> None:
-    """Keep samples under given ids, each with its source."""
+    """Keep samples under given ids, each with its source.
+
+    What a sender repeats of somebody who was erased is not kept again.
+    """
+    refs = {ref for _, _, sample in samples for ref in sample.person_refs}
+    erased = await _erased_among(tx, refs)
+    samples = [one for one in samples if erased.isdisjoint(one[2].person_refs)]
     if samples:
         await tx.execute(
             tx.insert(payloads),
@@ -101,6 +108,19 @@ async def keep_payloads(
                 for payload_id, source, sample in samples
             ],
         )
+
+
+async def _erased_among(view: Reading, refs: Collection[str]) -> set[str]:
+    """Return those of these persons who were erased."""
+    if not refs:
+        return set()
+    rows = await view.all(
+        select(person_keys.c.ref).where(
+            among(person_keys.c.ref, sorted(refs), view.dialect),
+            person_keys.c.wrapped_key.is_(None),
+        )
+    )
+    return {row.ref for row in rows}
 
 
 def _packed(sample: Sample) -> bytes:
