@@ -54,6 +54,8 @@ def _themed(mention: Mention) -> dict[str, object]:
     themed: dict[str, object] = {"id": mention.theme_id, "score": mention.score}
     if mention.evidence is not None:
         themed["evidence"] = list(mention.evidence)
+    if mention.by is not None:
+        themed["by"] = mention.by
     return themed
 
 
