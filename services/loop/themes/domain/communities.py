@@ -15,14 +15,17 @@ _LIKE: Final = 0.05
 
 
 def communities(
-    near: NDArray[np.int64], likeness: NDArray[np.float32], *, seed: int
+    near: NDArray[np.int64], likeness: NDArray[np.float32], *, resolution: float, seed: int
 ) -> Sequence[int]:
-    """Return the community of each point; *near* and *likeness* say who is next to whom."""
+    """Return the community of each point; *near* and *likeness* say who is next to whom.
+
+    With a *resolution* above 1 there are more and smaller communities, below fewer and larger.
+    """
     links = _mutual(near, likeness)
     member_of = list(range(len(links)))
     chance = np.random.default_rng(seed)
     while True:
-        moved = _moved(links, chance)
+        moved = _moved(links, resolution, chance)
         names = {label: number for number, label in enumerate(dict.fromkeys(moved))}
         if len(names) == len(links):
             return member_of
@@ -43,7 +46,7 @@ def _mutual(near: NDArray[np.int64], likeness: NDArray[np.float32]) -> Links:
     return links
 
 
-def _moved(links: Links, chance: np.random.Generator) -> list[int]:
+def _moved(links: Links, resolution: float, chance: np.random.Generator) -> list[int]:
     """Move each node to the neighbouring community that gains most, until none gains."""
     label = list(range(len(links)))
     degree = [sum(linked.values()) for linked in links]
@@ -64,7 +67,7 @@ def _moved(links: Links, chance: np.random.Generator) -> list[int]:
             best = min(
                 drawn,
                 key=lambda each: (
-                    -(drawn[each] - degree[node] * weight[each] / total),
+                    -(drawn[each] - resolution * degree[node] * weight[each] / total),
                     each != home,
                     each,
                 ),

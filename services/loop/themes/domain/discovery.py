@@ -1,22 +1,22 @@
-"""What customers talk about that no theme covers yet: comments grouped by the words they share.
+"""What customers talk about that no theme covers yet: comments grouped by what they say.
 
 A function of the comments and nothing else: they are sorted first, chance has a fixed seed, and
-the same comments in any order give the same groups. Words are read once and then counted; how
-the counted words become groups is the business of ``grouping``.
+the same comments in any order give the same groups. ``reading`` says what is counted of a text,
+``grouping`` who belongs together; here the groups get their words.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Final
 
-from services.loop.themes.domain.grouping import Bag, Grouping, group
-from shared.text.language import guess, stop_words
-from shared.text.stems import primary, stem
-from shared.text.tokens import PATTERN, fold
+from services.loop.themes.domain.grouping import group
+from services.loop.themes.domain.reading import Words, read_all
+from shared.text.background import rarity
+from shared.text.stems import primary
 
 SMALLEST: Final = 5
 """How many comments make a group: fewer are an anecdote."""
@@ -25,9 +25,9 @@ _LABEL_WORDS: Final = 3
 _KEYWORDS: Final = 8
 _TYPICAL: Final = 3
 _HEARD_FROM: Final = 3
-_LONGEST_TEXT: Final = 4_000
-_COVERED_UP: Final = re.compile(r"\[(?:name|number|e-mail)\]")
-_SHORTEST_WORD: Final = 2
+
+_Term = tuple[str, str]
+"""A stem and its language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Verbatim:
 class Cluster:
     """Comments that speak of the same, in the customers' words.
 
-    ``members`` are sorted ids, ``keywords`` the most telling words by language and ``typical``
-    the three comments nearest the centre, the nearest first. ``label`` is "" where no word
-    was used in three comments.
+    ``members`` are sorted ids, ``keywords`` the most telling words by language ("*" where the
+    language could not be told) and ``typical`` the three comments nearest the centre, the
+    nearest first. ``label`` is "" where no word was used in three comments.
     """
 
     members: tuple[str, ...]
@@ -54,104 +54,96 @@ class Cluster:
     typical: tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A text with its language and its words: folded form and stem of each."""
-
-    language: str
-    words: tuple[tuple[str, str], ...]
-
-
-def discover(verbatims: Sequence[Verbatim], *, seed: int = 7) -> Sequence[Cluster]:
+def discover(
+    verbatims: Sequence[Verbatim], *, known: Sequence[Verbatim] = (), seed: int = 7
+) -> Sequence[Cluster]:
     """Return the groups among *verbatims*, the largest first; not every comment is in one.
 
-    Equal texts count as often as they come but are grouped once, so that they never part.
+    What is *known* (comments that a theme covers, a theme's examples) comes back in no group,
+    and neither do the comments that are rather like these than like one another. Equal texts
+    are grouped once, so that they never part.
     """
     ids: dict[tuple[str, str], list[str]] = {}
     for verbatim in sorted(verbatims, key=lambda each: each.id):
-        text = verbatim.text.strip()[:_LONGEST_TEXT]
-        ids.setdefault((text, primary(verbatim.language)), []).append(verbatim.id)
-    texts = sorted(ids)
-    read = [_read(text, language) for text, language in texts]
-    bags = [_bag(each, len(ids[key])) for each, key in zip(read, texts, strict=True)]
-    grouping = group(bags, seed=seed)
-    named = [ids[key] for key in texts]
-    clusters = [
-        _cluster(places, read, named, grouping)
+        ids.setdefault(_key(verbatim), []).append(verbatim.id)
+    texts = sorted({_key(verbatim) for verbatim in known} | ids.keys())
+    taken = [place for place, text in enumerate(texts) if text not in ids]
+    read = read_all(texts)
+    named = [ids.get(text, []) for text in texts]
+    grouping = group(
+        [words.counted() for words in read],
+        [max(1, len(each)) for each in named],
+        known=taken,
+        seed=seed,
+    )
+    groups = [
+        sorted(places, key=lambda place: (-grouping.nearness[place], place))
         for places in grouping.groups
         if sum(len(named[place]) for place in places) >= SMALLEST
+    ]
+    telling = _telling(groups, read, named)
+    clusters = [
+        _cluster(nearest, named, words) for nearest, words in zip(groups, telling, strict=True)
     ]
     return sorted(clusters, key=lambda each: (-len(each.members), each.members))
 
 
-def _read(text: str, language: str) -> _Read:
-    forms = [fold(word) for word in PATTERN.findall(_COVERED_UP.sub(" ", text))]
-    spoken = language or guess(forms)
-    silent = stop_words(spoken)
-    return _Read(
-        spoken,
-        tuple(
-            (form, stem(form, spoken))
-            for form in forms
-            if form not in silent and len(form) >= _SHORTEST_WORD and not form.isdigit()
-        ),
-    )
-
-
-def _bag(read: _Read, weight: int) -> Bag:
-    """Count the stems of a text; equal spellings count as one word in every language."""
-    return Bag(Counter(root for _, root in read.words), weight)
+def _key(verbatim: Verbatim) -> tuple[str, str]:
+    return verbatim.text.strip(), primary(verbatim.language)
 
 
 def _cluster(
-    places: Sequence[int],
-    read: Sequence[_Read],
-    ids: Sequence[Sequence[str]],
-    grouping: Grouping,
+    nearest: Sequence[int], ids: Sequence[Sequence[str]], words: Sequence[tuple[str, str]]
 ) -> Cluster:
-    nearest = sorted(places, key=lambda place: (-grouping.nearness[place], place))
     typical = [ids[place][0] for place in nearest[:_TYPICAL]]
     # Few texts, often repeated: the repetitions are as typical as the text.
     typical += [id_ for place in nearest for id_ in ids[place][1:]][: _TYPICAL - len(typical)]
-    words = _telling(places, read, ids, grouping)
     return Cluster(
-        members=tuple(sorted(id_ for place in places for id_ in ids[place])),
-        label=", ".join(word for word, _ in words[:_LABEL_WORDS]),
+        members=tuple(sorted(id_ for place in nearest for id_ in ids[place])),
+        label=", ".join(dict.fromkeys(word for word, _ in words[:_LABEL_WORDS])),
         keywords=_by_language(words),
         typical=(typical[0], typical[1], typical[2]),
     )
 
 
 def _telling(
-    places: Sequence[int],
-    read: Sequence[_Read],
-    ids: Sequence[Sequence[str]],
-    grouping: Grouping,
-) -> list[tuple[str, str]]:
-    """Return the most telling words with their language, each in its commonest form.
+    groups: Sequence[Sequence[int]], read: Sequence[Words], ids: Sequence[Sequence[str]]
+) -> list[list[tuple[str, str]]]:
+    """Return for each group its most telling words with their language, in common forms.
 
-    A word tells the more, the more comments of the group have it and the fewer others do. No
-    word counts that fewer than three comments have, and none with a digit: neither is a theme.
+    A word tells the more, the more comments of the group have it and the fewer groups do
+    (class-based TF-IDF), and the less it is said everywhere anyway. No word counts that fewer
+    than three comments have, and none with a digit: neither is a theme.
     """
-    heard: Counter[tuple[str, str]] = Counter()
-    forms: dict[tuple[str, str], Counter[str]] = {}
+    heard = [_heard(places, read, ids) for places in groups]
+    everywhere: Counter[_Term] = Counter()
+    for forms in heard:
+        everywhere.update({term: sum(counts.values()) for term, counts in forms.items()})
+    average = sum(everywhere.values()) / max(len(groups), 1)
+    telling = []
+    for forms in heard:
+        scored = []
+        for term, counts in forms.items():
+            count = sum(counts.values())
+            form = min(counts, key=lambda each: (-counts[each], each))
+            if count >= _HEARD_FROM and not any(letter.isdigit() for letter in form):
+                weight = count * log(1 + average / everywhere[term]) * rarity(form, term[1])
+                scored.append((-weight, form, term[1]))
+        telling.append([(form, language) for _, form, language in sorted(scored)])
+    return telling
+
+
+def _heard(
+    places: Sequence[int], read: Sequence[Words], ids: Sequence[Sequence[str]]
+) -> Mapping[_Term, Counter[str]]:
+    """Return in how many comments each term stands, and in which form."""
+    forms: dict[_Term, Counter[str]] = {}
     for place in places:
-        for form, root in dict(read[place].words).items():
-            key = (root, read[place].language)
-            forms.setdefault(key, Counter())[form] += len(ids[place])
-        for root in {root for _, root in read[place].words}:
-            heard[root, read[place].language] += len(ids[place])
-    scored = sorted(
-        (
-            (-count * grouping.rarity.get(key[0], 0.0), key)
-            for key, count in heard.items()
-            if count >= _HEARD_FROM and not any(letter.isdigit() for letter in key[0])
-        ),
-    )
-    return [
-        (min(forms[key], key=lambda form: (-forms[key][form], form)), key[1])
-        for _, key in scored
-    ]
+        once = {root: form for form, root in reversed(read[place].words)}
+        for root, form in once.items():
+            counts = forms.setdefault((root, read[place].language), Counter())
+            counts[form] += len(ids[place])
+    return forms
 
 
 def _by_language(words: Sequence[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:

@@ -1,12 +1,13 @@
-"""Bags of words become groups: latent semantic analysis, nearest neighbours, communities.
+"""Counted texts become groups: latent semantic analysis, nearest neighbours, communities.
 
-Time and memory are bounded: the rows are kept sparse, the neighbours are sought in slices.
+Time and memory are bounded whatever the number of texts: what takes the square of it is done
+with a sample, and the others join the group whose centre they are nearest to.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,67 +18,107 @@ from services.loop.themes.domain.communities import communities
 from services.loop.themes.domain.sparse import Rows, principal
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[np.int64]
+Counted = tuple[Mapping[str, float], ...]
+"""How often a text has each thing, for each kind of thing that is counted."""
+
+SAMPLE: Final = 8_000
+"""So many texts are compared with one another; the rest joins them."""
 
 _DIMENSIONS: Final = 100
-_NEIGHBOURS: Final = 15
+_HEARD_AT_LEAST: Final = (2, 3, 1)
+_SMOOTHED_BY: Final = 15
+_NEIGHBOURS: Final = 25
+_FEW: Final = 5
+_RESOLUTIONS: Final = (3.0, 1.5, 0.75)
+_MOST: Final = 0.8
+_ROUNDS: Final = 20
+_UNLIKE: Final = 0.05
+_LONELY: Final = 0.5
 _SLICE: Final = 1_024
-_RAREST: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Bag:
-    """How often each word stands in a text, and how many comments have this text."""
-
-    words: Mapping[str, int]
-    weight: int = 1
+_NEAR_ENOUGH: Final = 0.15
+_KNOWN_SHARE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Groups of places, how near each place is to its group's centre, how rare a word is."""
+    """Groups of places, and how near each place is to its group's centre."""
 
     groups: Sequence[Sequence[int]]
     nearness: Mapping[int, float]
-    rarity: Mapping[str, float]
 
 
-def group(bags: Sequence[Bag], *, seed: int) -> Grouping:
-    """Group *bags* that share words; those with no word of anybody else's stay alone."""
-    heard: Counter[str] = Counter()
-    for bag in bags:
-        heard.update(dict.fromkeys(bag.words, bag.weight))
-    total = sum(bag.weight for bag in bags)
-    words = sorted(word for word, count in heard.items() if count >= _RAREST)
-    rarity = {word: float(np.log(1 + total / heard[word])) for word in words}
-    number = {word: place for place, word in enumerate(words)}
-    kept = [place for place, bag in enumerate(bags) if not number.keys().isdisjoint(bag.words)]
-    if not kept:
-        return Grouping((), {}, rarity)
-    rows = Rows.of(
-        [
-            {
-                number[word]: (1 + np.log(count)) * rarity[word]
-                for word, count in sorted(bags[place].words.items())
-                if word in number
+def group(
+    counted: Sequence[Counted],
+    weights: Sequence[int],
+    *,
+    known: Collection[int] = (),
+    seed: int,
+) -> Grouping:
+    """Group *counted* texts that are alike; who is like nobody stays alone.
+
+    *weights* say how many comments have each text. The places in *known* are spoken for: they
+    shape the groups, and a group that holds many of them is none of the new ones.
+    """
+    chance = np.random.default_rng(seed)
+    sample = np.sort(chance.permutation(len(counted))[:SAMPLE])
+    rows, kept = _rows(counted, weights, sample)
+    if not len(kept):
+        return Grouping((), {})
+    sampled = np.flatnonzero(np.isin(kept, sample))
+    points = _unit(rows.times(principal(rows.only(sampled), _DIMENSIONS, seed)))
+    smooth = _smoothed(points[sampled])
+    heavy = np.array(weights, dtype=np.int64)[kept[sampled]]
+    centres = _settled(smooth, heavy, _labels(smooth, heavy, seed))
+    points[sampled] = smooth
+    likest = points @ centres.T
+    nearest = likest.argmax(axis=1)
+    nearness = likest.max(axis=1)
+    spoken_for = np.isin(kept, np.fromiter(known, np.int64, len(known)))
+    groups = []
+    for number in range(len(centres)):
+        members = np.flatnonzero((nearest == number) & (nearness >= _NEAR_ENOUGH))
+        if len(members) and spoken_for[members].mean() < _KNOWN_SHARE:
+            groups.append(kept[members[~spoken_for[members]]].tolist())
+    return Grouping(groups, dict(zip(kept.tolist(), nearness.tolist(), strict=True)))
+
+
+def _rows(
+    counted: Sequence[Counted], weights: Sequence[int], sample: Numbers
+) -> tuple[Rows, Numbers]:
+    """Return the texts as rows, each kind of thing weighing the same, and whose rows they are.
+
+    A thing weighs the more the fewer comments have it (TF-IDF). What next to nobody else has
+    and what stands outside the sample only is left out, and with it who has nothing else.
+    """
+    total = sum(weights[place] for place in sample.tolist())
+    numbers: list[dict[str, int]] = []
+    rarity: list[dict[str, float]] = []
+    width = 0
+    for kind, least in enumerate(_HEARD_AT_LEAST):
+        heard: Counter[str] = Counter()
+        for place in sample.tolist():
+            heard.update(dict.fromkeys(counted[place][kind], weights[place]))
+        names = sorted(name for name, count in heard.items() if count >= least)
+        numbers.append({name: width + place for place, name in enumerate(names)})
+        rarity.append({name: float(np.log(1 + total / heard[name])) for name in names})
+        width += len(names)
+    rows: list[dict[int, float]] = []
+    kept: list[int] = []
+    for place, kinds in enumerate(counted):
+        row: dict[int, float] = {}
+        for things, number, weight in zip(kinds, numbers, rarity, strict=True):
+            filled = {
+                number[name]: weight[name] * (1.0 + float(np.log(max(count, 1.0))))
+                for name, count in things.items()
+                if name in number
             }
-            for place in kept
-        ],
-        len(words),
-    )
-    points = _unit(principal(rows, _DIMENSIONS, seed))
-    near, likeness = _neighbours(points)
-    labels = communities(near, likeness, seed=seed)
-    groups: dict[int, list[int]] = {}
-    for place, label in enumerate(labels):
-        groups.setdefault(label, []).append(place)
-    nearness: dict[int, float] = {}
-    for members in groups.values():
-        centre = points[members].sum(axis=0)
-        for member, likeness_to_centre in zip(members, points[members] @ centre, strict=True):
-            nearness[kept[member]] = float(likeness_to_centre)
-    return Grouping(
-        [[kept[member] for member in members] for members in groups.values()], nearness, rarity
-    )
+            length = sum(value * value for value in filled.values()) ** 0.5
+            row.update((column, value / length) for column, value in filled.items())
+        if row:
+            rows.append(row)
+            kept.append(place)
+    return Rows.of(rows, width), np.array(kept, dtype=np.int64)
 
 
 def _unit(points: Floats) -> Floats:
@@ -86,17 +127,61 @@ def _unit(points: Floats) -> Floats:
     return scaled
 
 
-def _neighbours(points: Floats) -> tuple[NDArray[np.int64], Floats]:
+def _smoothed(points: Floats) -> Floats:
+    """Draw each point towards its neighbours: short texts share few words with their kin."""
+    near, likeness = _neighbours(points, _SMOOTHED_BY)
+    weight = np.maximum(likeness - _UNLIKE, 0.0)
+    # Who is like nobody is drawn to nobody.
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), _LONELY)
+    drawn = points.copy()
+    for number in range(near.shape[1]):
+        drawn += points[near[:, number]] * weight[:, number, None]
+    return _unit(drawn)
+
+
+def _neighbours(points: Floats, most: int) -> tuple[Numbers, Floats]:
     """Return for each point the nearest others and how like they are, in slices."""
     many = len(points)
-    most = min(_NEIGHBOURS, many - 1)
+    most = min(most, many - 1)
     near = np.empty((many, most), dtype=np.int64)
     likeness = np.empty((many, most), dtype=np.float32)
     for start in range(0, many, _SLICE):
         like = points[start : start + _SLICE] @ points.T
         own = np.arange(len(like))
         like[own, own + start] = -1.0
-        order = np.argsort(-like, axis=1, kind="stable")[:, :most]
+        # In steps of a thousandth, so that the noise of adding up decides nothing.
+        order = np.argsort(-np.round(like, 3), axis=1, kind="stable")[:, :most]
         near[start : start + _SLICE] = order
         likeness[start : start + _SLICE] = np.take_along_axis(like, order, axis=1)
     return near, likeness
+
+
+def _labels(points: Floats, weights: Numbers, seed: int) -> Numbers:
+    """Return the finest communities of which most points are in one that is no anecdote."""
+    near, likeness = _neighbours(points, min(_NEIGHBOURS, max(_FEW, len(points) // _FEW)))
+    labels = np.zeros(len(points), dtype=np.int64)
+    for resolution in _RESOLUTIONS:
+        labels = np.array(communities(near, likeness, resolution=resolution, seed=seed))
+        sizes = np.bincount(labels, weights)
+        if (sizes[labels] >= _FEW).mean() >= _MOST:
+            break
+    return labels
+
+
+def _settled(points: Floats, weights: Numbers, labels: Numbers) -> Floats:
+    """Return the centres of the groups once everybody is in the group they are nearest to."""
+    centres = _centres(points, weights, labels)
+    for _ in range(_ROUNDS):
+        moved = (points @ centres.T).argmax(axis=1)
+        if np.array_equal(moved, labels):
+            break
+        labels = moved
+        centres = _centres(points, weights, labels)
+    return centres
+
+
+def _centres(points: Floats, weights: Numbers, labels: Numbers) -> Floats:
+    """Return the centres of all groups that are more than an anecdote, else of all."""
+    sizes = np.bincount(labels, weights)
+    wanted = np.flatnonzero(sizes >= min(_FEW, sizes.max()))
+    return _unit(np.stack([points[labels == number].sum(axis=0) for number in wanted]))

@@ -29,6 +29,8 @@ class Rows:
     def of(cls, rows: Sequence[Mapping[int, float]], width: int) -> Rows:
         """Build the matrix from the filled columns of each row."""
         starts = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
+        if not rows:
+            return cls(starts, np.empty(0, np.int64), np.empty(0, np.float32), width)
         columns = np.fromiter((column for row in rows for column in row), np.int64, starts[-1])
         values = np.fromiter(
             (value for row in rows for value in row.values()), np.float32, starts[-1]
@@ -51,6 +53,16 @@ class Rows:
             first = last
         return result
 
+    def only(self, wanted: NDArray[np.int64]) -> Rows:
+        """Return the rows at the places in *wanted* alone."""
+        if len(wanted) == len(self.starts) - 1:
+            return self
+        lengths = np.diff(self.starts)[wanted]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        inside = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        places = np.repeat(self.starts[wanted], lengths) + inside
+        return Rows(starts, self.columns[places], self.values[places], self.width)
+
     def transposed(self) -> Rows:
         """Return columns as rows; every column must be filled somewhere."""
         order = np.argsort(self.columns, kind="stable")
@@ -61,7 +73,10 @@ class Rows:
 
 
 def principal(rows: Rows, dimensions: int, seed: int) -> Floats:
-    """Return the rows in their *dimensions* principal directions (randomised, seeded)."""
+    """Return the *dimensions* principal directions as columns (randomised, seeded).
+
+    The rows times these are the rows in as few dimensions as tell them apart best.
+    """
     height = len(rows.starts) - 1
     most = min(dimensions + _OVERSAMPLED, height, rows.width)
     chance = np.random.default_rng(seed)
@@ -71,7 +86,5 @@ def principal(rows: Rows, dimensions: int, seed: int) -> Floats:
         basis = np.linalg.qr(basis)[0]
         basis = rows.times(np.linalg.qr(turned.times(basis))[0])
     basis = np.linalg.qr(basis)[0]
-    left, strength, _ = np.linalg.svd(turned.times(basis).T, full_matrices=False)
-    wanted = min(dimensions, most)
-    found: Floats = (basis @ left[:, :wanted]) * strength[:wanted]
-    return found
+    directions: Floats = np.linalg.svd(turned.times(basis), full_matrices=False)[0]
+    return directions[:, :dimensions]
