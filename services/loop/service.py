@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from services.loop import listeners
-from services.loop.jobs import DiscoveryWork, IndexWorker, ReplayWork, RiserWork, TimerWorker
+from services.loop.jobs import (
+    DiscoveryWork,
+    IndexWorker,
+    ProposalWork,
+    ReplayWork,
+    RiserWork,
+    TimerWorker,
+)
 from services.loop.journey.api import ROUTERS as JOURNEY
 from services.loop.journey.handlers import ensure_other
 from services.loop.pages import ROUTERS as PAGES
@@ -52,6 +59,7 @@ def build(kit: Kit) -> Service:
             IndexWorker(loop),
             DiscoveryWork(loop),
             ReplayWork(loop),
+            ProposalWork(loop),
             RiserWork(loop),
             AuditSealing(kit.database, kit.keyring, kit.clock),
         ],

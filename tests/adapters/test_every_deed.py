@@ -421,6 +421,17 @@ PROVED: Final[Mapping[str, tuple[str, str]]] = {
         "test_people_accounts.py",
     ),
     **{
+        door: (deed, "test_theme_quality.py")
+        for door, deed in (
+            ("POST /v1/taxonomy/proposals/{proposal_id}/accept", "taxonomy.changed"),
+            ("POST /v1/taxonomy/proposals/{proposal_id}/reject", "proposal.rejected"),
+            ("POST /settings/taxonomy/proposals", "proposal.rejected"),
+            ("POST /settings/taxonomy/check", "theme.corrected"),
+            ("POST /settings/taxonomy/replay", "replay.started"),
+            ("POST /settings/taxonomy/replay/{act}", "replay.stopped"),
+        )
+    },
+    **{
         door: (deed, "test_theme_corrections.py")
         for door, deed in (
             ("POST /themes/{theme_id}/corrections", "theme.corrected"),

@@ -22,6 +22,7 @@ from services.ingest.tables import PLUMBING as INGEST
 from services.loop.tables import PLUMBING as LOOP
 from services.loop.themes.domain.discoveries import State
 from services.loop.themes.domain.outer_items import State as ItemState
+from services.loop.themes.handlers import proposing
 from services.notify.tables import PLUMBING as NOTIFY
 from shared.db import requests
 from shared.db.engine import Engines
@@ -158,6 +159,8 @@ SAMPLES: dict[str, Sample] = {
         ),
         Sample(),
     ),
+    "/v1/taxonomy/proposals/{proposal_id}/accept": Sample(),
+    "/v1/taxonomy/proposals/{proposal_id}/reject": Sample(),
     "/v1/responses/{response_id}/theme-corrections": Sample(
         {"theme_id": "waiting", "verdict": "also"}, {"theme_id": "waiting", "verdict": "not"}
     ),
@@ -346,6 +349,12 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
             await scene.task(f"R-{n}")
         listed = (await scene.client.get("/v1/responses")).json()["data"]
         return [template.replace("{response_id}", one["id"]) for one in listed[:2]]
+    if "{proposal_id}" in template:
+        async with scene.house.database.transaction() as tx:
+            found: list[Any] = [("waiting", "en", "add", one, 3, 0) for one in ("kiosk", "counter")]
+            await proposing.propose(tx, found, now=scene.house.clock.now())
+        listed = (await scene.client.get("/v1/taxonomy/proposals")).json()["data"]
+        return [template.replace("{proposal_id}", one["id"]) for one in listed]
     if "{replay_id}" in template:
         over = (await scene.send("/v1/taxonomy/replays", None)).json()["id"]
         await scene.send(f"/v1/taxonomy/replays/{over}/stop", None)

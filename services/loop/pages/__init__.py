@@ -12,7 +12,9 @@ from services.loop.pages import (
     examples,
     keyboard,
     next_task,
+    quality,
     queue,
+    replays,
     scores,
     settings,
     task,
@@ -34,6 +36,8 @@ ROUTERS: Final = (
     customer.router,
     team.router,
     corrections.router,
+    quality.router,
+    replays.router,
     # Before the themes: “new” is no theme.
     discoveries.router,
     themes.router,

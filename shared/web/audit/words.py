@@ -47,6 +47,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "product.changed": marked("A product was changed"),
     "product.described": marked("A product was described"),
     "product.retired": marked("A product was retired"),
+    "proposal.rejected": marked("Words that corrections suggested were rejected"),
     "reason.changed": marked("A contact reason was changed"),
     "reason.described": marked("A contact reason was described"),
     "reason.retired": marked("A contact reason was retired"),

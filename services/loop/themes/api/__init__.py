@@ -9,6 +9,7 @@ from services.loop.themes.api import (
     discoveries,
     impact,
     outer_items,
+    quality,
     replays,
     risers,
     taxonomy,
@@ -24,6 +25,7 @@ ROUTERS: Final = (
     outer_items.router,
     discoveries.router,
     corrections.router,
+    quality.router,
     replays.router,
     taxonomy.router,
 )

@@ -137,6 +137,11 @@ async def corrections_of(
     return await store.corrections_of(view, response_ids)
 
 
+def language_of(response: Response, comment: str) -> str:
+    """Return the language that a comment is taken to be in, "" where it is doubtful."""
+    return primary(response.language)[:20] or guess(PATTERN.findall(comment.lower()))
+
+
 async def _readable(
     tx: Transaction, response_id: str, person_keys: PersonKeys
 ) -> tuple[Response, str]:
@@ -152,8 +157,7 @@ async def _readable(
         )
     if not person.comment:
         raise Conflict("There are no words in this response to find a theme in.")
-    words = PATTERN.findall(person.comment.lower())
-    return response, primary(response.language)[:20] or guess(words)
+    return response, language_of(response, person.comment)
 
 
 def _known(taxonomy: Taxonomy, theme_id: str, verdict: Verdict) -> str:
