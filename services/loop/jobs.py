@@ -15,7 +15,7 @@ from services.loop.tasks.handlers import ring
 from services.loop.tasks.handlers.sealing import seal_earlier
 from services.loop.tasks.handlers.search import index_earlier
 from services.loop.themes.domain.discoveries import Found, Read
-from services.loop.themes.handlers import Classifiers, discovering, judging
+from services.loop.themes.handlers import Classifiers, discovering, judging, proposing
 from services.loop.themes.handlers.recounting import recount_earlier
 from services.loop.themes.handlers.rereading import replay_on
 from shared.db import leases
@@ -35,6 +35,7 @@ _NO_HURRY = 3_600.0
 _NIGHT_EVERY = 60.0
 """Seconds between two looks whether it is night."""
 _HOLD_EVERY = 10.0
+_MINE_EVERY = 10.0
 
 log = get_logger(__name__)
 
@@ -106,6 +107,44 @@ class ReplayWork:
             classifiers=self._classifiers,
             clock=loop.clock,
         )
+
+    async def wait(self) -> None:
+        """Return after a moment, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the wait."""
+        self._pause.end()
+
+
+class ProposalWork:
+    """Looks for words that corrections suggest, when something was judged or read again."""
+
+    name = "loop.proposals"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._pause = Pause(_LOOK_EVERY)
+        self._looked_at: float | None = None
+        self._mined: object = None
+
+    async def step(self) -> bool:
+        """Mine once after every change; what has been proposed already stays as it is."""
+        clock, database = self._loop.clock, self._loop.database
+        at = clock.monotonic()
+        if self._looked_at is not None and at - self._looked_at < _MINE_EVERY:
+            return False
+        self._looked_at = at
+        async with database.reading() as view:
+            mark = await proposing.mark_of(view)
+        if mark == self._mined:
+            return False
+        now = clock.now()
+        found = await proposing.mine(database, person_keys=self._loop.person_keys, now=now)
+        async with database.transaction() as tx:
+            await proposing.propose(tx, found, now=now)
+        self._mined = mark
+        return True
 
     async def wait(self) -> None:
         """Return after a moment, or at once when closing."""
