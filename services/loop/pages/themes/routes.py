@@ -54,6 +54,10 @@ _Caller = Annotated[Principal, Depends(requires_page(Scope.THEMES_READ))]
 
 _TOP: Final = 10
 _WEEKS: Final = 26
+_PAGES_BESIDE: Final[Mapping[str, str]] = {
+    "/themes/rising": marked("Rising"),
+    "/themes/new": marked("New words"),
+}
 _TITLES: Final[Mapping[Dimension, str]] = {
     "touchpoint": marked("Touchpoint"),
     "segment": marked("Segment"),
@@ -126,7 +130,7 @@ def _unassigned(found: ThemeList) -> Sequence[ThemeSummary]:
 
 def _tabs(asked: Asked, found: ThemeList, reader: Reader) -> Sequence[Tab]:
     counts = {"all": len(found.themes), "unassigned": len(_unassigned(found))}
-    return [
+    own = [
         Tab(
             label=reader.gettext(label),
             href=asked.href(tab="" if name == "all" else name),
@@ -135,6 +139,11 @@ def _tabs(asked: Asked, found: ThemeList, reader: Reader) -> Sequence[Tab]:
         )
         for name, label in TABS.items()
     ]
+    others = [
+        Tab(label=reader.gettext(label), href=path, current=False)
+        for path, label in _PAGES_BESIDE.items()
+    ]
+    return [*own, *others]
 
 
 @router.get("/themes.csv")
