@@ -32,6 +32,7 @@ from tests.fakes import ManualClock
 from tests.forms import URLENCODED
 from tests.nights import plant
 from tests.plumbing import create_tables
+from tests.rises import put_proposal
 from tests.whole_house import WholeHouse, open_house
 
 WEEK: Final = {
@@ -100,6 +101,7 @@ class FullHouse:
         await self._browse()
         await self._park()
         await self._discover()
+        await self._rise()
         await self.house.settle()
         await self._look_around()
 
@@ -335,6 +337,20 @@ class FullHouse:
                     tx, letters, consumer=service.name, keyring=self.house.keyring, now=now
                 )
 
+    async def _rise(self) -> None:
+        """Have themes risen, and propose to look into them; one is dismissed."""
+        now = self.house.clock.now()
+        rising = ("waiting", "delivery", "price", "digital", "goods", "staff")
+        for thing, theme in zip(
+            ("item_id", "merging", "dismissing", "fourth", "fifth", "sixth"),
+            rising,
+            strict=True,
+        ):
+            self.things[thing] = await put_proposal(
+                self.house.database, theme, self._responses[:3], now=now
+            )
+        await put_proposal(self.house.database, "competence", now=now, state="dismissed")
+
     async def _discover(self) -> None:
         """Have nights found what no theme covers; of one somebody said that it is nothing."""
         now = self.house.clock.now()
@@ -419,6 +435,7 @@ class FullHouse:
             "/settings/lists": ("?kind=segment", "?kind=reason"),
             "/settings/lists/one": ("?kind=segment&code=gold",),
             "/settings/rules/one": ("?id=gold",),
+            "/settings/taxonomy/one": ("?id=waiting",),
             "/settings/calendars/one": ("?id=office",),
             "/settings/schemes/one": ("?id=standard",),
             "/settings/handover": (f"?of={self.staff['ana']}",),

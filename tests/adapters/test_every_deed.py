@@ -204,6 +204,22 @@ CALLS: Final[Mapping[str, tuple[str, Call]]] = {
         Call("/v1/taxonomy/versions/1/restore"),
     ),
     "DELETE /v1/taxonomy/draft": ("taxonomy.draft-dropped", Call("/v1/taxonomy/draft")),
+    "POST /v1/outer-items/{item_id}/accept": (
+        "outer-item.accepted",
+        Call("/v1/outer-items/{item_id}/accept", {}),
+    ),
+    "POST /v1/outer-items/{item_id}/reopen": (
+        "outer-item.reopened",
+        Call("/v1/outer-items/{item_id}/reopen"),
+    ),
+    "POST /v1/outer-items/{item_id}/merge": (
+        "outer-item.merged",
+        Call("/v1/outer-items/{merging}/merge", {"into": "{item_id}"}),
+    ),
+    "POST /v1/outer-items/{item_id}/dismiss": (
+        "outer-item.dismissed",
+        Call("/v1/outer-items/{dismissing}/dismiss", {"reason": "known"}),
+    ),
     "POST /v1/taxonomy/replays": (
         "replay.started",
         Call("/v1/taxonomy/replays", keep="replay"),
@@ -382,6 +398,10 @@ FORMS: Final[Mapping[str, str]] = {
     "POST /themes/new/{discovery_id}/adopt": "discovery.adopted",
     "POST /themes/new/{discovery_id}/dismiss": "discovery.dismissed",
     "POST /themes/new/{discovery_id}/restore": "discovery.restored",
+    "POST /themes/rising/{item_id}/accept": "outer-item.accepted",
+    "POST /themes/rising/{item_id}/dismiss": "outer-item.dismissed",
+    "POST /themes/rising/{item_id}/merge": "outer-item.merged",
+    "POST /themes/rising/{item_id}/reopen": "outer-item.reopened",
 }
 """What each form of the pages is recorded as, in the order in which they are sent."""
 

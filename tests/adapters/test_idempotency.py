@@ -33,7 +33,7 @@ from shared.web.idempotency import idempotency_key
 from tests.fakes import ManualClock
 from tests.nights import plant
 from tests.plumbing import SECRET
-from tests.rises import propose
+from tests.rises import put_proposal
 from tests.whole_house import WholeHouse, api_routes, open_house
 
 CANARY = "canary7f3a"
@@ -272,6 +272,18 @@ async def scene(engines: Engines, clock: ManualClock, keyring: Keyring) -> Async
         yield made
 
 
+async def _items(scene: Scene, template: str) -> list[str]:
+    """Propose to look into two themes, and into two that these can be made a part of."""
+    now, database = scene.house.clock.now(), scene.house.database
+    state: ItemState = "accepted" if template.endswith("/reopen") else "proposed"
+    for theme in ("goods", "digital"):
+        await put_proposal(database, theme, now=now, item_id=f"oit_{theme}")
+    return [
+        await put_proposal(database, theme, now=now, state=state)
+        for theme in ("waiting", "price")
+    ]
+
+
 async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one a kind
     """Return two addresses of a route, of two things of the same kind."""
     if template.rpartition("/")[2] in {"remedies", "approve", "decline"}:
@@ -327,15 +339,7 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         ]
         return [template.replace("{discovery_id}", one) for one in planted]
     if "{item_id}" in template:
-        now = scene.house.clock.now()
-        done: ItemState = "accepted" if template.endswith("/reopen") else "proposed"
-        proposed = [
-            await propose(scene.house.database, theme, now=now, state=done)
-            for theme in ("waiting", "price")
-        ]
-        for theme in ("goods", "digital"):  # what one can be made a part of
-            await propose(scene.house.database, theme, now=now, item_id=f"oit_{theme}")
-        return [template.replace("{item_id}", one) for one in proposed]
+        return [template.replace("{item_id}", one) for one in await _items(scene, template)]
     if "{code}" in template:
         await scene.send("/v1/touchpoints", {"code": "door"})
         return [template.replace("{code}", "door")] * 2
@@ -351,7 +355,9 @@ async def _paths(scene: Scene, template: str) -> list[str]:  # noqa: C901, PLR09
         return [template.replace("{response_id}", one["id"]) for one in listed[:2]]
     if "{proposal_id}" in template:
         async with scene.house.database.transaction() as tx:
-            found: list[Any] = [("waiting", "en", "add", one, 3, 0) for one in ("kiosk", "counter")]
+            found: list[Any] = [
+                ("waiting", "en", "add", one, 3, 0) for one in ("kiosk", "counter")
+            ]
             await proposing.propose(tx, found, now=scene.house.clock.now())
         listed = (await scene.client.get("/v1/taxonomy/proposals")).json()["data"]
         return [template.replace("{proposal_id}", one["id"]) for one in listed]

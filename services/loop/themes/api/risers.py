@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from services.loop.resources import Loop
 from services.loop.themes.api.riser_documents import RiserList, shown_riser
-from services.loop.themes.domain.risers import monday_of
+from services.loop.themes.domain.risers import EARLIEST, LATEST, monday_of
 from services.loop.themes.handlers.risers import ranked
 from shared.identity.principal import Principal, Scope
 from shared.stats.rising import Word
@@ -35,7 +35,12 @@ async def get_risers(
     page: Paged,
     *,
     week: Annotated[
-        date | None, Query(description="any day of it; the default is the latest that is over")
+        date | None,
+        Query(
+            ge=EARLIEST,
+            le=LATEST,
+            description="any day of it; the default is the latest that is over",
+        ),
     ] = None,
     department: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     verdict: Annotated[Word | None, Query(description="only these")] = None,

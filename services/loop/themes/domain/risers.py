@@ -29,6 +29,10 @@ LEAST_BASE: Final = 4
 SETTLED: Final = timedelta(hours=4)
 """So long after its end a week is judged: what was answered on Sunday night is on its way."""
 
+EARLIEST: Final = date(2000, 1, 1)
+LATEST: Final = date(2199, 12, 31)
+"""Between these days a week may be asked for."""
+
 _WEEK: Final = timedelta(days=7)
 
 Days = Mapping[str, Mapping[date, int]]
