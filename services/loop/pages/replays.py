@@ -106,7 +106,9 @@ async def show(request: Request, caller: _Reader) -> Response:
         current = await current_taxonomy(view)
         people = await names_of(view, {one.started_by for one in found})
     names = {each.id: each.name_in(reader.catalogue) for each in current.taxonomy.themes}
-    lines = [_line(one, people.person(one.started_by), names, reader) for one in found]
+    lines = [
+        _line(one, people.get(one.started_by, one.started_by), names, reader) for one in found
+    ]
     context = ReplayPage(
         version=current.version,
         now=next((line for line in lines if not line.is_over), None),
