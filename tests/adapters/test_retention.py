@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
-from shared.identity.retention import over_before
+from services.ingest import store
 from services.ingest.handlers.persons import retention
 from services.ingest.jobs import RetentionWork
 from services.ingest.service import Ingest
 from services.ingest.tables import responses
 from shared.clock import next_quiet_hour
 from shared.db.engine import Engines
+from shared.db.transaction import Reading, Transaction
 from shared.identity.audit import SYSTEM
 from shared.identity.installation import name_organisation
 from shared.identity.person_requests import get_request, open_request
 from shared.identity.principal import Scope
+from shared.identity.retention import over_before
 from shared.identity.tables import person_keys
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
@@ -323,3 +325,29 @@ def test_the_quiet_hour_follows_the_clocks_of_the_place() -> None:
     assert next_quiet_hour(datetime(2026, 3, 29, 1, tzinfo=UTC), berlin) == datetime(
         2026, 3, 30, 1, tzinfo=UTC
     )
+
+
+class Planner:
+    """Stands in for a view: says how the database would go about a query."""
+
+    def __init__(self, view: Transaction) -> None:
+        self.view = view
+        self.plan = ""
+
+    async def first(self, query: Any) -> None:
+        compiled = query.compile(
+            dialect=self.view.connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        explain = "EXPLAIN QUERY PLAN" if self.view.dialect == "sqlite" else "EXPLAIN"
+        self.plan = str(await self.view.all(text(f"{explain} {compiled}")))
+
+
+async def test_what_is_old_is_found_by_its_age(house: WholeHouse) -> None:
+    """However much else there is: the indexes of what is kept and of open tasks lead there."""
+    async with house.database.transaction() as tx:
+        if tx.dialect == "postgresql":  # a small table is read whole, unless it may not be
+            await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        planner = Planner(tx)
+        await store.aged(cast("Reading", planner), before=house.clock.now())
+    assert "ix_ingest_responses_kept" in planner.plan
+    assert "ix_ingest_responses_task_open" in planner.plan
