@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from services.demo.sample import OTHER_NAME, PLACES, PRODUCTS, SEGMENTS, responses
+from services.demo.sample import OTHER_NAME, PLACES, PRODUCTS, SEGMENTS, THEMES, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,7 @@ class Player:
             for path, labels in (("/v1/segments", SEGMENTS), ("/v1/products", PRODUCTS)):
                 for code, named in labels.items():
                     await _made(client, path, {"code": code, "labels": named})
+            await _share_themes_out(client)
 
     async def tidy_up(self) -> None:
         """Map what one of the senders calls by a name of its own."""
@@ -95,6 +96,23 @@ class Player:
             await _until_handled(client)
             await _work(client, now)
             return accepted
+
+
+async def _share_themes_out(client: httpx.AsyncClient) -> None:
+    """Give each theme that nobody answers for to one of the departments."""
+    answer = await client.get("/v1/taxonomy")
+    answer.raise_for_status()
+    taxonomy = answer.json()
+    theirs = {theme: department for department, some in THEMES.items() for theme in some}
+    unassigned = [each for each in taxonomy["themes"] if not each.get("department")]
+    if not any(each["id"] in theirs for each in unassigned):
+        return
+    for each in unassigned:
+        each["department"] = theirs.get(each["id"])
+    changed = await client.put(
+        "/v1/taxonomy", json=taxonomy, headers={"If-Match": answer.headers["ETag"]}
+    )
+    changed.raise_for_status()
 
 
 async def _made(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:

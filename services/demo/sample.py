@@ -88,6 +88,14 @@ PRODUCTS = {
     "Furniture": {"en": "Furniture", "de": "Möbel"},
 }
 
+THEMES = {
+    "Logistics": ("delivery", "goods", "appointments"),
+    "Customer service": ("waiting", "friendliness", "competence", "reachability", "unsolved"),
+    "Web and sales": ("digital", "information", "facilities"),
+    "Finance": ("price",),
+}
+"""Which department answers for which theme, by name: it may be taken away with the sample."""
+
 _WEIGHTS = (34, 26, 16, 12, 12)
 
 

@@ -85,13 +85,17 @@ def _kind(action: str) -> str:
     return action.partition(".")[0]
 
 
-async def remove_departments(tx: Transaction, ids: Collection[str]) -> None:
-    """Remove these departments, except those that somebody belongs to."""
-    if ids:
-        used = exists().where(staff.c.department_id == departments.c.id)
-        held = exists().where(teams.c.department_id == departments.c.id)
-        wanted = among(departments.c.id, sorted(ids), tx.dialect)
-        await tx.execute(delete(departments).where(wanted, ~used, ~held))
+async def remove_departments(tx: Transaction, ids: Collection[str]) -> frozenset[str]:
+    """Remove these departments, except those that somebody belongs to; return their names."""
+    if not ids:
+        return frozenset()
+    used = exists().where(staff.c.department_id == departments.c.id)
+    held = exists().where(teams.c.department_id == departments.c.id)
+    wanted = among(departments.c.id, sorted(ids), tx.dialect)
+    gone = await tx.all(
+        delete(departments).where(wanted, ~used, ~held).returning(departments.c.name)
+    )
+    return frozenset(row.name for row in gone)
 
 
 async def remove_people(tx: Transaction, ids: Collection[str]) -> None:

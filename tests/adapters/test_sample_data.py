@@ -114,8 +114,12 @@ async def _play(house: WholeHouse, *documents: Mapping[str, Any]) -> None:
 
 
 def _counted(rows: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the rows of what people see: no trail, no log, no finished hand-overs."""
+    """Return the rows of what people see: no trail, no log, no finished hand-overs.
+
+    Versions of the taxonomy are a trail as well: themes are given back in a further one.
+    """
     hidden = (
+        "loop_taxonomies",
         "_outbox",
         "shared_log",
         "shared_leases",
@@ -128,9 +132,16 @@ def _counted(rows: Mapping[str, int]) -> Mapping[str, int]:
     return {name: n for name, n in rows.items() if not any(w in name for w in hidden + left)}
 
 
+async def _taxonomy(house: WholeHouse) -> Mapping[str, Any]:
+    async with house.client() as machine:
+        found: Mapping[str, Any] = (await machine.get("/v1/taxonomy")).json()
+    return found
+
+
 async def test_one_click_takes_all_of_it_away_and_nothing_else(house: WholeHouse) -> None:
     async with _browsing(house) as browser:
         before = _counted(await house.rows())
+        words = await _taxonomy(house)
         await _play(house, SPOKEN, {**SPOKEN, "external_id": "sample-2", "score": 10})
         assert _counted(await house.rows()) != before
         page = (await browser.get("/welcome")).text
@@ -142,6 +153,7 @@ async def test_one_click_takes_all_of_it_away_and_nothing_else(house: WholeHouse
         await house.settle()
 
         assert _counted(await house.rows()) == before
+        assert await _taxonomy(house) == words
         said = (await browser.get("/welcome?done=removed")).text
         assert "The sample data is removed." in said
         assert "Remove the sample data" not in (await browser.get("/welcome")).text
@@ -173,6 +185,7 @@ async def test_what_somebody_posted_or_needs_stays(house: WholeHouse) -> None:
         places = (await machine.get("/v1/touchpoints")).json()["data"]
         segments = (await machine.get("/v1/segments")).json()["data"]
         score = (await machine.get("/v1/scores?metric=nps")).json()["data"][0]
+        themes = (await machine.get("/v1/taxonomy")).json()["themes"]
     assert [task["touchpoint"] for task in tasks] == ["support-call"]
     assert {place["code"] for place in places} == {"support-call", "invoice"}
     assert {one["code"] for one in segments} == {"Gold"}
@@ -185,6 +198,7 @@ async def test_what_somebody_posted_or_needs_stays(house: WholeHouse) -> None:
     assert parts == {
         place.department for place in PLACES if place.code in {"support-call", "invoice"}
     }
+    assert {theme.get("department") for theme in themes} == {None, *parts}
 
 
 async def test_a_test_response_goes_and_its_step_stays_done(house: WholeHouse) -> None:

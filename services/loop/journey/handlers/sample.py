@@ -29,14 +29,14 @@ async def remove_seen(
 
 async def remove_brought(
     tx: Transaction, still_named: StillNamed, *, owners: Collection[str]
-) -> None:
+) -> frozenset[str]:
     """Remove what the demo set up, as far as nobody changed it and nothing needs it.
 
-    ``owners`` have tasks of one's own.
+    ``owners`` have tasks of one's own. Returns the names of departments that are no more.
     """
     brought = await sample(tx)
     if brought is None:
-        return
+        return frozenset()
     made = await made_by(tx, brought.key)
     of = {kind: {one for what, one in made if what == kind} for kind, _ in made}
     places = of.get(_PLACE, set())
@@ -45,6 +45,7 @@ async def remove_brought(
         codes = of.get(kind, set())
         await store.remove_codes(tx, kind, codes - await still_named(kind, codes))
     departments = of.get("department", set())
-    await remove_departments(tx, departments - await store.departments_in_use(tx))
+    gone = await remove_departments(tx, departments - await store.departments_in_use(tx))
     busy = {*owners, *await store.people_in_use(tx)}
     await remove_people(tx, of.get("staff", set()) - busy)
+    return gone

@@ -118,6 +118,7 @@ class ThemesPage:
     senders: Sequence[Sender]
     nps: ScoreRow
     may_edit: bool
+    where: str
     json: str
     csv: str
 

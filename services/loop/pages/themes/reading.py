@@ -14,13 +14,13 @@ from services.loop.pages.themes.page import Choices, Line, Sender
 from services.loop.responses.handlers import scores
 from services.loop.responses.store import ScoreFilter
 from services.loop.themes.domain.risers import WIDER, Verdict
+from services.loop.themes.handlers.departments import Departments, departments
 from services.loop.themes.handlers.impact import sources
 from services.loop.themes.handlers.listing import ThemeList, ThemeSummary, list_themes
 from services.loop.themes.handlers.risers import verdicts_until
 from services.loop.themes.store import mentions_by_day
 from shared.db.transaction import Reading
 from shared.i18n import Reader
-from shared.identity.groups import list_departments
 from shared.stats.intervals import share
 from shared.stats.scores import ScoreRow
 from shared.web.forms import Option
@@ -33,7 +33,7 @@ WEEKS: Final = 12
 class Known:
     """What several lines need: what departments are called, weeks and verdicts by theme."""
 
-    departments: Mapping[str, str]
+    departments: Departments
     weeks: Mapping[str, Sequence[int]]
     verdicts: Mapping[str, Verdict]
 
@@ -41,7 +41,7 @@ class Known:
 async def known(view: Reading, asked: Asked) -> Known:
     """Read what lines are made of, once for all of them."""
     return Known(
-        departments={each.id: each.name for each in await list_departments(view)},
+        departments=await departments(view),
         weeks=await _weekly(view, asked),
         verdicts=await verdicts_until(
             view, last=asked.today, weeks=min(asked.days // 7, WIDER), of=asked.of
@@ -49,12 +49,14 @@ async def known(view: Reading, asked: Asked) -> Known:
     )
 
 
-async def listed(view: Reading, asked: Asked) -> ThemeList:
+async def listed(view: Reading, asked: Asked, known: Known) -> ThemeList:
     """Return the themes of the period, of whichever department is asked for."""
     found = await list_themes(
         view, first=asked.first, last=asked.today, of=asked.of, order=asked.order
     )
-    wanted = [one for one in found.themes if is_seen(one) and _is_of(one, asked.department)]
+    wanted = [
+        one for one in found.themes if is_seen(one) and _is_of(one, asked.department, known)
+    ]
     return replace(found, themes=wanted)
 
 
@@ -63,16 +65,18 @@ def is_seen(summary: ThemeSummary) -> bool:
     return bool(summary.counts.mentions or summary.former.mentions)
 
 
-def _is_of(summary: ThemeSummary, department: str) -> bool:
+def _is_of(summary: ThemeSummary, department: str, known: Known) -> bool:
+    named = summary.theme.department
     if department == NOBODY:
-        return summary.theme.department is None
-    return not department or summary.theme.department == department
+        return named is None
+    meant = known.departments.meant(named)
+    return not department or department == (meant.id if meant else named)
 
 
 def line_of(summary: ThemeSummary, asked: Asked, known: Known, reader: Reader) -> Line:
     """Return one theme as it is listed."""
     theme, counts = summary.theme, summary.counts
-    department = theme.department
+    meant = known.departments.meant(theme.department)
     return Line(
         rank=summary.rank,
         former_rank=summary.former_rank,
@@ -86,9 +90,7 @@ def line_of(summary: ThemeSummary, asked: Asked, known: Known, reader: Reader) -
         former=summary.former.mentions,
         unhappy=share(hits=counts.low, n=counts.rated),
         impact=summary.impact,
-        department=None
-        if department is None
-        else known.departments.get(department, department),
+        department=meant.name if meant else theme.department,
         weeks=known.weeks.get(theme.id, [0] * WEEKS),
         verdict=known.verdicts.get(theme.id),
     )
@@ -119,7 +121,7 @@ async def senders_of(
 
 
 async def choices_of(
-    view: Reading, asked: Asked, reader: Reader, departments: Mapping[str, str]
+    view: Reading, asked: Asked, reader: Reader, departments: Departments
 ) -> Choices:
     """Return what the filters offer."""
 
@@ -134,7 +136,7 @@ async def choices_of(
         departments=[
             Option(value=NOBODY, label=reader.gettext("nobody")),
             *sorted(
-                (Option(value=key, label=name) for key, name in departments.items()),
+                (Option(value=each.id, label=each.name) for each in departments.every),
                 key=lambda option: option.label.casefold(),
             ),
         ],

@@ -73,8 +73,8 @@ async def show_all(request: Request, caller: _Caller, page: Paged) -> Response:
     now = loop.clock.now()
     asked = Asked.read(request, caller, now.date())
     async with loop.database.reading() as view:
-        found = await listed(view, asked)
         every = await known(view, asked)
+        found = await listed(view, asked, every)
         shelf = voices.Shelf(
             person_keys=loop.person_keys,
             keyring=loop.keyring,
@@ -106,6 +106,7 @@ async def show_all(request: Request, caller: _Caller, page: Paged) -> Response:
             senders=await senders_of(view, asked),
             nps=await score_of(view, asked, now=now),
             may_edit=caller.may(Scope.TAXONOMY_WRITE),
+            where=asked.href("/themes/where", tab="", sort=""),
             json=asked.json,
             csv=asked.href("/themes.csv"),
         )
@@ -153,8 +154,8 @@ async def file(request: Request, caller: _Caller) -> Response:
     reader = reader_of(request)
     asked = Asked.read(request, caller, loop.clock.now().date())
     async with loop.database.reading() as view:
-        found = await listed(view, asked)
         every = await known(view, asked)
+        found = await listed(view, asked, every)
     lines = [line_of(one, asked, every, reader) for one in _of_tab(found, asked.tab)]
     columns = (
         "theme",

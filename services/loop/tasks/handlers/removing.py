@@ -15,6 +15,7 @@ from services.loop.tasks import store
 from services.loop.tasks.domain.task import FollowUpTask
 from services.loop.tasks.store.removing import owners_of_tasks, remove_answers, remove_tasks
 from services.loop.themes.handlers import forget_mentions
+from services.loop.themes.handlers.editing import unassign
 from shared.db.transaction import Transaction
 from shared.events.ingest import ResponseRemoved
 from shared.events.loop import TaskRemoved
@@ -38,7 +39,8 @@ async def take_out(
         for kind in ("touchpoint", *KINDS)
     }
     await remove_seen(tx, named, still_named)
-    await remove_brought(tx, still_named, owners=await owners_of_tasks(tx))
+    gone_with = await remove_brought(tx, still_named, owners=await owners_of_tasks(tx))
+    await unassign(tx, gone_with, now=now)
 
 
 async def _remove_tasks(

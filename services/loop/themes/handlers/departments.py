@@ -14,15 +14,30 @@ from shared.identity.people import first_administrator, staff_member
 from shared.identity.principal import Principal, Role, Scope
 
 
-async def department_named(view: Reading, name: str) -> Department | None:
-    """Return the department that a taxonomy means by this text: its id, or its name."""
-    wanted = name.strip().casefold()
+class Departments:
+    """Every department, found by what a taxonomy calls it: its id, or its name."""
+
+    def __init__(self, every: Iterable[Department]) -> None:
+        self.every = tuple(every)
+        self._meant = {one.name.casefold(): one for one in self.every}
+        self._meant |= {one.id.casefold(): one for one in self.every}
+
+    def meant(self, name: str | None) -> Department | None:
+        """Return the department of this id or name, if there is one."""
+        return self._meant.get(name.strip().casefold()) if name else None
+
+
+async def departments(view: Reading) -> Departments:
+    """Return every department."""
     found: list[Department] = []
     while page := await list_departments(view, after=found[-1].id if found else None):
         found += page
-    return next(
-        (part for part in found if wanted in {part.id.casefold(), part.name.casefold()}), None
-    )
+    return Departments(found)
+
+
+async def department_named(view: Reading, name: str) -> Department | None:
+    """Return the department that a taxonomy means by this text: its id, or its name."""
+    return (await departments(view)).meant(name)
 
 
 async def head_of(view: Reading, name: str) -> OwnerRef | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.loop.themes import store
@@ -11,6 +12,7 @@ from services.loop.themes.domain.revising import with_theme
 from services.loop.themes.store import TaxonomyRow
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Stale
+from shared.identity import audit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,20 @@ async def add_theme(
     return await change_taxonomy(
         tx, with_theme(current.taxonomy, theme), expected=current.version, by=by, now=now
     )
+
+
+async def unassign(tx: Transaction, departments: Collection[str], *, now: datetime) -> None:
+    """Leave the themes of departments that are no more, by name, to nobody."""
+    current = await current_taxonomy(tx)
+    themes = tuple(
+        replace(theme, department=None) if theme.department in departments else theme
+        for theme in current.taxonomy.themes
+    )
+    if themes != current.taxonomy.themes:
+        changed = replace(current.taxonomy, themes=themes)
+        await change_taxonomy(
+            tx, changed, expected=current.version, by=audit.SYSTEM.id, now=now
+        )
 
 
 def _stale(current: int) -> Stale:
