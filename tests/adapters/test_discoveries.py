@@ -206,6 +206,16 @@ async def test_one_click_makes_a_theme(desk: Desk) -> None:
     assert theme.status_code == 200
 
 
+async def test_a_theme_called_like_another_page_has_a_page_all_the_same(desk: Desk) -> None:
+    (one,) = await planted(desk, "lockers")
+
+    async with desk.browsing("ada") as browser:
+        await press(browser, one, "adopt", name="New", department="")
+        theme = await browser.get("/themes/new-2")
+
+    assert theme.status_code == 200
+
+
 async def test_a_click_too_many_is_taken_back(desk: Desk) -> None:
     (one,) = await planted(desk, "lockers")
 

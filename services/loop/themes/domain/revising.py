@@ -20,6 +20,10 @@ from services.loop.themes.domain.taxonomy import (
 from shared.errors import Conflict, NotFound
 
 
+_OTHER_PAGES = frozenset({"new", "rising"})
+"""What stands at ``/themes/…`` beside the themes."""
+
+
 def free_id(taxonomy: Taxonomy, name: str) -> str:
     """Return an id for a theme that is made of its name and that no other theme has."""
     letters = "".join(
@@ -28,7 +32,7 @@ def free_id(taxonomy: Taxonomy, name: str) -> str:
         if not unicodedata.combining(letter)
     )
     plain = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:50].strip("-") or "theme"
-    taken = {theme.id for theme in taxonomy.themes}
+    taken = {theme.id for theme in taxonomy.themes} | _OTHER_PAGES
     tries = [plain, *(f"{plain}-{n}" for n in range(2, len(taken) + 3))]
     return next(one for one in tries if one not in taken)
 
