@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Final
 
 from services.loop.themes.domain.taxonomy import (
     Taxonomy,
@@ -19,8 +20,7 @@ from services.loop.themes.domain.taxonomy import (
 )
 from shared.errors import Conflict, NotFound
 
-
-_OTHER_PAGES = frozenset({"new", "rising"})
+_OTHER_PAGES: Final = frozenset({"new", "rising"})
 """What stands at ``/themes/…`` beside the themes."""
 
 
