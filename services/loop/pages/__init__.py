@@ -40,6 +40,7 @@ ROUTERS: Final = (
     replays.router,
     # Before the themes: “new” is no theme.
     discoveries.router,
+    risers.router,
     themes.router,
     scores.router,
     settings.router,
