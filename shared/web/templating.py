@@ -130,7 +130,7 @@ SETTINGS: Final = (
     Area(
         name=marked("Themes and their words"),
         path="/settings/taxonomy",
-        scope=Scope.SETTINGS_READ,
+        scope=Scope.THEMES_READ,
         about=marked("What is looked for in customers’ comments, and by which words."),
     ),
     Area(

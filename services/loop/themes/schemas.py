@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.loop.responses.domain import Personal, Response
 from services.loop.themes.domain.masking import masked, secrets_of
 from services.loop.themes.domain.ranking import Impact
+from services.loop.themes.domain.taxonomy import Need
 from services.loop.themes.handlers import ThemeList as Listed
 from services.loop.themes.handlers import ThemeSummary
 from services.loop.themes.handlers.impact import Cell, SourceShare
@@ -51,9 +52,10 @@ class ThemeOut(BaseModel):
     """A theme in a period; ``share`` is its part of all ``comments`` of that period.
 
     ``rank`` is by mentions among all themes, ``former_rank`` that of the period before: equals
-    share a rank, the unmentioned have none. ``detractor_share`` is the part of unhappy
-    customers among the ``rated`` mentions, by score or by sentiment; ``enough`` says whether
-    there are enough of them to compare.
+    share a rank, the unmentioned have none. ``need`` says whether it is about things that work
+    (rational), about how it feels (emotional) or both. ``detractor_share`` is the part of
+    unhappy customers among the ``rated`` mentions, by score or by sentiment; ``enough`` says
+    whether there are enough of them to compare.
     """
 
     id: str
@@ -61,6 +63,7 @@ class ThemeOut(BaseModel):
     names: dict[str, str]
     department: str | None
     parent: str | None
+    need: Need | None
     in_use: bool
     mentions: int
     comments: int
@@ -221,6 +224,7 @@ def shown(summary: ThemeSummary, language: str | None) -> dict[str, object]:
         "names": dict(theme.names),
         "department": theme.department,
         "parent": theme.parent,
+        "need": theme.need,
         "in_use": summary.in_use,
         "mentions": counts.mentions,
         "comments": summary.comments,

@@ -55,7 +55,7 @@ from shared.web.uploads import read_upload
 
 router = APIRouter(include_in_schema=False)
 
-_Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
+_Reader = Annotated[Principal, Depends(requires_page(Scope.THEMES_READ))]
 _Writer = Annotated[Principal, Depends(requires_page(Scope.TAXONOMY_WRITE))]
 
 _LONGEST_TRIED: Final = 5_000

@@ -30,14 +30,14 @@ from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
 
-_Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
+_Writer = Annotated[Principal, Depends(requires_page(Scope.TAXONOMY_WRITE))]
 _MOST_THEMES: Final = 40
 """Themes of which comments are shown; a draft seldom changes more."""
 _MOST_WAYS: Final = 10
 
 
 @router.get(f"{PATH}/preview")
-async def show_preview(request: Request, caller: _Reader) -> Response:
+async def show_preview(request: Request, caller: _Writer) -> Response:
     """Show what would be found, gained and lost; nothing is written."""
     loop, reader = resources(request, Loop), reader_of(request)
     may_read = caller.may(Scope.TASKS_READ)

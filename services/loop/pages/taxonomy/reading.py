@@ -55,7 +55,7 @@ from shared.web.templating import reader_of
 
 router = APIRouter(include_in_schema=False)
 
-_Reader = Annotated[Principal, Depends(requires_page(Scope.SETTINGS_READ))]
+_Reader = Annotated[Principal, Depends(requires_page(Scope.THEMES_READ))]
 
 PATH: Final = "/settings/taxonomy"
 DONE: Final[Mapping[str, str]] = {

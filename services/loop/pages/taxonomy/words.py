@@ -17,7 +17,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "both": marked("both"),
 }
 KINDS: Final[Mapping[Kind, str]] = {
-    "added": marked("“%(theme)s” is new, with words: %(more)s."),
+    "added": marked("“%(theme)s” is new, keywords: %(more)s."),
     "removed": marked("“%(theme)s” is removed."),
     "merged": marked("“%(theme)s” is merged into “%(to)s”."),
     "retired": marked("“%(theme)s” is retired."),
@@ -28,9 +28,9 @@ KINDS: Final[Mapping[Kind, str]] = {
     "parent": marked("“%(theme)s” stands below “%(to)s”."),
     "need": marked("“%(theme)s”: the need is %(to)s."),
     "intent": marked("“%(theme)s”: whether examples decide."),
-    "keywords": marked("“%(theme)s”: %(more)s keywords more, %(fewer)s fewer."),
-    "exclude": marked("“%(theme)s”: %(more)s exclusions more, %(fewer)s fewer."),
-    "examples": marked("“%(theme)s”: %(more)s examples more, %(fewer)s fewer."),
+    "keywords": marked("“%(theme)s”: keywords %(more)s, %(fewer)s."),
+    "exclude": marked("“%(theme)s”: exclusions %(more)s, %(fewer)s."),
+    "examples": marked("“%(theme)s”: examples %(more)s, %(fewer)s."),
     "best_only": marked("Each text gets its best theme only."),
     "every_theme": marked("Each text gets every theme that is found."),
 }
@@ -71,8 +71,8 @@ def change(one: Change, departments: Mapping[str, str], reader: Reader) -> str:
         text,
         theme=one.name,
         to=to,
-        more=reader.number(one.more),
-        fewer=reader.number(one.fewer),
+        more=reader.number(one.more) if one.kind == "added" else reader.signed(one.more),
+        fewer=reader.signed(-one.fewer),
     )
 
 
