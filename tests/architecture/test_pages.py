@@ -20,7 +20,9 @@ from services.loop.pages import (
     discoveries,
     examples,
     keyboard,
+    quality,
     queue,
+    replays,
     rules,
     scores,
     settings,
@@ -48,6 +50,7 @@ FOLDERS = (
 )
 TEMPLATES = {path.name: path for folder in FOLDERS for path in folder.glob("*.html")}
 CONTEXTS: dict[str, Any] = {
+    "check.html": quality.CheckPage,
     "closure.html": closure.ClosurePage,
     "bulk.html": queue.BulkPage,
     "account.html": account.AccountPage,
@@ -61,6 +64,8 @@ CONTEXTS: dict[str, Any] = {
     "dead_letters.html": dead_letters.DeadLettersPage,
     "person_request.html": privacy.RequestPage,
     "privacy.html": privacy.PrivacyPage,
+    "quality.html": quality.QualityPage,
+    "replay.html": replays.ReplayPage,
     "retention.html": privacy.RetentionPage,
     "delivery.html": webhooks.DeliveryPage,
     "departments.html": departments.DepartmentsPage,
