@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 
 from shared.errors import Conflict, Finding, Invalid, NotFound
 from shared.identity import audit
@@ -222,6 +222,12 @@ async def update_staff(
         holder = await find_staff(tx, values["email"])
         if holder is not None and holder.id != staff_id:
             raise Conflict("Somebody with this address exists already.", slug="address-taken")
+        # Whoever reads the old mailbox is not to set a password by a link that went there.
+        await tx.execute(
+            delete(password_resets).where(
+                password_resets.c.staff_id == staff_id, password_resets.c.used_at.is_(None)
+            )
+        )
     await tx.execute(update(staff).where(staff.c.id == staff_id).values(**values))
     detail = {"changed": sorted(values), **({"role": role.value} if role else {})}
     await audit.record(tx, by, "staff.changed", staff_id, detail, now=now)

@@ -325,7 +325,13 @@ async def test_the_last_administrator_stays(house: WholeHouse) -> None:
             ada = await people.find_staff(view, "ada@example.org")
         assert ada is not None
         at = f"/settings/people/{ada.id}"
-        lesser = {"name": "Ada", "role": "agent", "language": "en", "time_zone": "UTC"}
+        lesser = {
+            "name": "Ada",
+            "email": "ada@example.org",
+            "role": "agent",
+            "language": "en",
+            "time_zone": "UTC",
+        }
         for path, data in ((at, lesser), (f"{at}/disable", {"sure": "yes"})):
             answer = await browser.post(path, data=data)
             assert answer.status_code == 409
@@ -351,16 +357,22 @@ async def test_an_account_is_changed_renewed_and_disabled(house: WholeHouse) -> 
         at = f"/settings/people/{ana.id}"
         changed = {
             "name": "Ana María Ruiz",
+            "email": "Ana.Ruiz@Example.org",
             "role": "lead",
             "language": "de",
             "time_zone": "Europe/Madrid",
         }
+        taken = await browser.post(at, data={**changed, "email": "ada@example.org"})
+        assert (taken.status_code, "is here already" in taken.text) == (409, True)
+        no_address = await browser.post(at, data={**changed, "email": "nowhere"})
+        assert no_address.status_code == 422
         assert (await browser.post(at, data=changed)).status_code == 303
         renewed = await browser.post(f"{at}/password", data={"now": "yes"})
         assert 'id="password"' in renewed.text
         async with house.database.reading() as view:
             assert await sessions.find(view, token, now=house.clock.now()) is None
-            ana = await people.find_staff(view, "ana@example.org")
+            assert await people.find_staff(view, "ana@example.org") is None
+            ana = await people.find_staff(view, "ana.ruiz@example.org")
         assert ana is not None
         assert (ana.name, ana.role, ana.language) == ("Ana María Ruiz", Role.LEAD, "de")
 

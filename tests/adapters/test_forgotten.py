@@ -182,6 +182,21 @@ async def test_a_made_up_link_opens_nothing(house, token):
     assert (form.status_code, saved.status_code) == (404, 404)
 
 
+async def test_a_link_ends_when_the_account_has_another_address(house, old_hash):
+    """Whoever reads the old mailbox later gets in by nothing that went there."""
+    person = await staff(house.database, house.clock.now(), EMAIL, password_hash=old_hash)
+    async with browsing(house) as browser:
+        await ask(browser)
+        (link,) = await links(house)
+        async with house.database.transaction() as tx:
+            now = house.clock.now()
+            await people.update_staff(tx, person.id, email="ann.new@example.org", now=now)
+        opened_link = await browser.get(link)
+        saved = await browser.post("/sign-in/reset", data={"new": NEW, "again": NEW})
+
+    assert {opened_link.status_code, saved.status_code} <= {404, 410}
+
+
 async def test_a_disabled_account_is_not_opened_by_a_link(house, old_hash):
     person = await staff(house.database, house.clock.now(), EMAIL, password_hash=old_hash)
     async with browsing(house) as browser:

@@ -105,8 +105,8 @@ async def test_somebody_is_found_and_erased_and_there_is_a_certificate(
     assert "Look again" in waiting
     assert "Certificate of erasure" in said(shown)
     assert "By Ada" in said(shown)
-    assert "What was sent 2 responses" in said(shown)
-    assert "Tasks and search 1 tasks" in said(shown)
+    assert "What was sent responses 2" in said(shown)
+    assert "Tasks and search tasks 1" in said(shown)
     assert "What remains score, times, touchpoint, themes" in said(shown)
     assert mention in shown.text
     assert ADDRESS not in shown.text

@@ -190,10 +190,11 @@ async def show(request: Request, staff_id: str, caller: _Looker) -> Response:
 
 @router.post("/settings/people/{staff_id}")
 async def save(request: Request, staff_id: str, caller: _Keeper) -> Response:
-    """Save what somebody is called, may do and reads in."""
+    """Save what somebody is called, may do and reads in, and where they are reached."""
     loop, reader = resources(request, Loop), reader_of(request)
     fields = Fields(await read_form(request), reader)
     name, given = fields.text("name", most=200), _choices(fields)
+    email = fields.text("email", most=254)
     if fields.errors:
         form = fields.form("person")
         return await _page(request, caller, staff_id, form=form, status=422)
@@ -203,6 +204,7 @@ async def save(request: Request, staff_id: str, caller: _Keeper) -> Response:
             await update_staff(
                 tx,
                 staff_id,
+                email=None if email == known.email else email,
                 name=None if name == known.name else name,
                 role=None if given.role is known.role else given.role,
                 language=None if given.language == known.language else given.language,
@@ -354,6 +356,7 @@ async def _page(
         raise NotFound("There is no such person. Look at the list under Settings, People.")
     values = {
         "name": person.name,
+        "email": person.email,
         "role": person.role.value,
         "language": person.language,
         "time_zone": person.time_zone,
