@@ -239,7 +239,7 @@ class DiscoveryWork:
         fault_point("discovery.read")
         found = await self._grouped(read, names, now)
         async with database.transaction() as tx:
-            written = await discovering.note_found(tx, night, found, read=read, now=now)
+            written = await discovering.note_found(tx, night, found, read=read, now=clock.now())
             await leases.give_back(tx, self.name, token=self._token)
         if written:
             log.info("discovery.done", comments=len(read), found=len(found))

@@ -29,7 +29,9 @@ from shared.events.ingest import CustomerErased, ResponseRemoved
 from shared.identity.audit import SYSTEM
 from shared.identity.erasure import erase_person
 from shared.identity.installation import name_organisation
+from shared.identity.people import create_staff
 from shared.identity.person_keys import PersonKeys
+from shared.identity.principal import Role
 from shared.ids import new_id
 from shared.sealing import Keyring
 from tests.fakes import ManualClock
@@ -207,6 +209,22 @@ async def test_slices_miss_nothing_and_names_and_numbers_are_covered_up(
     for secret in ("nowak", "agnieszka", "4711", "example"):
         assert secret not in texts
         assert secret not in rows
+
+
+async def test_a_colleague_whom_many_name_is_no_theme(
+    intake: Intake, clock: ManualClock
+) -> None:
+    async with intake.database.transaction() as tx:
+        await create_staff(
+            tx, email="l@example.org", name="Lena Locker", role=Role.AGENT, now=clock.now()
+        )
+    await hear(intake, *LOCKERS)
+
+    await sleep(intake, clock, nights=2)
+
+    (about,) = await found(intake)
+    assert "locker" not in str([about["label"], about["keywords"]]).casefold()
+    assert "full" in about["keywords"]["en"]
 
 
 async def test_no_more_than_so_many_comments_are_held_the_latest(
