@@ -195,6 +195,7 @@ async def test_one_click_makes_a_theme(desk: Desk) -> None:
         done = await press(browser, one, "adopt", name="lockers", department="")
         after = await browser.get(done.headers["location"])
         theme = await browser.get("/themes/lockers")
+        replay = await browser.get("/settings/taxonomy/replay")
 
     assert "The locker at the corner was full again, says [name]" in said(before)
     assert "Nowak" not in before.text
@@ -203,7 +204,8 @@ async def test_one_click_makes_a_theme(desk: Desk) -> None:
     assert "The theme is looked for in whatever arrives from now on." in said(after)
     assert f"/themes/new/{one}/adopt" not in after.text
     assert f"/themes/new/{other}/adopt" in after.text
-    assert theme.status_code == 200
+    assert 'href="/settings/taxonomy/replay"' in after.text
+    assert [theme.status_code, replay.status_code] == [200, 200]
 
 
 async def test_a_theme_called_like_another_page_has_a_page_all_the_same(desk: Desk) -> None:

@@ -58,4 +58,5 @@ class DiscoveriesPage:
     may_write: bool
     now: datetime
     done: str
+    just_adopted: bool
     json: str

@@ -160,6 +160,7 @@ async def _page(
             may_write=caller.may(Scope.TAXONOMY_WRITE),
             now=now,
             done=done_of(request, DONE, reader) if status == 200 else "",
+            just_adopted=status == 200 and request.query_params.get("done") == "adopted",
             json="/v1/discoveries",
         )
     return pages.render(request, "discoveries.html", context, status=status)
