@@ -1,4 +1,4 @@
-"""Texts as vectors of words, pairs of words and pieces of words, for learning from examples.
+"""Texts as vectors of words, pairs, pieces and meanings of words, for learning from examples.
 
 A piece is three to five letters inside a word, so that an ending, a slip of the pen or half a
 compound does not make it another one. Everything is counted in the documents that are learnt
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.loop.themes.domain.concepts import concepts
 from shared.text.background import rarity
 from shared.text.stems import stem
 from shared.text.tokens import PATTERN, fold
@@ -21,9 +22,9 @@ from shared.text.tokens import PATTERN, fold
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-_WORD, _PAIR, _PIECE = range(3)
-# How much words, pairs and pieces say beside each other.
-_SHARES: Final = np.array([1.0, 0.5, 1.5])
+_WORD, _PAIR, _PIECE, _CONCEPT = range(4)
+# How much words, pairs, pieces and what words mean say beside each other.
+_SHARES: Final = np.array([1.0, 0.7, 1.5, 0.7])
 _PIECE_LENGTHS: Final = range(3, 6)
 _EDGE: Final = " "
 _REMEMBERED: Final = 20_000
@@ -107,6 +108,8 @@ class Encoder:
         for length in _PIECE_LENGTHS:
             for start in range(len(edged) - length + 1):
                 yield _PIECE, edged[start : start + length]
+        for concept in concepts(word, self._language):
+            yield _CONCEPT, concept
 
 
 def words_of(text: str) -> list[str]:

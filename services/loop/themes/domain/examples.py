@@ -37,6 +37,8 @@ _DOUBTFUL: Final = 0.2
 _DOUBT: Final = 0.1
 
 _VETOES: Final = (-np.inf, 0.0, 0.05, 0.1, 0.15)
+# Differences below this are chance: as few examples as there are cannot tell more.
+_AS_GOOD: Final = 0.01
 _FALLBACKS: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 _ALONE: Final = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 _SURE_ENOUGH: Final = 0.7
@@ -203,8 +205,10 @@ def _opening(said: Floats, truth: Floats) -> tuple[float, float]:
 
 
 def _best_veto(said: Floats, heard: Floats, truth: Floats) -> float:
-    """Return the likeness below which a keyword is better not believed."""
-    return max(_VETOES, key=lambda veto: (_macro_f1((heard > 0) & (said > veto), truth), -veto))
+    """Return the likeness below which a keyword is better not believed, the lowest of them."""
+    gained = {veto: _macro_f1((heard > 0) & (said > veto), truth) for veto in _VETOES}
+    enough = max(gained.values()) - _AS_GOOD
+    return min(veto for veto, score in gained.items() if score >= enough)
 
 
 def _best_fallback(said: Floats, heard: Floats, truth: Floats) -> float:
