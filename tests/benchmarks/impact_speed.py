@@ -38,7 +38,11 @@ from tests.loop_door import opened
 SMALL, LARGE = 5_000, 200_000
 ROUNDS = 9
 PROMISED = 4.0
-"""Beyond this ratio the run fails: forty times the answers may fill more days, and no more."""
+"""Beyond this ratio the run fails.
+
+Forty times the answers fill more days, places and themes at once; once each day has all of
+them, nothing grows any more. The second view reads 5,000 answers at most.
+"""
 _POLL = 5_000
 _DAYS = 168
 PATHS = (

@@ -12,7 +12,7 @@ import structlog
 from services.bench.rows import Sizes
 from services.bench.run import bench
 from shared.errors import NotFound
-from tests.benchmarks import privacy_speed
+from tests.benchmarks import impact_speed, privacy_speed
 from tests.benchmarks.queue_speed import PATHS, measure
 
 TINY = Sizes(posts=20, batch=20, lines=5, events=20, connections=4)
@@ -73,3 +73,10 @@ async def test_the_outlook_is_measured_beside_a_shorter_one_and_a_search_by_slic
     found = await privacy_speed.measure(2_000, 2_100, 1_000)
 
     assert {name for name, value in found.items() if value <= 0} <= {"search_grew_mb"}
+
+
+async def test_themes_are_measured_with_few_answers_behind_them_and_with_more():
+    found = await impact_speed.measure(30, 60, 1)
+
+    assert set(found) == set(impact_speed.PATHS)
+    assert all(one["few_ms"] > 0 and one["ratio"] > 0 for one in found.values())
