@@ -32,6 +32,7 @@ from shared.db.transaction import Database
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 from shared.events.loop import ThemeRising
 from shared.identity.audit import SYSTEM
+from shared.identity.groups import list_departments
 from shared.identity.installation import name_organisation
 from shared.identity.person_keys import PersonKeys
 from shared.identity.principal import ROLE_SCOPES, Principal, Role
@@ -236,6 +237,26 @@ async def test_a_theme_of_nobody_is_told_to_who_looks_after_all_of_them(
     assert [one["department"] for one in await intake.rows(riser_weeks)] == ["", "Nowhere"]
     await judge(intake, "Nowhere", MONDAY - WEEK)
     assert cx.id not in {one.id for event in await told(intake) for one in event.to}
+
+
+async def test_a_department_is_one_by_its_name_and_by_its_id(intake: Intake) -> None:
+    head = await headed(intake)
+    async with intake.database.reading() as view:
+        (part,) = await list_departments(view)
+    one, *others = taxonomy().themes
+    await use(intake, Taxonomy(themes=(replace(one, department=part.id), *others)))
+    await hear(intake, RISING)
+
+    async with intake.database.reading() as view:
+        due = await due_week(view, now=intake.clock.now())
+        found = [await verdicts(view, department=d, week=MONDAY) for d in (part.id, "delivery")]
+    assert list(due.departments) == [part.id]
+    assert found[0] == found[1]
+    assert set(found[0]) == {"late", "kind", "calm"}
+    assert await judge(intake, part.id) == 1
+    async with intake.database.reading() as view:
+        (item,) = await list_outer_items(view, department="Delivery", most=5)
+    assert (item.department, item.owner) == (part.id, OwnerRef(id=head.id, kind="person"))
 
 
 async def test_whoever_stands_in_for_the_head_is_told_as_well(intake: Intake) -> None:

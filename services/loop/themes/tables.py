@@ -217,7 +217,7 @@ riser_weeks = Table(
     "loop_riser_weeks",
     metadata,
     Column("week", Date, primary_key=True),
-    # As the taxonomy names it; empty for the themes that are nobody's.
+    # Its id, or whatever else the taxonomy says; empty for the themes that are nobody's.
     Column("department", String(200), primary_key=True),
     Column("judged_at", UtcDateTime, nullable=False),
 )

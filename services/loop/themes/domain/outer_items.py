@@ -117,7 +117,7 @@ class OuterItem:
     id: str
     theme_id: str
     department: str
-    """As the taxonomy names it; empty where the theme is nobody's."""
+    """Its id, or whatever else the taxonomy says; empty where the theme is nobody's."""
     state: State
     owner: OwnerRef | None
     evidence: Evidence

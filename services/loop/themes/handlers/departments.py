@@ -26,6 +26,11 @@ class Departments:
         """Return the department of this id or name, if there is one."""
         return self._meant.get(name.strip().casefold()) if name else None
 
+    def key(self, name: str | None) -> str:
+        """Return one text for whatever means the same department; empty for nobody's."""
+        part = self.meant(name)
+        return part.id if part else (name or "").strip()
+
 
 async def departments(view: Reading) -> Departments:
     """Return every department."""

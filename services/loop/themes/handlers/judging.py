@@ -21,7 +21,7 @@ from services.loop.themes.domain.outer_items import (
     evidence_of,
 )
 from services.loop.themes.domain.risers import Verdict, latest_week
-from services.loop.themes.handlers.departments import answering_for, head_of
+from services.loop.themes.handlers.departments import answering_for, departments, head_of
 from services.loop.themes.handlers.editing import current_taxonomy
 from services.loop.themes.handlers.risers import verdicts
 from services.loop.themes.store import outer_items, risers
@@ -48,7 +48,8 @@ async def due_week(view: Reading, *, now: datetime) -> Due:
     week = latest_week(now, ZoneInfo(here.time_zone if here else "UTC"))
     taxonomy = (await current_taxonomy(view)).taxonomy.in_use()
     judged = await risers.judged_departments(view, week)
-    all_of_them = {theme.department or "" for theme in taxonomy.themes}
+    key = (await departments(view)).key
+    all_of_them = {key(theme.department) for theme in taxonomy.themes}
     return Due(week=week, departments=sorted(all_of_them - judged))
 
 
@@ -58,6 +59,7 @@ async def judge_week(tx: Transaction, week: date, department: str, *, now: datet
     Before there is a past to compare with nothing is judged, and the week stays due. A second
     call finds it done.
     """
+    department = (await departments(tx)).key(department)
     found = {
         theme_id: verdict
         for theme_id, verdict in (await verdicts(tx, department=department, week=week)).items()
@@ -166,7 +168,7 @@ async def _proposed(
     item = OuterItem(
         id=new_id("oit"),
         theme_id=theme.id,
-        department=theme.department or "",
+        department=(await departments(tx)).key(theme.department),
         state="proposed",
         owner=await head_of(tx, theme.department or ""),
         evidence=evidence,

@@ -8,7 +8,7 @@ from datetime import datetime
 from services.loop.journey.domain import OwnerRef
 from services.loop.journey.handlers import check_responsible
 from services.loop.themes.domain.outer_items import OuterItem, Reason, State
-from services.loop.themes.handlers.departments import may_decide
+from services.loop.themes.handlers.departments import departments, may_decide
 from services.loop.themes.store import outer_items as store
 from shared.db.transaction import Reading, Transaction
 from shared.errors import Conflict, Forbidden, NotFound, Stale
@@ -27,7 +27,9 @@ async def list_outer_items(
     after: tuple[datetime, str] | None = None,
     most: int,
 ) -> Sequence[OuterItem]:
-    """Return items, the latest first; a department is named as the taxonomy names it."""
+    """Return items, the latest first; a department is given by its id or its name."""
+    if department is not None:
+        department = (await departments(view)).key(department)
     return await store.list_items(
         view,
         state=state,

@@ -17,6 +17,7 @@ from services.loop.themes.domain.risers import (
     monday_of,
     verdicts_of,
 )
+from services.loop.themes.handlers.departments import departments
 from services.loop.themes.handlers.editing import current_taxonomy
 from services.loop.themes.store import Dimension
 from shared.db.transaction import Reading
@@ -32,8 +33,8 @@ async def verdicts(
 ) -> Mapping[str, Verdict]:
     """Judge the themes of a department in the calendar week that ``week`` lies in, by id.
 
-    A department is named as the taxonomy names it, "" being nobody's; None stands for every
-    theme, each judged among those of its own. Days are UTC. A week that is not over yet is
+    A department is given by its id or its name, "" being nobody's; None stands for every theme,
+    each judged among those of its own. Days are UTC. A week that is not over yet is
     judged by what there is of it.
     """
     last = monday_of(week) + timedelta(days=6)
@@ -50,10 +51,11 @@ async def verdicts_until(
 ) -> Mapping[str, Verdict]:
     """Judge themes in so many weeks up to and with any day, as ``verdicts`` does."""
     taxonomy = (await current_taxonomy(view)).taxonomy
+    key = (await departments(view)).key
     families = {
-        theme.id: theme.department or ""
+        theme.id: key(theme.department)
         for theme in taxonomy.in_use().themes
-        if department is None or (theme.department or "") == department
+        if department is None or key(theme.department) == key(department)
     }
     days = await store.mentions_by_day(
         view,
