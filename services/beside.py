@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from services.composition import (
     MODULES,
     Ingest,
+    Loop,
     desk_of,
     hold_ingest,
     housekeeping_of,
@@ -87,6 +88,19 @@ async def _services_beside(settings: Settings) -> AsyncIterator[Sequence[tuple[K
         ]
         modules = [module for module, _ in MODULES.values()]
         yield [(kit, module.build(kit)) for kit, module in zip(kits, modules, strict=True)]
+
+
+@asynccontextmanager
+async def loop_beside(settings: Settings) -> AsyncIterator[Loop]:
+    """Open what commands about themes need, beside whoever serves: nothing is published."""
+    async with _beside(settings) as (engines, clock, keyring):
+        yield Loop(
+            settings=settings,
+            clock=clock,
+            database=Database(engines, MODULES["loop"][1].PLUMBING),
+            keyring=keyring,
+            person_keys=PersonKeys(keyring),
+        )
 
 
 @asynccontextmanager

@@ -47,6 +47,11 @@ from services.ingest.handlers.persons import find_person, retention
 from services.ingest.handlers.sample import remove_sample
 from services.ingest.mapping import CannotMap, Mapper, Mapping, read_mapping
 from services.ingest.reception import Call, Result, receive
+from services.loop.resources import Loop
+from services.loop.themes.api.replays import shown_replay as replay_out
+from services.loop.themes.handlers import Classifiers, replaying
+from services.loop.themes.handlers.rereading import replay_on
+from services.loop.themes.store import Replay
 from services.notify.store.queue import doubt_what_waits
 from shared.bus.consumer import Health
 from shared.bus.embedded import EmbeddedBus
@@ -87,12 +92,15 @@ __all__ = [
     "ROLES",
     "Call",
     "CannotMap",
+    "Classifiers",
     "Guess",
     "Guesses",
     "Ingest",
+    "Loop",
     "Mapper",
     "Mapping",
     "Record",
+    "Replay",
     "Result",
     "Role",
     "Sheet",
@@ -122,6 +130,9 @@ __all__ = [
     "read_payload",
     "receive",
     "remove_sample",
+    "replay_on",
+    "replay_out",
+    "replaying",
     "retention",
     "source_named",
     "source_out",

@@ -196,6 +196,26 @@ def import_(
 
 
 @app.command(
+    help=examples("closed-loop replay", "closed-loop replay --status --json")
+    + "\n\nRead every stored comment again by the taxonomy in use, and wait until that is done."
+    "\n\nBeside a running installation or without one; interrupted, the same command goes on"
+    " where it was. --status only says how far the latest one is."
+)
+def replay(
+    *,
+    status: Annotated[bool, typer.Option(help="Only say how far the latest one is.")] = False,
+    by: Annotated[
+        str | None, typer.Option(help="E-mail address of the member of staff who does it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read history again by the taxonomy in use."""
+    from services.commands.replaying import replay_history, say_how_far
+
+    run(say_how_far(as_json=as_json) if status else replay_history(by=by, as_json=as_json))
+
+
+@app.command(
     help=examples("closed-loop openapi > openapi.json", "closed-loop openapi | head")
     + "\n\nPrint the API's OpenAPI document."
 )

@@ -136,6 +136,11 @@ async def find_replay(view: Reading, replay_id: str) -> Replay:
     return replay
 
 
+async def replay_under_way(view: Reading) -> Replay | None:
+    """Return the replay that is running or paused, or None."""
+    return await store.replay_under_way(view)
+
+
 async def list_replays(
     view: Reading, *, before: tuple[datetime, str] | None = None, most: int
 ) -> Sequence[Replay]:
