@@ -128,13 +128,6 @@ class TestOneThemeAtMost:
         assert intents().classify("password", "xx")[0].theme_id == "login"
         assert intents().classify("password", None)[0].theme_id == "login"
 
-    def test_what_only_comes_closest_is_not_covered(self) -> None:
-        made = intents()
-
-        assert made.covers("I forgot my password again", "en")
-        assert made.classify("lovely weather for a picnic", "en")
-        assert not made.covers("lovely weather for a picnic", "en")
-
 
 class TestSeveralThemes:
     def test_examples_take_away_what_a_keyword_finds_in_passing(self) -> None:

@@ -35,6 +35,7 @@ _KEYWORD_ALONE: Final = 0.2
 _UNHEARD: Final = 0.03
 _DOUBTFUL: Final = 0.2
 _DOUBT: Final = 0.1
+_HELD_BACK: Final = 1.2
 
 _VETOES: Final = (-np.inf, 0.0, 0.05, 0.1, 0.15)
 # Differences below this are chance: as few examples as there are cannot tell more.
@@ -194,13 +195,14 @@ def _given(words: Words, language: str) -> tuple[str, ...]:
 def _opening(said: Floats, truth: Floats) -> tuple[float, float]:
     """Return the likeness at which a text is as likely about something else, and its slope.
 
-    An example without its own theme stands for a text about something else.
+    An example without its own theme stands for a text about something else. It comes less close
+    than such a text would: what was learnt from its own theme still holds it back.
     """
     own = said.max(axis=1)
     other = np.where(truth > 0, -np.inf, said).max(axis=1)
     steps = np.unique(np.concatenate([own, other[np.isfinite(other)]]))
     right = np.array([(own >= step).mean() + (other < step).mean() for step in steps])
-    threshold = float(steps[right == right.max()][-1])
+    threshold = float(steps[right == right.max()][-1]) * _HELD_BACK
     return threshold, max(float(np.median(own)) - threshold, _DOUBT / 2) / 2
 
 
