@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from services.loop.themes.domain.examples import ExampleModel
 
 _NOTHING: Final = Findings([], [], [])
-_AS_LIKELY_AS_NOT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +70,11 @@ class Classifier:
         return ranked[: self.taxonomy.max_themes]
 
     def covers(self, text: str, language: str | None = None) -> bool:
-        """Return whether the themes account for *text*, so that there is nothing new in it.
+        """Return whether a keyword tells a theme of *text*, so that there is nothing new in it.
 
-        Where a text has its best theme only, one that merely comes closest is not enough: it
-        must sound more like the examples of its theme than like a theme they do not know.
+        To sound like an example is not enough: whatever is new sounds like some example, too.
         """
-        known, alike = self._mentions(text, primary(language))
-        return bool(known) or any(one.score >= _AS_LIKELY_AS_NOT for one in alike)
+        return bool(self._heard(primary(language), text))
 
     def _mentions(self, text: str, language: str) -> tuple[list[Mention], list[Mention]]:
         """Return what keywords tell of *text*, and what its likeness to examples does."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from services.loop.themes.domain.classifier import Classifier
 from services.loop.themes.domain.lines import BadLine, Identifier, read_line
-from services.loop.themes.domain.taxonomy import Taxonomy
+from services.loop.themes.domain.taxonomy import ANY_LANGUAGE, Taxonomy
 
 _Line = tuple[Identifier, str, str | None, str]
 
@@ -34,14 +34,20 @@ def discover_lines(
                 report(BadLine(number, problem))
     classifier = Classifier(taxonomy)
     order = sorted(range(len(read)), key=lambda place: _in_no_order(read[place]))
-    verbatims = {
-        f"{rank:08}": (place, Verbatim(f"{rank:08}", read[place][1], read[place][2]))
-        for rank, place in enumerate(order)
-        if not read[place][3] and not classifier.covers(read[place][1], read[place][2])
-    }
-    found = discover([verbatim for _, verbatim in verbatims.values()])
+    examples = _examples(taxonomy)
+    covered: list[Verbatim] = []
+    verbatims: list[Verbatim] = []
+    place_of: dict[str, int] = {}
+    for rank, place in enumerate(order):
+        _, text, language, problem = read[place]
+        if problem:
+            continue
+        verbatim = Verbatim(f"{rank:08}", text, language)
+        place_of[verbatim.id] = place
+        (covered if classifier.covers(text, language) else verbatims).append(verbatim)
+    found = discover(verbatims, known=[*covered, *(Verbatim("", *each) for each in examples)])
     cluster_of = {
-        verbatims[member][0]: (f"c{number}", cluster.label)
+        place_of[member]: (f"c{number}", cluster.label)
         for number, cluster in enumerate(found, start=1)
         for member in cluster.members
     }
@@ -49,6 +55,14 @@ def discover_lines(
         name, label = cluster_of.get(place, (None, None))
         answer = {"id": id_, "cluster": name, "label": label}
         yield json.dumps({**answer, "error": problem} if problem else answer)
+
+
+def _examples(taxonomy: Taxonomy) -> Iterator[tuple[str, str | None]]:
+    """Yield what the themes in use gave as examples, each with its language."""
+    for theme in taxonomy.in_use().themes:
+        for language, texts in theme.examples.items():
+            for text in texts:
+                yield text, None if language == ANY_LANGUAGE else language
 
 
 def _in_no_order(line: _Line) -> tuple[str, str, str]:

@@ -63,11 +63,13 @@ def discover(
     and neither do the comments that are rather like these than like one another. Equal texts
     are grouped once, so that they never part.
     """
+    spoken_for = {_key(verbatim) for verbatim in known}
     ids: dict[tuple[str, str], list[str]] = {}
     for verbatim in sorted(verbatims, key=lambda each: each.id):
-        ids.setdefault(_key(verbatim), []).append(verbatim.id)
-    texts = sorted({_key(verbatim) for verbatim in known} | ids.keys())
-    taken = [place for place, text in enumerate(texts) if text not in ids]
+        if _key(verbatim) not in spoken_for:
+            ids.setdefault(_key(verbatim), []).append(verbatim.id)
+    texts = sorted(spoken_for | ids.keys())
+    taken = [place for place, text in enumerate(texts) if text in spoken_for]
     read = read_all(texts)
     named = [ids.get(text, []) for text in texts]
     grouping = group(

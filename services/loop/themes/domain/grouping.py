@@ -33,11 +33,13 @@ _FEW: Final = 5
 _RESOLUTIONS: Final = (3.0, 1.5, 0.75)
 _MOST: Final = 0.8
 _ROUNDS: Final = 20
+_WITNESSES: Final = 10
 _UNLIKE: Final = 0.05
 _LONELY: Final = 0.5
 _SLICE: Final = 1_024
 _NEAR_ENOUGH: Final = 0.15
-_KNOWN_SHARE: Final = 0.3
+_KNOWN_SHARE: Final = 0.8
+"""Of the share of known texts among all: a group with more of them than this is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,13 @@ def group(
     nearest = likest.argmax(axis=1)
     nearness = likest.max(axis=1)
     spoken_for = np.isin(kept, np.fromiter(known, np.int64, len(known)))
+    usual = spoken_for.mean()
+    new = ~spoken_for & (_known_nearby(points, sampled, spoken_for) <= usual)
     groups = []
     for number in range(len(centres)):
         members = np.flatnonzero((nearest == number) & (nearness >= _NEAR_ENOUGH))
-        if len(members) and spoken_for[members].mean() < _KNOWN_SHARE:
-            groups.append(kept[members[~spoken_for[members]]].tolist())
+        if new[members].any() and spoken_for[members].mean() <= _KNOWN_SHARE * usual:
+            groups.append(kept[members[new[members]]].tolist())
     return Grouping(groups, dict(zip(kept.tolist(), nearness.tolist(), strict=True)))
 
 
@@ -154,6 +158,22 @@ def _neighbours(points: Floats, most: int) -> tuple[Numbers, Floats]:
         near[start : start + _SLICE] = order
         likeness[start : start + _SLICE] = np.take_along_axis(like, order, axis=1)
     return near, likeness
+
+
+def _known_nearby(points: Floats, sampled: Numbers, spoken_for: NDArray[np.bool_]) -> Floats:
+    """Return for each point how much of its neighbourhood in the sample is spoken for."""
+    share = np.zeros(len(points), dtype=np.float32)
+    if not spoken_for.any():
+        return share
+    known = spoken_for[sampled].astype(np.float32)
+    for start in range(0, len(points), _SLICE):
+        like = np.maximum(points[start : start + _SLICE] @ points[sampled].T, 0.0)
+        near = np.argsort(-np.round(like, 3), axis=1, kind="stable")[:, : _WITNESSES + 1]
+        # Squared, so that the nearest have most of the say; the first is the point itself.
+        weight = np.take_along_axis(like, near, axis=1)[:, 1:] ** 2
+        told = (weight * known[near[:, 1:]]).sum(axis=1)
+        share[start : start + _SLICE] = told / np.maximum(weight.sum(axis=1), 1e-9)
+    return share
 
 
 def _labels(points: Floats, weights: Numbers, seed: int) -> Numbers:
