@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     ScalarSelect,
     Select,
-    and_,
     bindparam,
     case,
     delete,
@@ -26,19 +24,59 @@ from sqlalchemy import (
 
 from services.loop.journey.domain import UNKNOWN, Selection
 from services.loop.responses.domain import SAMPLE_SOURCE, Cell, Response, Sums
+from services.loop.responses.store.comments import (
+    commented,
+    commented_after,
+    commented_between,
+    draw_commented,
+    with_comment,
+)
+from services.loop.responses.store.rows import MEMBERS, response_of, row_of
 from services.loop.responses.tables import responses, score_rollups
 from shared.db.base import among
 from shared.db.rollups import add_to_rollups
 from shared.db.transaction import Reading, Transaction
 from shared.identity.erasure import FORGOTTEN
 from shared.identity.sample import Sample
-from shared.stats.categories import Category, Metric
+from shared.stats.categories import Metric
+
+__all__ = [
+    "Dimension",
+    "Duty",
+    "InTheClear",
+    "ScoreFilter",
+    "add_all",
+    "commented",
+    "commented_after",
+    "commented_between",
+    "draw_commented",
+    "find",
+    "find_all",
+    "find_to_change",
+    "first_rated_after",
+    "first_rated_between",
+    "forget",
+    "has_response_of",
+    "has_sample",
+    "in_the_clear",
+    "is_no_sample",
+    "move_rollups",
+    "of_person",
+    "of_persons",
+    "rated_comments",
+    "received_between",
+    "remove_all",
+    "replace_all",
+    "seal_all",
+    "still_named",
+    "sums_by",
+    "with_comment",
+]
 
 Dimension = Literal["touchpoint", "segment", "product", "channel", "reason"]
 Duty = Literal["department", "owner"]
 """What a score can be grouped by besides: who answers for the touchpoint now."""
 
-_MEMBERS = tuple(member.name for member in fields(Response))
 _SUMS = tuple(member.name for member in fields(Sums))
 
 
@@ -108,7 +146,7 @@ async def of_person(view: Reading, person_ref: str, *, most: int) -> Sequence[Re
         .order_by(responses.c.answered_at.desc(), responses.c.id.desc())
         .limit(most)
     )
-    return [_response(row) for row in rows]
+    return [response_of(row) for row in rows]
 
 
 async def of_persons(view: Reading, person_refs: Sequence[str]) -> Sequence[Response]:
@@ -118,7 +156,7 @@ async def of_persons(view: Reading, person_refs: Sequence[str]) -> Sequence[Resp
         .where(among(responses.c.person_ref, person_refs, view.dialect))
         .order_by(responses.c.answered_at, responses.c.id)
     )
-    return [_response(row) for row in rows]
+    return [response_of(row) for row in rows]
 
 
 async def received_between(
@@ -132,42 +170,7 @@ async def received_between(
         .order_by(column.received_at.desc(), column.id.desc())
         .limit(most)
     )
-    return [_response(row) for row in reversed(rows)]
-
-
-async def with_comment(
-    view: Reading,
-    *,
-    since: datetime,
-    only: Callable[[ColumnElement[str]], ColumnElement[bool]] | None = None,
-    before: tuple[datetime, str] | None,
-    most: int,
-) -> Sequence[Response]:
-    """Return answers with a comment given since then, the latest first, without samples.
-
-    ``only`` makes a condition out of the column of their ids.
-    """
-    column = responses.c
-    statement = (
-        select(responses)
-        .where(
-            column.has_comment.is_(True),
-            column.answered_at >= since,
-            column.source != SAMPLE_SOURCE,
-            *([only(column.id)] if only else []),
-        )
-        .order_by(column.answered_at.desc(), column.id.desc())
-        .limit(most)
-    )
-    if before is not None:
-        moment, response_id = before
-        statement = statement.where(
-            or_(
-                column.answered_at < moment,
-                and_(column.answered_at == moment, column.id < response_id),
-            )
-        )
-    return [_response(row) for row in await view.all(statement)]
+    return [response_of(row) for row in reversed(rows)]
 
 
 def rated_comments(
@@ -249,13 +252,13 @@ async def first_rated_after(
         .order_by(responses.c.answered_at, responses.c.id)
         .limit(1)
     )
-    return None if row is None else _response(row)
+    return None if row is None else response_of(row)
 
 
 async def add_all(tx: Transaction, new: Sequence[Response]) -> None:
     """Add responses that are not there yet."""
     if new:
-        await tx.execute(responses.insert(), [_row(response) for response in new])
+        await tx.execute(responses.insert(), [row_of(response) for response in new])
 
 
 async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
@@ -264,79 +267,9 @@ async def replace_all(tx: Transaction, revised: Sequence[Response]) -> None:
         await tx.execute(
             update(responses)
             .where(responses.c.id == bindparam("this_id"))
-            .values({name: bindparam(name) for name in _MEMBERS if name != "id"}),
-            [{**_row(response), "this_id": response.id} for response in revised],
+            .values({name: bindparam(name) for name in MEMBERS if name != "id"}),
+            [{**row_of(response), "this_id": response.id} for response in revised],
         )
-
-
-async def draw_commented(
-    view: Reading,
-    *,
-    since: datetime,
-    only: Callable[[ColumnElement[str]], ColumnElement[bool]],
-    chance: float,
-) -> Response | None:
-    """Return one of the answers with a comment given since then, without samples; None of none.
-
-    Each is as likely as every other where ``chance`` may be any number from 0 up to 1.
-    """
-    column = responses.c
-    among_these = (
-        column.has_comment.is_(True),
-        column.answered_at >= since,
-        column.source != SAMPLE_SOURCE,
-        only(column.id),
-    )
-    n = int(await view.scalar(select(func.count(column.id)).where(*among_these)) or 0)
-    row = await view.first(
-        select(responses)
-        .where(*among_these)
-        .order_by(column.answered_at, column.id)
-        .offset(int(chance * n))
-        .limit(1)
-    )
-    return None if row is None else _response(row)
-
-
-async def commented(view: Reading) -> tuple[int, str]:
-    """Return how many responses have a comment, and the last one's id."""
-    row = await view.first(
-        select(func.count().label("n"), func.max(responses.c.id).label("last")).where(
-            responses.c.has_comment
-        )
-    )
-    return (row.n, row.last or "") if row is not None else (0, "")
-
-
-async def commented_after(
-    view: Reading, after: str, *, until: str, most: int
-) -> Sequence[Response]:
-    """Return responses with a comment from behind one id up to another, in that order."""
-    rows = await view.all(
-        select(responses)
-        .where(responses.c.id > after, responses.c.id <= until, responses.c.has_comment)
-        .order_by(responses.c.id)
-        .limit(most)
-    )
-    return [_response(row) for row in rows]
-
-
-async def commented_between(
-    view: Reading, first: datetime, before: datetime, *, after: str, most: int
-) -> Sequence[Response]:
-    """Return responses with a comment that were answered then, from behind one id on."""
-    rows = await view.all(
-        select(responses)
-        .where(
-            responses.c.answered_at >= first,
-            responses.c.answered_at < before,
-            responses.c.id > after,
-            responses.c.has_comment,
-        )
-        .order_by(responses.c.id)
-        .limit(most)
-    )
-    return [_response(row) for row in rows]
 
 
 async def remove_all(tx: Transaction, ids: Sequence[str]) -> None:
@@ -461,15 +394,4 @@ async def _load(view: Reading, ids: Sequence[str], *, to_change: bool) -> dict[s
     if to_change:
         # In one order everywhere, so that two workers never wait for each other.
         statement = statement.order_by(responses.c.id).with_for_update()
-    return {row.id: _response(row) for row in await view.all(statement)}
-
-
-def _row(response: Response) -> dict[str, Any]:
-    return {name: getattr(response, name) for name in _MEMBERS}
-
-
-def _response(row: Row[Any]) -> Response:
-    members = {name: getattr(row, name) for name in _MEMBERS}
-    if members["category"] is not None:
-        members["category"] = Category(members["category"])
-    return Response(**members)
+    return {row.id: response_of(row) for row in await view.all(statement)}
