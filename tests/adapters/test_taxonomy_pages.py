@@ -386,11 +386,12 @@ async def test_the_preview_counts_what_a_draft_gains_loses_and_moves(desk: Desk)
 
 async def test_a_pasted_text_is_held_against_what_is_shown(desk: Desk) -> None:
     async with desk.browsing("ada") as browser:
-        found = await sent(browser, "try", text="A queue <i>and</i> a phone")
+        found = await sent(browser, "try", text="Queues <i>and</i> a phone")
         nothing = await sent(browser, "try", text="Lovely weather")
         empty = await sent(browser, "try", text="")
 
-    assert "<mark>queue</mark> &lt;i&gt;and&lt;/i&gt; a <mark>phone</mark>" in found.text
+    assert "<mark>Queues</mark> &lt;i&gt;and&lt;/i&gt; a <mark>phone</mark>" in found.text
+    assert "Waiting because of “ Queues ” by the keyword “ queue ”" in text_of(found)
     assert "No theme is found in this text." in text_of(nothing)
     assert empty.status_code == 422
 

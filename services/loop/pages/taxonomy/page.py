@@ -73,10 +73,12 @@ class DraftCard:
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A theme found in a pasted text, and the words that decided."""
+    """A theme found in a pasted text, the words that decided, and the keyword they fit."""
 
     theme: str
     evidence: str = field(repr=False)
+    keyword: str
+    by_example: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,8 @@ DONE: Final[Mapping[str, str]] = {
     "refreshed": marked("The draft holds what was published meanwhile, and its own changes."),
     "restored": marked("The earlier themes are looked for again."),
 }
+_BY_EXAMPLE: Final = "example"
+"""What decided where it was no keyword, as mentions say it."""
 _LIMIT: Final = 10
 _MOST_CHANGES: Final = 12
 
@@ -191,6 +193,8 @@ async def tried_on(taxonomy: Taxonomy, text: str, reader: Reader) -> Tried:
                 Match(
                     theme=names[mention.theme_id],
                     evidence=text[slice(*mention.evidence)] if mention.evidence else "",
+                    keyword=(mention.by or "") if mention.by != _BY_EXAMPLE else "",
+                    by_example=mention.by == _BY_EXAMPLE,
                 )
                 for mention in found
             ],
