@@ -40,7 +40,7 @@ _HELD_BACK: Final = 1.2
 _VETOES: Final = (-np.inf, 0.0, 0.05, 0.1, 0.15)
 # Differences below this are chance: as few examples as there are cannot tell more.
 _AS_GOOD: Final = 0.01
-_FALLBACKS: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+_FALLBACKS: Final = (0.3, 0.35, 0.4, 0.5)
 _ALONE: Final = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 _SURE_ENOUGH: Final = 0.7
 _FEWEST_FALLBACKS: Final = 5
