@@ -134,11 +134,6 @@ def telling(texts: Mapping[str, str], marks: Sequence[str]) -> Mapping[str, str]
     }
 
 
-def without_path(answer: httpx.Response) -> str:
-    """Return an answer without the path that was asked for, which its ``instance`` names."""
-    return answer.text.replace(answer.url.path, "")
-
-
 @contextmanager
 def restored(installation: Embedded) -> Iterator[Embedded]:
     """Start another one on the backup that was made before the erasure."""
@@ -212,8 +207,14 @@ def lived(footing: Installation, receiver: Receiver, unique: str) -> Story:
     command(footing, "dead-letters", "list")
     command(footing, "backup", str(footing.folders[0] / "backups" / "before"))
     with footing.browser() as browser:
-        for words in (anna.mark, anna.address):
+        for n, words in enumerate((anna.mark, anna.address)):
             assert browser.get("/", params={"q": words}).status_code == 200
+            kept = browser.post(
+                "/queue/views",
+                data={"name": f"View {n}", "back": f"/?q={words}&score=0-3"},
+                headers={"Origin": footing.front},
+            )
+            assert f"<bdi>View {n}" in kept.text
     return Story(anna=anna, otto=otto, posted=posted, tasks=tasks, wrong=wrong, tokens=tokens)
 
 
@@ -249,7 +250,7 @@ def test_nothing_of_a_customer_stands_in_the_open_and_nothing_comes_back(
     assert (
         telling(
             {
-                **{f"answer {n}": without_path(one) for n, one in enumerate(story.wrong)},
+                **{f"answer {n}": one.text for n, one in enumerate(story.wrong)},
                 **{f"headers {n}": str(one.headers) for n, one in enumerate(story.wrong)},
                 **{f"webhook {n}": one.body for n, one in enumerate(receiver.requests())},
                 **{f"subject {n}": str(one.message["Subject"]) for n, one in enumerate(sent)},
