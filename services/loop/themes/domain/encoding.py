@@ -63,12 +63,8 @@ class Encoder:
 
     def encode(self, words: Sequence[str]) -> Vector:
         """Return the vector of a text with these folded *words*; empty where none is known."""
-        counted: dict[int, int] = {}
-        for places in self.terms_by_word(words):
-            for term in places:
-                counted[term] = counted.get(term, 0) + 1
-        terms = np.array(sorted(counted), dtype=np.int64)
-        counts = np.array([counted[term] for term in terms.tolist()], dtype=np.float64)
+        found = [term for terms in self.terms_by_word(words) for term in terms]
+        terms, counts = np.unique(np.array(found, dtype=np.int64), return_counts=True)
         weights = (1.0 + np.log(counts)) * self._rarity[terms]
         blocks = self._blocks[terms]
         lengths = np.sqrt(np.bincount(blocks, weights * weights, len(_SHARES)))
