@@ -24,6 +24,8 @@ NOT_PERSONAL = {
     "persons_done": "as above",
     "namespace": "in which a source's customer ids are unique",
     "has_comment": "only whether there is one",
+    "comments": "how many, not which",
+    "former_comments": "as above",
     "rule_name": "of a rule",
     "sealed_secrets": "of a webhook, not of a person",
     "name": "of a team, touchpoint, key or theme; people's names stand in shared_staff",

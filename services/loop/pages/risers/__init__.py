@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.loop.pages.risers.page import RisersPage
 from services.loop.pages.risers.routes import router
 
-__all__ = ["router"]
+__all__ = ["RisersPage", "router"]

@@ -45,6 +45,7 @@ from shared.web.templating import reader_of
 router = APIRouter(include_in_schema=False)
 
 _Caller = Annotated[Principal, Depends(requires_page(Scope.THEMES_READ))]
+_Decider = Annotated[Principal, Depends(requires_page(Scope.TASKS_WRITE))]
 
 DONE: Final[Mapping[str, str]] = {
     "accepted": marked("It is being looked into."),
@@ -74,7 +75,7 @@ async def show(request: Request, caller: _Caller) -> Response:
 
 
 @router.post("/themes/rising/{item_id}/accept")
-async def accept(request: Request, item_id: str, caller: _Caller) -> Response:
+async def accept(request: Request, item_id: str, caller: _Decider) -> Response:
     """Look into it; the field ``owner`` says who does."""
     fields = Fields(await read_form(request), reader_of(request))
     owner = fields.optional("owner", most=40)
@@ -93,7 +94,7 @@ async def accept(request: Request, item_id: str, caller: _Caller) -> Response:
 
 
 @router.post("/themes/rising/{item_id}/dismiss")
-async def dismiss(request: Request, item_id: str, caller: _Caller) -> Response:
+async def dismiss(request: Request, item_id: str, caller: _Decider) -> Response:
     """Do not look into it; the field ``reason`` says why."""
     fields = Fields(await read_form(request), reader_of(request))
     reason: Reason = fields.choice("reason", get_args(Reason))  # type: ignore[assignment] # or an error
@@ -108,7 +109,7 @@ async def dismiss(request: Request, item_id: str, caller: _Caller) -> Response:
 
 
 @router.post("/themes/rising/{item_id}/merge")
-async def merge(request: Request, item_id: str, caller: _Caller) -> Response:
+async def merge(request: Request, item_id: str, caller: _Decider) -> Response:
     """Make it a part of the open item that the field ``into`` names."""
     fields = Fields(await read_form(request), reader_of(request))
     into = fields.text("into", most=40)
@@ -121,7 +122,7 @@ async def merge(request: Request, item_id: str, caller: _Caller) -> Response:
 
 
 @router.post("/themes/rising/{item_id}/reopen")
-async def reopen(request: Request, item_id: str, caller: _Caller) -> Response:
+async def reopen(request: Request, item_id: str, caller: _Decider) -> Response:
     """Take back what was decided."""
     fields = Fields(await read_form(request), reader_of(request))
 

@@ -41,6 +41,7 @@ from shared.web.versions import etag, expected_version
 router = APIRouter(prefix="/v1/outer-items", tags=["themes"], dependencies=[EachOnce])
 
 _Reader = Annotated[Principal, Depends(requires(Scope.THEMES_READ))]
+_Decider = Annotated[Principal, Depends(requires(Scope.TASKS_WRITE))]
 _Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 _ITEM: Final[dict[int | str, dict[str, Any]]] = {200: {"model": OuterItemOut}}
 
@@ -92,7 +93,7 @@ async def get_item(request: Request, item_id: str, _caller: _Reader) -> JSONResp
     openapi_extra=body_of(AcceptIn),
     responses=_ITEM,
 )
-async def post_accept(request: Request, item_id: str, caller: _Reader, once: Once) -> Response:
+async def post_accept(request: Request, item_id: str, caller: _Decider, once: Once) -> Response:
     """Accept a proposal, for the head of its theme's department or whoever is named.
 
     This and the other acts are for that head, for whoever stands in, and for those who may
@@ -118,7 +119,9 @@ async def post_accept(request: Request, item_id: str, caller: _Reader, once: Onc
     openapi_extra=body_of(DismissIn),
     responses=_ITEM,
 )
-async def post_dismiss(request: Request, item_id: str, caller: _Reader, once: Once) -> Response:
+async def post_dismiss(
+    request: Request, item_id: str, caller: _Decider, once: Once
+) -> Response:
     """Dismiss an item; for eight weeks after its last rise the theme is not proposed again."""
     sent = await read_as(request, DismissIn)
     loop, expected = resources(request, Loop), expected_version(request)
@@ -144,7 +147,7 @@ async def post_dismiss(request: Request, item_id: str, caller: _Reader, once: On
     openapi_extra=body_of(MergeIn),
     responses=_ITEM,
 )
-async def post_merge(request: Request, item_id: str, caller: _Reader, once: Once) -> Response:
+async def post_merge(request: Request, item_id: str, caller: _Decider, once: Once) -> Response:
     """Merge an item into another open one: two themes, one thing to look into."""
     sent = await read_as(request, MergeIn)
     loop, expected = resources(request, Loop), expected_version(request)
@@ -165,7 +168,7 @@ async def post_merge(request: Request, item_id: str, caller: _Reader, once: Once
 
 
 @router.post("/{item_id}/reopen", summary="Take a decision back", responses=_ITEM)
-async def post_reopen(request: Request, item_id: str, caller: _Reader, once: Once) -> Response:
+async def post_reopen(request: Request, item_id: str, caller: _Decider, once: Once) -> Response:
     """Propose an item again that was accepted, dismissed or merged."""
     loop, expected = resources(request, Loop), expected_version(request)
 

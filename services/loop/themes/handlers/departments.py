@@ -68,6 +68,8 @@ async def answering_for(view: Reading, name: str, *, now: datetime) -> Sequence[
 
 async def may_decide(view: Reading, caller: Principal, name: str, *, now: datetime) -> bool:
     """Tell whether somebody answers for a department, or for all of them."""
+    if not caller.may(Scope.TASKS_WRITE):
+        return False
     if caller.may(Scope.TAXONOMY_WRITE):
         return True
     part = await department_named(view, name) if name else None
