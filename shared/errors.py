@@ -7,6 +7,7 @@
     │   ├── Forbidden           403  the role or scope is missing
     │   ├── NotFound            404  no such thing, or not yours to see
     │   ├── Conflict            409  not allowed in this state
+    │   │   └── UnderWay        409  the same request is being carried out
     │   ├── Gone                410  it was there, and its time is over
     │   ├── Stale               412  somebody changed it meanwhile
     │   ├── TooLarge            413  body or batch above its limit

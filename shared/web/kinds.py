@@ -86,6 +86,11 @@ _KINDS: Final = {
             "The thing is in a state that does not allow this. The document names the state and"
             " what would allow it.",
         ),
+        _of(
+            errors.UnderWay,
+            "A request with the same Idempotency-Key is being carried out at this moment. Send"
+            " it again after as many seconds as the header Retry-After says.",
+        ),
         _of(errors.Gone, "It was there, and its time is over. Ask for a new one."),
         _of(errors.Stale, "Somebody changed it since you read it. Read it again, then decide."),
         _of(
