@@ -134,7 +134,7 @@ class Classifier:
         if not given:
             return {}
         # Only those who learn need the library for it.
-        from services.loop.themes.domain.examples import ExampleModel  # noqa: PLC0415
+        from services.loop.themes.domain.examples import ExampleModel  # noqa: PLC0415 - not for all
 
         languages = [language for language in given if language != ANY_LANGUAGE] or [""]
         return {
