@@ -27,6 +27,7 @@ from services.loop.journey.tables import codes
 from services.notify import store as mail
 from shared.identity.tables import audit
 from shared.web.audit.words import ACTIONS
+from tests.adapters.excused_doors import EXCUSED
 from tests.adapters.test_account import EMAIL, browsing, enter, with_factor
 from tests.adapters.web_house import PASSWORD, House
 from tests.architecture.composed import doors
@@ -40,70 +41,6 @@ DEED: Final = re.compile(r"[a-z]+(-[a-z]+)*\.[a-z]+([-_][a-z]+)*")
 URL: Final = "http://127.0.0.1:8000"
 CANARY: Final = "Ca9aryQ7"
 WORDS: Final = (f"{CANARY} of a person", f"{CANARY} <b>said</b>", f"{CANARY}")
-
-HISTORY: Final = "it stands in the history of the task, with the words of whoever did it"
-INTAKE: Final = "what a source sends is counted and kept; nobody here did it"
-DRAFT: Final = "a draft applies to nobody until it is published, and that is audited"
-NOTHING: Final = "it changes nothing: it says what would be"
-TEST_EVENT: Final = "a test event holds nothing, and its delivery is listed"
-OWN_VIEW: Final = "a way of looking at the queue; it changes nothing in it"
-STEPS: Final = "which of the first steps somebody put off; it changes nothing else"
-EXCUSED: Final[Mapping[str, str]] = {
-    "POST /v1/responses": INTAKE,
-    "POST /v1/responses/batch": INTAKE,
-    "POST /v1/hooks/{source}": INTAKE,
-    "POST /v1/hooks/{source}/{token}": INTAKE,
-    "POST /settings/test-response": INTAKE,
-    "POST /settled/{token}": "what the customer says stands in the history of the task",
-    "POST /next": HISTORY,
-    "POST /tasks/{task_id}/{name}": HISTORY,
-    "POST /v1/tasks/next": HISTORY,
-    "PUT /v1/routing-rules/draft": DRAFT,
-    "POST /v1/routing-rules": DRAFT,
-    "PATCH /v1/routing-rules/{rule_id}": DRAFT,
-    "DELETE /v1/routing-rules/{rule_id}": DRAFT,
-    **dict.fromkeys(
-        (f"POST /settings/rules/{act}" for act in ("common", "move", "one", "remove")), DRAFT
-    ),
-    **dict.fromkeys(
-        (
-            f"POST /settings/taxonomy/{act}"
-            for act in (
-                "bring-back",
-                "common",
-                "import",
-                "merge",
-                "one",
-                "refresh",
-                "retire",
-                "split",
-            )
-        ),
-        DRAFT,
-    ),
-    "PUT /v1/taxonomy/draft": DRAFT,
-    "POST /v1/taxonomy/preview": NOTHING,
-    "POST /settings/taxonomy/try": NOTHING,
-    "POST /v1/routing-rules/try": NOTHING,
-    "POST /v1/sources/{name}/try": NOTHING,
-    "POST /settings/sources/{name}/try": NOTHING,
-    "POST /settings/sources/{name}/payloads/{payload_id}/try": NOTHING,
-    **dict.fromkeys(
-        (
-            f"POST /settings/dead-letters/{owner}{one}/rehearse"
-            for owner in ("ingest", "loop", "notify")
-            for one in ("", "/{letter_id}")
-        ),
-        NOTHING,
-    ),
-    "POST /v1/webhooks/{webhook_id}/test": TEST_EVENT,
-    "POST /settings/webhooks/{webhook_id}/test": TEST_EVENT,
-    "POST /account/second-factor/begin": "it applies to nobody before a code has confirmed it",
-    "POST /queue/views": OWN_VIEW,
-    "POST /queue/views/delete": OWN_VIEW,
-    "POST /welcome/later": STEPS,
-    "POST /welcome/dismiss": STEPS,
-}
 
 
 def is_in_a_history(door: str) -> bool:

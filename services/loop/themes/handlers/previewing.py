@@ -25,7 +25,7 @@ from shared.db.transaction import Reading
 from shared.identity.person_keys import PersonKeys
 
 PERIOD: Final = timedelta(days=90)
-MOST_READ: Final = 20_000
+MOST_READ: Final = 10_000
 """More responses than these are not looked at: a preview is made while somebody waits."""
 _AT_ONCE: Final = 500
 """So many persons' words are open at the same time."""
