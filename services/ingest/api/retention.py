@@ -28,7 +28,10 @@ router = APIRouter(tags=["persons"])
 PATH: Final = "/v1/retention"
 
 
-_PERIOD = "; null: for ever; left out: as it is"
+def _period(name: str, about: str) -> Any:  # noqa: ANN401 - what pydantic calls a field
+    may = PERIODS[name]
+    text = f"{about}; null: for ever; left out: as it is"
+    return Field(ge=may.least, le=may.most, description=text)
 
 
 class RetentionIn(BaseModel):
@@ -38,23 +41,19 @@ class RetentionIn(BaseModel):
 
     customers_months: Annotated[
         int | None,
-        Field(
-            description=f"1 to 600, counted from the acceptance of each response{_PERIOD}",
-        ),
+        _period("customers_months", "counted from the acceptance of each response"),
     ] = None
     deliveries_months: Annotated[
         int | None,
-        Field(
-            description=f"6 to 600: mails and calls of webhooks, with captured mail{_PERIOD}",
-        ),
+        _period("deliveries_months", "mails and calls of webhooks, with captured mail"),
     ] = None
     dead_letters_days: Annotated[
         int | None,
-        Field(description=f"30 to 3650, after somebody settled one{_PERIOD}"),
+        _period("dead_letters_days", "records that could not be handled, once settled"),
     ] = None
     audit_months: Annotated[
         int | None,
-        Field(description=f"12 to 600: lines of the audit trail{_PERIOD}"),
+        _period("audit_months", "lines of the audit trail"),
     ] = None
     confirm: Annotated[
         bool, Field(description="true: a shorter period may forget something for good")

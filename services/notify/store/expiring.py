@@ -33,7 +33,11 @@ async def count_old_deliveries(view: Reading, before: datetime) -> int:
 async def forget_old_deliveries(tx: Transaction, before: datetime, limit: int) -> int:
     """Forget some of them with all that hangs on them; return how many."""
     old = await tx.all(
-        _over(before, deliveries.c.id).order_by(deliveries.c.created_at).limit(limit)
+        _over(before, deliveries.c.id)
+        .order_by(deliveries.c.created_at)
+        .limit(limit)
+        # Whoever sends one again at this moment does so before, or finds nothing.
+        .with_for_update(skip_locked=True)
     )
     ids = sorted(row.id for row in old)
     for column in (
