@@ -120,7 +120,9 @@ async def searched(house: WholeHouse, number: int) -> tuple[list[float], float]:
     (ingest,) = [one.resources for one in house.services if one.name == "ingest"]
     assert isinstance(ingest, Ingest)
     before = _peak()
-    took, cursor, found = [], "", 0
+    took: list[float] = []
+    cursor: str | None = ""
+    found = 0
     addresses = Addresses([f"d{number - 1}@example.org"])
     while cursor is not None:
         began = time.perf_counter()
