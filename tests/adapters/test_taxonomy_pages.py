@@ -192,11 +192,16 @@ async def test_two_who_edit_at_once_do_not_overwrite_each_other(desk: Desk) -> N
     fields = {"id": "phone", "name": "Phone", "keywords_en": "phone\ncall"}
     async with desk.browsing("ada") as browser:
         first = await sent(browser, "one", **fields, version="0")
+        fields |= {"name": "Telephone", "keywords_en": "phone\nring"}
         second = await sent(browser, "one", **fields, version="0")
 
     assert (first.status_code, second.status_code) == (303, 412)
     assert "Somebody changed the draft meanwhile." in text_of(second)
-    assert "call" in second.text
+    assert "ring" in second.text
+    assert (
+        "If you save it now, this changes: “Telephone” was called “Phone”."
+        " “Telephone”: keywords +1, \N{MINUS SIGN}1."
+    ) in text_of(second)
 
 
 # ------------------------------------------------------------------ merge, split, retire

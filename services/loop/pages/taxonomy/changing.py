@@ -15,12 +15,14 @@ from services.loop.pages.taxonomy import words
 from services.loop.pages.taxonomy.fields import theme_of, tongues
 from services.loop.pages.taxonomy.reading import (
     PATH,
+    departments_of,
     taxonomy_page,
     theme_page,
     tried_on,
 )
 from services.loop.resources import Loop
 from services.loop.themes.domain import Taxonomy, Theme, parse_taxonomy
+from services.loop.themes.domain.differing import differences
 from services.loop.themes.domain.revising import (
     brought_back,
     changed,
@@ -42,7 +44,7 @@ from services.loop.themes.handlers.drafting import (
     restore_taxonomy,
 )
 from shared.db.transaction import Transaction
-from shared.errors import Invalid, NotFound, Refused
+from shared.errors import Invalid, NotFound, Refused, Stale
 from shared.i18n import Reader
 from shared.identity.principal import Principal, Scope
 from shared.strict_json import parse_json
@@ -97,6 +99,8 @@ async def save(request: Request, caller: _Writer) -> Response:
         raise
     except Refused as refusal:
         form = _refused(fields, refusal, reader)
+        if isinstance(refusal, Stale):
+            form = await _beside_theirs(request, form, edit)
         return await theme_page(request, caller, theme_id, form=form, status=refusal.status)
     return RedirectResponse(f"{PATH}?done=draft", 303)
 
@@ -279,6 +283,18 @@ async def _listed(
         form = fields.form("taxonomy", words.why(refusal, reader_of(request)))
         return await taxonomy_page(request, caller, Page(), form=form, status=refusal.status)
     return RedirectResponse(f"{PATH}?done={done}", 303)
+
+
+async def _beside_theirs(request: Request, form: Form, edit: Edit) -> Form:
+    """Say besides what this form would change of what somebody else has saved meanwhile."""
+    reader = reader_of(request)
+    async with resources(request, Loop).database.reading() as view:
+        theirs = await edited_taxonomy(view)
+        departments = await departments_of(view)
+    changes = differences(theirs, edit(theirs))
+    said = " ".join(words.change(one, departments, reader) for one in changes)
+    text = reader.gettext("If you save it now, this changes: %(changes)s", changes=said)
+    return replace(form, refusal=f"{form.refusal} {text}" if said else form.refusal)
 
 
 def _refused(fields: Fields, refusal: Refused, reader: Reader) -> Form:
