@@ -161,6 +161,26 @@ class TestSeveralThemes:
         ]
         assert made.classify("Good morning", "en") == []
 
+    def test_on_an_intent_they_decide_beside_the_keywords_of_others(self) -> None:
+        document = {
+            "themes": [
+                {
+                    "id": "login",
+                    "intent": True,
+                    "keywords": {"en": ["portal"]},
+                    "examples": {"en": LOGIN},
+                },
+                {"id": "parcel", "keywords": {"en": ["parcel"]}, "examples": {"en": PARCEL}},
+            ]
+        }
+        made = Classifier(parse_taxonomy(document))
+
+        def found(text: str) -> list[str]:
+            return [mention.theme_id for mention in made.classify(text, "en")]
+
+        assert found("my password is forgotten, where is my parcel") == ["login", "parcel"]
+        assert found("I cannot sign in") == ["login"]
+
 
 class TestLearning:
     DOCUMENTS = (

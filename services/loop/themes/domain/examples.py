@@ -5,6 +5,7 @@ names, keywords and examples alike and always has a best theme, unless nothing i
 heard before. Where it may have several, keywords decide, because a model of whole texts is a
 poor judge of texts about many things; the examples take away what a keyword finds in texts
 that do not sound like its theme at all, and speak where no keyword does and they are sure.
+On a theme without keywords and on an intent, asked for in any words, they decide alone.
 Every threshold is what would have been best for the examples themselves, each left out once.
 """
 
@@ -71,7 +72,7 @@ class ExampleModel:
     def __init__(self, taxonomy: Taxonomy, language: str, hear: Callable[[str], Heard]) -> None:
         documents = list(_documents(taxonomy.themes, language))
         self._model = LinearModel(documents, len(taxonomy.themes), language)
-        wordless = np.array([not _given(theme.keywords, language) for theme in taxonomy.themes])
+        alone = np.array([_by_examples(theme, language) for theme in taxonomy.themes])
         rows = [
             row
             for row, document in enumerate(documents)
@@ -89,14 +90,16 @@ class ExampleModel:
         self._keyword = _KEYWORD_BESIDE_EXAMPLES if rows else _KEYWORD_ALONE
         self._doubtful, self._doubt = _DOUBTFUL, _DOUBT
         self._veto = -np.inf
-        self._enough: Floats = np.full(len(wordless), np.inf)
+        self._enough: Floats = np.full(len(alone), np.inf)
         if rows and self._one_only:
             self._doubtful, self._doubt = _opening(said + self._keyword * heard, truth)
         elif rows:
-            self._veto = _best_veto(said, heard, truth)
-            self._enough[~wordless] = _best_fallback(said, heard, truth)
-            self._enough[wordless] = _best_alone(said[:, wordless], truth[:, wordless])
-        self._wordless = wordless
+            words = ~alone
+            self._veto = _best_veto(said[:, words], heard[:, words], truth[:, words])
+            self._enough[words] = _best_fallback(said, heard, truth)
+            said += self._keyword * heard
+            self._enough[alone] = _best_alone(said[:, alone], truth[:, alone])
+        self._alone = alone
 
     def decide(
         self, words: Sequence[str], heard: Heard, barred: Iterable[int]
@@ -129,10 +132,13 @@ class ExampleModel:
     def _all(
         self, scores: Floats, heard: Heard, barred: list[int]
     ) -> tuple[frozenset[int], list[int]]:
-        kept = frozenset(theme for theme in heard if scores[theme] > self._veto)
+        for theme, sure in heard.items():
+            scores[theme] += self._keyword * sure if self._alone[theme] else 0.0
+        least = np.where(self._alone, self._enough, self._veto)
+        kept = frozenset(theme for theme in heard if scores[theme] > least[theme])
         missed = scores > self._enough
         if kept:
-            missed &= self._wordless
+            missed &= self._alone
         missed[[*heard, *barred]] = False
         return kept, np.flatnonzero(missed).tolist()
 
@@ -158,6 +164,13 @@ class ExampleModel:
             last=last,
             by=EXAMPLE if nearest is None else nearest.text,
         )
+
+
+def _by_examples(theme: Theme, language: str) -> bool:
+    """Return whether examples alone decide on a theme: one that no keyword can describe."""
+    return not _given(theme.keywords, language) or (
+        theme.intent and bool(_given(theme.examples, language))
+    )
 
 
 def _documents(themes: Sequence[Theme], language: str) -> Iterator[Document]:
