@@ -113,6 +113,7 @@ def test_the_promised_commands_exist() -> None:
         "key rotate",
         "migrate",
         "openapi",
+        "replay",
         "sample remove",
         "serve",
         "source list",
