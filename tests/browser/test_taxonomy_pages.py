@@ -92,15 +92,9 @@ async def test_a_theme_is_tried_saved_read_from_a_file_and_published_without_a_s
         await page.get_by_role("heading", name="What would change?").wait_for()
         await page.go_back()
         content = json.dumps({"themes": [{"id": "only", "keywords": {"en": ["only"]}}]})
-        await page.get_by_label("Taxonomy file (JSON)").set_input_files(
-            files=[
-                {
-                    "name": "ours.json",
-                    "mimeType": "application/json",
-                    "buffer": content.encode(),
-                }
-            ]
-        )
+        file = tmp_path / "ours.json"
+        file.write_text(content, encoding="utf-8")
+        await page.get_by_label("Taxonomy file (JSON)").set_input_files(file)
         await page.get_by_role("button", name="Read it into the draft").click()
         await page.get_by_role("link", name="only").wait_for()
         await page.get_by_role("button", name="Publish").click()
