@@ -49,8 +49,16 @@ async def due_week(view: Reading, *, now: datetime) -> Due:
     taxonomy = (await current_taxonomy(view)).taxonomy.in_use()
     judged = await risers.judged_departments(view, week)
     key = (await departments(view)).key
-    all_of_them = {key(theme.department) for theme in taxonomy.themes}
-    return Due(week=week, departments=sorted(all_of_them - judged))
+    waiting = {key(theme.department) for theme in taxonomy.themes} - judged
+    # Without a past nothing can be judged, and nobody need take the one writer's time for it.
+    if waiting and not _have_past(await verdicts(view, week=week)):
+        waiting = set()
+    return Due(week=week, departments=sorted(waiting))
+
+
+def _have_past(found: Mapping[str, Verdict]) -> bool:
+    """Tell whether there was something to compare the week with."""
+    return any(verdict.expected is not None for verdict in found.values())
 
 
 async def judge_week(tx: Transaction, week: date, department: str, *, now: datetime) -> int:
@@ -60,13 +68,14 @@ async def judge_week(tx: Transaction, week: date, department: str, *, now: datet
     call finds it done.
     """
     department = (await departments(tx)).key(department)
+    judged = await verdicts(tx, department=department, week=week)
+    if not _have_past(judged) or not await risers.note_week(tx, week, department, now=now):
+        return 0
     found = {
         theme_id: verdict
-        for theme_id, verdict in (await verdicts(tx, department=department, week=week)).items()
-        if verdict.expected is not None and verdict.mentions + verdict.former_mentions
+        for theme_id, verdict in judged.items()
+        if verdict.mentions + verdict.former_mentions
     }
-    if not found or not await risers.note_week(tx, week, department, now=now):
-        return 0
     # A theme that another department has got since was judged where it was.
     for theme_id in await risers.judged_themes(tx, week):
         found.pop(theme_id, None)
