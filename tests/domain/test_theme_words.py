@@ -58,6 +58,12 @@ def test_nobodys_name_address_or_number_is_proposed() -> None:
     assert words(*texts) == ["wrote"]
 
 
+def test_no_colleague_becomes_a_keyword_in_any_case_of_their_name() -> None:
+    texts = ("Ruiz at the kiosk", "the kiosk of ruiz", "Kiosk, Ruiz's")
+
+    assert words(*texts, names=["ruiz"]) == ["kiosk"]
+
+
 def test_no_phrase_goes_across_a_full_stop_or_a_name() -> None:
     texts = ["red. Green [name] blue"] * 3
 

@@ -61,10 +61,12 @@ def words_to_add(
     *,
     language: str,
     known: Collection[str] = (),
+    names: Collection[str] = (),
 ) -> Sequence[Suggested]:
     """Return words that stand in the comments where a theme was missed, and rarely elsewhere.
 
-    At least three customers must have used them; ``known`` are the theme's words of today.
+    At least three customers must have used them; ``known`` are the theme's words of today, and
+    ``names`` what colleagues are called, folded: nobody's name tells of a theme.
     """
     persons: dict[tuple[str, ...], set[str]] = {}
     surfaces: dict[tuple[str, ...], Counter[str]] = {}
@@ -73,10 +75,11 @@ def words_to_add(
             persons.setdefault(term.stems, set()).add(said.person)
             surfaces.setdefault(term.stems, Counter())[term.surface] += 1
     have = {_stems(words, language) for words in known}
+    people = {stem(name, language) for name in names}
     wanted = {
         stems: len(who)
         for stems, who in persons.items()
-        if len(who) >= PERSONS and stems not in have
+        if len(who) >= PERSONS and stems not in have and people.isdisjoint(stems)
     }
     customers = len({said.person for said in missed})
     elsewhere, n = _elsewhere(others, wanted, language)

@@ -25,6 +25,7 @@ from services.loop.themes.domain.mining import (
     words_to_drop,
 )
 from services.loop.themes.handlers.corrections import language_of
+from services.loop.themes.handlers.discovering import names_of_staff
 from services.loop.themes.handlers.editing import change_taxonomy, current_taxonomy
 from services.loop.themes.store import list_replays
 from services.loop.themes.store import quality as kept
@@ -59,6 +60,7 @@ async def mine(
     async with database.reading() as view:
         judgements = await kept.judgements(view, most=_JUDGED)
         taxonomy = (await current_taxonomy(view)).taxonomy
+        names = await names_of_staff(view)
     missed: dict[tuple[str, str], list[str]] = {}
     for one in judgements:
         if one.belongs and not one.found and one.language:
@@ -92,6 +94,7 @@ async def mine(
                 ],
                 language=language,
                 known=_words(themes[theme_id], language),
+                names=names,
             )
         ]
 
