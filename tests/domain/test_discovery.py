@@ -68,6 +68,58 @@ class TestGroups:
         assert list(discover(verbatims(texts))) == []
 
 
+class TestWhatIsKnown:
+    def test_what_is_known_and_what_is_like_it_is_in_no_group(self) -> None:
+        known = verbatims(INVOICES[:4])
+        new = [Verbatim(f"n{place}", text, "en") for place, text in enumerate(PARKING)]
+        alike = [Verbatim(f"o{place}", text, "en") for place, text in enumerate(INVOICES)]
+
+        (cluster,) = discover([*new, *alike], known=known)
+
+        assert set(cluster.members) <= {verbatim.id for verbatim in new}
+        assert len(cluster.members) >= 5
+
+    def test_the_known_alone_are_no_discovery(self) -> None:
+        assert list(discover([], known=verbatims(PARKING, INVOICES))) == []
+
+
+class TestLanguages:
+    def test_comments_of_several_languages_meet_in_what_they_mean(self) -> None:
+        said_in = {
+            "en": ["No parking anywhere near", "I could not park the car"],
+            "de": ["Nirgends ein Parkplatz", "Das Parken kostet ein Vermögen"],
+            "pl": ["Brak miejsc, parking pełny", "Nie można zaparkować"],
+            "cs": ["Nedá se zaparkovat", "Parkoviště je plné"],
+            "ru": ["Негде припарковаться", "Парковка была занята"],
+        }
+        wanted = {
+            f"{language}{place}"
+            for language, texts in said_in.items()
+            for place, _ in enumerate(texts)
+        }
+        others = verbatims(INVOICES)
+        parking = [
+            Verbatim(f"{language}{place}", text, language)
+            for language, texts in said_in.items()
+            for place, text in enumerate(texts)
+        ]
+
+        meeting = max(
+            (set(cluster.members) & wanted for cluster in discover([*parking, *others])),
+            key=len,
+        )
+
+        assert len(meeting) >= 5
+        assert len({member[:2] for member in meeting}) >= 4
+
+    def test_a_short_text_is_in_the_language_of_those_around_it(self) -> None:
+        texts = [*PARKING, "Parking spaces", "Car park"]
+
+        (cluster,) = discover(verbatims(texts, language=None))
+
+        assert list(cluster.keywords) == ["en"]
+
+
 class TestWords:
     def test_what_was_covered_up_is_no_word_of_a_label(self) -> None:
         texts = [f"[name] parked badly [number] {word}" for word in "abcdefgh"]

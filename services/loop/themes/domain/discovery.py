@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
+from services.loop.themes.domain.concepts import concepts
 from services.loop.themes.domain.grouping import group
 from services.loop.themes.domain.reading import Words, read_all
 from shared.text.background import rarity
@@ -26,8 +27,22 @@ _KEYWORDS: Final = 8
 _TYPICAL: Final = 3
 _HEARD_FROM: Final = 3
 
-_Term = tuple[str, str]
-"""A stem and its language."""
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word in its commonest form, what it means, and how many comments have it."""
+
+    form: str
+    language: str
+    meaning: str
+    comments: int
+    listed: bool
+
+    @property
+    def is_harmless(self) -> bool:
+        """Return whether nobody can be known by this word."""
+        told = self.listed or self.comments >= _HEARD_FROM
+        return told and not any(letter.isdigit() for letter in self.form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ def discover(
     read = read_all(texts)
     named = [ids.get(text, []) for text in texts]
     grouping = group(
-        [words.counted() for words in read],
+        read,
         [max(1, len(each)) for each in named],
         known=taken,
         seed=seed,
@@ -95,14 +110,14 @@ def _key(verbatim: Verbatim) -> tuple[str, str]:
 
 
 def _cluster(
-    nearest: Sequence[int], ids: Sequence[Sequence[str]], words: Sequence[tuple[str, str]]
+    nearest: Sequence[int], ids: Sequence[Sequence[str]], words: Sequence[_Word]
 ) -> Cluster:
     typical = [ids[place][0] for place in nearest[:_TYPICAL]]
     # Few texts, often repeated: the repetitions are as typical as the text.
     typical += [id_ for place in nearest for id_ in ids[place][1:]][: _TYPICAL - len(typical)]
     return Cluster(
         members=tuple(sorted(id_ for place in nearest for id_ in ids[place])),
-        label=", ".join(dict.fromkeys(word for word, _ in words[:_LABEL_WORDS])),
+        label=", ".join(_different(words)),
         keywords=_by_language(words),
         typical=(typical[0], typical[1], typical[2]),
     )
@@ -110,48 +125,76 @@ def _cluster(
 
 def _telling(
     groups: Sequence[Sequence[int]], read: Sequence[Words], ids: Sequence[Sequence[str]]
-) -> list[list[tuple[str, str]]]:
-    """Return for each group its most telling words with their language, in common forms.
+) -> list[list[_Word]]:
+    """Return for each group its words, the most telling first, each in its commonest form.
 
-    A word tells the more, the more comments of the group have it and the fewer groups do
-    (class-based TF-IDF), and the less it is said everywhere anyway. No word counts that fewer
-    than three comments have, and none with a digit: neither is a theme.
+    A word tells the more, the more comments of the group say it, in whichever language, the
+    fewer groups do (class-based TF-IDF), and the less it is said everywhere anyway. What fewer
+    than three comments say counts for nothing, and neither do words of fewer than three that
+    are on no list, nor any with a digit: a person might be known by them.
     """
     heard = [_heard(places, read, ids) for places in groups]
-    everywhere: Counter[_Term] = Counter()
-    for forms in heard:
-        everywhere.update({term: sum(counts.values()) for term, counts in forms.items()})
+    said: list[Counter[str]] = [Counter() for _ in heard]
+    for words, counts in zip(heard, said, strict=True):
+        for word in words:
+            counts[word.meaning] += word.comments
+    everywhere: Counter[str] = Counter()
+    for counts in said:
+        everywhere.update(counts)
     average = sum(everywhere.values()) / max(len(groups), 1)
+
     telling = []
-    for forms in heard:
-        scored = []
-        for term, counts in forms.items():
-            count = sum(counts.values())
-            form = min(counts, key=lambda each: (-counts[each], each))
-            if count >= _HEARD_FROM and not any(letter.isdigit() for letter in form):
-                weight = count * log(1 + average / everywhere[term]) * rarity(form, term[1])
-                scored.append((-weight, form, term[1]))
-        telling.append([(form, language) for _, form, language in sorted(scored)])
+    for words, counts in zip(heard, said, strict=True):
+        words.sort(key=lambda word: (-word.comments, word.form, word.language))
+        rare: dict[str, float] = {}
+        for word in words:
+            # How rare a meaning is, the word says that most use for it.
+            rare.setdefault(word.meaning, rarity(word.form, word.language))
+        weight = {
+            meaning: count * log(1 + average / everywhere[meaning]) * rare[meaning]
+            for meaning, count in counts.items()
+            if count >= _HEARD_FROM
+        }
+        kept = [word for word in words if word.is_harmless and word.meaning in weight]
+        telling.append(sorted(kept, key=lambda word: (-weight[word.meaning], word.meaning)))
     return telling
 
 
 def _heard(
     places: Sequence[int], read: Sequence[Words], ids: Sequence[Sequence[str]]
-) -> Mapping[_Term, Counter[str]]:
-    """Return in how many comments each term stands, and in which form."""
-    forms: dict[_Term, Counter[str]] = {}
+) -> list[_Word]:
+    """Return the words of some texts, and how many comments have each."""
+    forms: dict[tuple[str, str], Counter[str]] = {}
     for place in places:
         once = {root: form for form, root in reversed(read[place].words)}
         for root, form in once.items():
             counts = forms.setdefault((root, read[place].language), Counter())
             counts[form] += len(ids[place])
-    return forms
+    words = []
+    for (root, language), counts in forms.items():
+        form = min(counts, key=lambda each: (-counts[each], each))
+        concept = min(concepts(form, language), default="")
+        words.append(
+            _Word(
+                form, language, concept or f"{language} {root}", counts.total(), bool(concept)
+            )
+        )
+    return words
 
 
-def _by_language(words: Sequence[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+def _different(words: Sequence[_Word]) -> Sequence[str]:
+    """Return the first words of which each says something else."""
+    said: dict[str, str] = {}
+    for word in words:
+        if word.form not in said.values():
+            said.setdefault(word.meaning, word.form)
+    return list(said.values())[:_LABEL_WORDS]
+
+
+def _by_language(words: Sequence[_Word]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for word, language in words:
-        listed = found.setdefault(language or "*", [])
+    for word in words:
+        listed = found.setdefault(word.language or "*", [])
         if len(listed) < _KEYWORDS:
-            listed.append(word)
+            listed.append(word.form)
     return {language: tuple(found[language]) for language in sorted(found)}

@@ -7,9 +7,10 @@ with a sample, and the others join the group whose centre they are nearest to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from math import log
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,15 @@ from services.loop.themes.domain.sparse import Rows, principal
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
-Counted = tuple[Mapping[str, float], ...]
-"""How often a text has each thing, for each kind of thing that is counted."""
+
+
+class Countable(Protocol):
+    """A text in which things can be counted, each time anew: all at once fill the memory."""
+
+    def counted(self) -> tuple[Mapping[str, float], ...]:
+        """Return how often the text has each thing, for each kind of thing."""
+        ...
+
 
 SAMPLE: Final = 8_000
 """So many texts are compared with one another; the rest joins them."""
@@ -38,6 +46,7 @@ _UNLIKE: Final = 0.05
 _LONELY: Final = 0.5
 _SLICE: Final = 1_024
 _NEAR_ENOUGH: Final = 0.15
+_NOBODY: Final = -1
 _KNOWN_SHARE: Final = 0.8
 """Of the share of known texts among all: a group with more of them than this is known."""
 
@@ -51,20 +60,20 @@ class Grouping:
 
 
 def group(
-    counted: Sequence[Counted],
+    texts: Sequence[Countable],
     weights: Sequence[int],
     *,
     known: Collection[int] = (),
     seed: int,
 ) -> Grouping:
-    """Group *counted* texts that are alike; who is like nobody stays alone.
+    """Group *texts* that are alike; who is like nobody stays alone.
 
     *weights* say how many comments have each text. The places in *known* are spoken for: they
     shape the groups, and a group that holds many of them is none of the new ones.
     """
     chance = np.random.default_rng(seed)
-    sample = np.sort(chance.permutation(len(counted))[:SAMPLE])
-    rows, kept = _rows(counted, weights, sample)
+    sample = np.sort(chance.permutation(len(texts))[:SAMPLE])
+    rows, kept = _rows(texts, weights, sample)
     if not len(kept):
         return Grouping((), {})
     sampled = np.flatnonzero(np.isin(kept, sample))
@@ -88,7 +97,7 @@ def group(
 
 
 def _rows(
-    counted: Sequence[Counted], weights: Sequence[int], sample: Numbers
+    texts: Sequence[Countable], weights: Sequence[int], sample: Numbers
 ) -> tuple[Rows, Numbers]:
     """Return the texts as rows, each kind of thing weighing the same, and whose rows they are.
 
@@ -99,30 +108,33 @@ def _rows(
     numbers: list[dict[str, int]] = []
     rarity: list[dict[str, float]] = []
     width = 0
-    for kind, least in enumerate(_HEARD_AT_LEAST):
-        heard: Counter[str] = Counter()
-        for place in sample.tolist():
-            heard.update(dict.fromkeys(counted[place][kind], weights[place]))
-        names = sorted(name for name, count in heard.items() if count >= least)
+    heard: list[Counter[str]] = [Counter() for _ in _HEARD_AT_LEAST]
+    for place in sample.tolist():
+        for kind, things in enumerate(texts[place].counted()):
+            heard[kind].update(dict.fromkeys(things, weights[place]))
+    for heard_of, least in zip(heard, _HEARD_AT_LEAST, strict=True):
+        names = sorted(name for name, count in heard_of.items() if count >= least)
         numbers.append({name: width + place for place, name in enumerate(names)})
-        rarity.append({name: float(np.log(1 + total / heard[name])) for name in names})
+        rarity.append({name: log(1 + total / heard_of[name]) for name in names})
         width += len(names)
-    rows: list[dict[int, float]] = []
     kept: list[int] = []
-    for place, kinds in enumerate(counted):
-        row: dict[int, float] = {}
-        for things, number, weight in zip(kinds, numbers, rarity, strict=True):
-            filled = {
-                number[name]: weight[name] * (1.0 + float(np.log(max(count, 1.0))))
-                for name, count in things.items()
-                if name in number
-            }
-            length = sum(value * value for value in filled.values()) ** 0.5
-            row.update((column, value / length) for column, value in filled.items())
-        if row:
-            rows.append(row)
-            kept.append(place)
-    return Rows.of(rows, width), np.array(kept, dtype=np.int64)
+
+    def filled() -> Iterator[Mapping[int, float]]:
+        for place, text in enumerate(texts):
+            row: dict[int, float] = {}
+            for things, number, rare in zip(text.counted(), numbers, rarity, strict=True):
+                weight = {
+                    number[name]: rare[name] * (1.0 + log(max(count, 1.0)))
+                    for name, count in things.items()
+                    if name in number
+                }
+                length = sum(value * value for value in weight.values()) ** 0.5
+                row.update((column, value / length) for column, value in weight.items())
+            if row:
+                kept.append(place)
+                yield row
+
+    return Rows.of(filled(), width), np.array(kept, dtype=np.int64)
 
 
 def _unit(points: Floats) -> Floats:
@@ -192,8 +204,9 @@ def _settled(points: Floats, weights: Numbers, labels: Numbers) -> Floats:
     """Return the centres of the groups once everybody is in the group they are nearest to."""
     centres = _centres(points, weights, labels)
     for _ in range(_ROUNDS):
-        moved = (points @ centres.T).argmax(axis=1)
-        if np.array_equal(moved, labels):
+        likest = points @ centres.T
+        moved = np.where(likest.max(axis=1) < _NEAR_ENOUGH, _NOBODY, likest.argmax(axis=1))
+        if np.array_equal(moved, labels) or (moved == _NOBODY).all():
             break
         labels = moved
         centres = _centres(points, weights, labels)
@@ -202,6 +215,6 @@ def _settled(points: Floats, weights: Numbers, labels: Numbers) -> Floats:
 
 def _centres(points: Floats, weights: Numbers, labels: Numbers) -> Floats:
     """Return the centres of all groups that are more than an anecdote, else of all."""
-    sizes = np.bincount(labels, weights)
+    sizes = np.bincount(labels[labels != _NOBODY], weights[labels != _NOBODY])
     wanted = np.flatnonzero(sizes >= min(_FEW, sizes.max()))
     return _unit(np.stack([points[labels == number].sum(axis=0) for number in wanted]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ Floats = NDArray[np.float32]
 
 _OVERSAMPLED: Final = 20
 _POWERS: Final = 4
-_AT_ONCE: Final = 200_000
+_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +22,25 @@ class Rows:
     """A matrix in compressed rows, every row of unit length; no row is empty."""
 
     starts: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    columns: NDArray[np.int32]
     values: Floats
     width: int
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[int, float]], width: int) -> Rows:
-        """Build the matrix from the filled columns of each row."""
-        starts = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)
-        if not rows:
-            return cls(starts, np.empty(0, np.int64), np.empty(0, np.float32), width)
-        columns = np.fromiter((column for row in rows for column in row), np.int64, starts[-1])
-        values = np.fromiter(
-            (value for row in rows for value in row.values()), np.float32, starts[-1]
-        )
-        length = np.sqrt(np.add.reduceat(values * values, starts[:-1]))
-        return cls(starts, columns, values / np.repeat(length, np.diff(starts)), width)
+    def of(cls, rows: Iterable[Mapping[int, float]], width: int) -> Rows:
+        """Build the matrix from the filled columns of each row, leaving empty rows out."""
+        lengths, columns, values = array("q"), array("i"), array("f")
+        for row in rows:
+            if row:
+                lengths.append(len(row))
+                columns.extend(row.keys())
+                values.extend(row.values())
+        starts = np.concatenate([[0], np.cumsum(np.array(lengths, dtype=np.int64))])
+        filled = np.frombuffer(values, dtype=np.float32) if values else np.empty(0, np.float32)
+        if len(lengths):
+            length = np.sqrt(np.add.reduceat(filled * filled, starts[:-1]))
+            filled = filled / np.repeat(length, np.diff(starts))
+        return cls(starts.astype(np.int64), np.array(columns, dtype=np.int32), filled, width)
 
     def times(self, dense: Floats) -> Floats:
         """Return this matrix times *dense*, some rows at a time."""
@@ -69,7 +73,9 @@ class Rows:
         row_of = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         starts = np.zeros(self.width + 1, dtype=np.int64)
         np.cumsum(np.bincount(self.columns, minlength=self.width), out=starts[1:])
-        return Rows(starts, row_of[order], self.values[order], len(self.starts) - 1)
+        return Rows(
+            starts, row_of[order].astype(np.int32), self.values[order], len(self.starts) - 1
+        )
 
 
 def principal(rows: Rows, dimensions: int, seed: int) -> Floats:
