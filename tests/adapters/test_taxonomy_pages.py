@@ -362,6 +362,35 @@ async def test_a_file_that_cannot_be_used_says_where(
         assert await drafted_taxonomy(view) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("multipart/form-data", b"--x\r\n\r\n--x--", 400),
+        ("multipart/form-data; boundary=x", b"", 400),
+        ("multipart/form-data; boundary=x", b"--y\r\n\r\n--y--\r\n", 400),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\nno name\r\n--x--\r\n", 400),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="version"\r\n\r\n\xff\r\n--x--\r\n',
+            400,
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n\r\n" * 30 + b"--x--\r\n", 400),
+        ("multipart/form-data; boundary=x", b"-" * 8_000_001, 413),
+        ("text/plain", b"themes", 415),
+    ],
+)
+async def test_a_form_that_no_browser_sends_is_refused(
+    desk: Desk, kind: str, body: bytes, status: int
+) -> None:
+    async with desk.browsing("ada") as browser:
+        answer = await browser.post(
+            f"{PATH}/import", content=body, headers={"Content-Type": kind}
+        )
+
+    assert answer.status_code == status
+    assert await in_use(desk) == OURS
+
+
 # ------------------------------------------------------------------ what would change?
 
 
