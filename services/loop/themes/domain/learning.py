@@ -16,7 +16,7 @@ from services.loop.themes.domain.encoding import Encoder, Floats, Vector, words_
 
 _RIDGE: Final = 1.0
 # Terms times themes; four bytes each.
-_MOST_CELLS: Final = 20_000_000
+_MOST_CELLS: Final = 8_000_000
 # Terms that fewer documents share are cheaper one by one than as a matrix.
 _OFTEN: Final = 32
 _BLOCK: Final = 256
