@@ -53,7 +53,7 @@ from shared.text.tokens import tokens
 MOST: Final = 10_000
 """So many comments are looked through in a night, the latest.
 
-That takes half a minute of one core, and 450 MB that are given back afterwards.
+That takes half a minute of one core, and 250 MB that are given back afterwards.
 """
 _AT_ONCE: Final = 500
 _SHORTEST_NAME: Final = 2
