@@ -24,7 +24,10 @@ def discover_lines(
     and blank lines are treated as when classifying.
     """
     # Who classifies only need not wait for the numbers to be loaded.
-    from services.loop.themes.domain.discovery import Verbatim, discover  # noqa: PLC0415
+    from services.loop.themes.domain.discovery import (  # noqa: PLC0415 - as said
+        Verbatim,
+        discover,
+    )
 
     read: list[_Line] = []
     for number, line in enumerate(lines, start=1):
