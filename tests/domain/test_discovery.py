@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from services.loop.themes.domain.concepts import concepts
 from services.loop.themes.domain.discovery import Cluster, Verbatim, discover
 
 PARKING = [
@@ -118,6 +119,26 @@ class TestLanguages:
         (cluster,) = discover(verbatims(texts, language=None))
 
         assert list(cluster.keywords) == ["en"]
+
+
+class TestConcepts:
+    @pytest.mark.parametrize(
+        ("text", "language"),
+        [
+            ("The queue was endless", "en"),
+            ("Ewige Wartezeit", "de"),
+            ("Lang ventetid", "da"),
+            ("Długa kolejka", "pl"),
+            ("Nekonečná fronta", "cs"),
+            ("Čakanie bez konca", "sk"),
+            ("Бесконечная очередь", "ru"),
+        ],
+    )
+    def test_each_language_of_the_list_knows_a_concept(self, text: str, language: str) -> None:
+        assert "waiting" in concepts(text, language)
+
+    def test_a_language_that_is_not_on_the_list_has_none(self) -> None:
+        assert concepts("La cola era interminable", "es") == {}
 
 
 class TestWords:
