@@ -131,7 +131,7 @@ SETTINGS: Final = (
         name=marked("Themes and their words"),
         path="/settings/taxonomy",
         scope=Scope.THEMES_READ,
-        about=marked("What is looked for in customers’ comments, and by which words."),
+        about=marked("What is looked for in what customers write, and by which words."),
     ),
     Area(
         name=marked("Absences and limits"),
