@@ -53,3 +53,18 @@ class Pause:
     def end(self) -> None:
         """End this wait and every later one."""
         self._ended.set()
+
+
+class Resting:
+    """What a worker does between two steps: it rests so long, and ends that when closed."""
+
+    def __init__(self, seconds: float) -> None:
+        self._pause = Pause(seconds)
+
+    async def wait(self) -> None:
+        """Return after the rest, or at once when closing."""
+        await self._pause.wait()
+
+    async def close(self) -> None:
+        """End the rest."""
+        self._pause.end()

@@ -25,7 +25,7 @@ from shared.identity import person_requests
 from shared.identity.audit import SYSTEM
 from shared.ids import new_token
 from shared.logs import get_logger
-from shared.tasks import Pause
+from shared.tasks import Resting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,15 +74,15 @@ def _wait(announcements: int) -> timedelta:
     return min(ANNOUNCE_AGAIN_AFTER * (1 << min(announcements, 20)), _LONGEST_WAIT)
 
 
-class Upkeep:
+class Upkeep(Resting):
     """The worker behind this file."""
 
     name = "ingest.upkeep"
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(_PAUSE)
         self._database = database
         self._clock = clock
-        self._pause = Pause(_PAUSE)
 
     async def step(self) -> bool:
         """Do what is due; one that finds nothing due does not write."""
@@ -98,23 +98,15 @@ class Upkeep:
             _log.warning("responses.announced_again", count=announced)
         return bool(announced)
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class EarlierWorker:
+class EarlierWorker(Resting):
     """Seals what stood in the clear before: the senders' own ids."""
 
     name = "ingest.earlier"
 
     def __init__(self, ingest: Ingest) -> None:
+        super().__init__(_NO_HURRY)
         self._ingest = ingest
-        self._pause = Pause(_NO_HURRY)
         self._done = False
 
     async def step(self) -> bool:
@@ -137,24 +129,16 @@ class EarlierWorker:
             )
         return True
 
-    async def wait(self) -> None:
-        """Rest: whatever comes in from now on is sealed as it comes."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class SourceUpkeep:
+class SourceUpkeep(Resting):
     """Forgets samples of payloads, and notices which sources are silent."""
 
     name = "ingest.sources"
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(_PAUSE)
         self._database = database
         self._clock = clock
-        self._pause = Pause(_PAUSE)
         self._looked_at: float | None = None
 
     async def step(self) -> bool:
@@ -178,23 +162,15 @@ class SourceUpkeep:
             _log.warning("sources.silence_changed", count=changed)
         return bool(changed or forgotten)
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class PersonWork:
+class PersonWork(Resting):
     """Works off requests about persons, and has the database let go of what was scrubbed."""
 
     name = "ingest.persons"
 
     def __init__(self, ingest: Ingest) -> None:
+        super().__init__(_PAUSE)
         self._ingest = ingest
-        self._pause = Pause(_PAUSE)
         self._sweep_after = 0.0
 
     async def step(self) -> bool:
@@ -225,23 +201,15 @@ class PersonWork:
         self._sweep_after = clock.monotonic() + _SWEEP_EVERY
         return await self._ingest.database.sweep()
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class RetentionWork:
+class RetentionWork(Resting):
     """Finds once a day, at a quiet hour, whose time is over; ``PersonWork`` does the rest."""
 
     name = "ingest.retention"
 
     def __init__(self, ingest: Ingest) -> None:
+        super().__init__(_PAUSE)
         self._ingest = ingest
-        self._pause = Pause(_PAUSE)
         self._token = new_token()
         self._looked_at: float | None = None
 
@@ -261,11 +229,3 @@ class RetentionWork:
         if found is not None:
             _log.info("retention.started", request_id=found.id, persons=found.persons)
         return found is not None
-
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
-
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()

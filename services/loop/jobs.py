@@ -24,7 +24,7 @@ from shared.errors import TryLater
 from shared.faults import fault_point
 from shared.ids import new_token
 from shared.logs import get_logger
-from shared.tasks import Pause, spawn
+from shared.tasks import Resting, spawn
 
 LEASE = timedelta(seconds=30)
 SET_ASIDE = timedelta(minutes=15)
@@ -40,12 +40,13 @@ _MINE_EVERY = 10.0
 log = get_logger(__name__)
 
 
-class IndexWorker:
+class IndexWorker(Resting):
     """Seals what earlier versions kept in the clear, and makes their tasks findable."""
 
     name = "loop.index"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_NO_HURRY)
         self._loop = loop
         self._sealed = False
         self._after: str | None = ""
@@ -73,15 +74,8 @@ class IndexWorker:
             )
         return self._after is not None
 
-    async def wait(self) -> None:
-        """Rest: whatever opens from now on is indexed as it opens."""
-        await asyncio.sleep(_NO_HURRY)
 
-    async def close(self) -> None:
-        """Hold nothing open between steps."""
-
-
-class ReplayWork:
+class ReplayWork(Resting):
     """Reads stored comments again where somebody asked for it, a slice at a time.
 
     Before that it counts again what earlier versions had counted by fewer members.
@@ -90,9 +84,9 @@ class ReplayWork:
     name = "loop.replays"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_LOOK_EVERY)
         self._loop = loop
         self._classifiers = Classifiers()
-        self._pause = Pause(_LOOK_EVERY)
         self._counted = False
 
     async def step(self) -> bool:
@@ -108,23 +102,15 @@ class ReplayWork:
             clock=loop.clock,
         )
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class ProposalWork:
+class ProposalWork(Resting):
     """Looks for words that corrections suggest, when something was judged or read again."""
 
     name = "loop.proposals"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_LOOK_EVERY)
         self._loop = loop
-        self._pause = Pause(_LOOK_EVERY)
         self._looked_at: float | None = None
         self._mined: object = None
 
@@ -146,21 +132,14 @@ class ProposalWork:
         self._mined = mark
         return True
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
 
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
-
-class TimerWorker:
+class TimerWorker(Resting):
     """Rings what is due by the injected clock; a ``Worker``."""
 
     name = "loop.timers"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_LOOK_EVERY)
         self._database = loop.database
         self._clock = loop.clock
 
@@ -178,13 +157,6 @@ class TimerWorker:
         if timers:
             await self._ring(timers, now)
         return bool(timers)
-
-    async def wait(self) -> None:
-        """Look again within a second."""
-        await asyncio.sleep(_LOOK_EVERY)
-
-    async def close(self) -> None:
-        """Hold nothing open between steps."""
 
     async def _ring(self, timers: Sequence[DueTimer], now: datetime) -> None:
         try:
@@ -211,14 +183,14 @@ class TimerWorker:
             await put_off(tx, timer, by=SET_ASIDE)
 
 
-class DiscoveryWork:
+class DiscoveryWork(Resting):
     """Looks once a night through the comments that no theme covers."""
 
     name = "loop.discovery"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_LOOK_EVERY)
         self._loop = loop
-        self._pause = Pause(_LOOK_EVERY)
         self._token = new_token()
         self._looked_at: float | None = None
 
@@ -245,14 +217,6 @@ class DiscoveryWork:
             log.info("discovery.done", comments=len(read), found=len(found))
         return written
 
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
-
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()
-
     async def _grouped(
         self, read: Mapping[str, Read], names: Collection[str], now: datetime
     ) -> Sequence[Found]:
@@ -271,14 +235,14 @@ class DiscoveryWork:
             return await leases.take(tx, self.name, token=self._token, lasting=LEASE)
 
 
-class RiserWork:
+class RiserWork(Resting):
     """Judges each week, once it is over, which themes rise beyond what was to be expected."""
 
     name = "loop.risers"
 
     def __init__(self, loop: Loop) -> None:
+        super().__init__(_LOOK_EVERY)
         self._loop = loop
-        self._pause = Pause(_LOOK_EVERY)
         self._looked_at: float | None = None
 
     async def step(self) -> bool:
@@ -298,11 +262,3 @@ class RiserWork:
             if sharp:
                 log.info("risers.found", week=due.week.isoformat(), sharp=sharp)
         return False
-
-    async def wait(self) -> None:
-        """Return after a moment, or at once when closing."""
-        await self._pause.wait()
-
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()

@@ -14,13 +14,13 @@ from shared.db.transaction import Database
 from shared.identity.password_resets import resets_to_tell
 from shared.logs import get_logger
 from shared.sealing import Keyring
-from shared.tasks import Pause
+from shared.tasks import Resting
 
 _log = get_logger(__name__)
 _PAUSE: Final = 5.0
 
 
-class Upkeep:
+class Upkeep(Resting):
     """Tells what waited to be told, and looks after endpoints; a ``Worker``."""
 
     name = "notify.upkeep"
@@ -33,11 +33,11 @@ class Upkeep:
         keyring: Keyring,
         wake: Callable[[], None],
     ) -> None:
+        super().__init__(_PAUSE)
         self._database = database
         self._clock = clock
         self._keyring = keyring
         self._wake = wake
-        self._pause = Pause(_PAUSE)
 
     async def step(self) -> bool:
         """Do what there is to do by now; return whether there may be more."""
@@ -80,11 +80,3 @@ class Upkeep:
         if told:
             _log.info("alerts.addressed", count=told)
         return bool(told)
-
-    async def wait(self) -> None:
-        """Return after a few seconds, or at once when closing."""
-        await self._pause.wait()
-
-    async def close(self) -> None:
-        """End the wait."""
-        self._pause.end()

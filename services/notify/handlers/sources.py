@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.notify import store
-from services.notify.domain.alerts import is_wanted
 from services.notify.domain.deliveries import Channel
 from services.notify.domain.sources import (
     SOURCE_MAIL_KINDS,
@@ -15,6 +14,7 @@ from services.notify.domain.sources import (
     source_document,
 )
 from services.notify.handlers.addressing import mailbox_of
+from services.notify.handlers.posting import posts
 from services.notify.store import NewDelivery
 from shared.db.transaction import Transaction
 from shared.faults import fault_point
@@ -51,20 +51,13 @@ async def tell_of_sources(
             for keeper in (keepers if kind is not None else ())
             if kind is not None
         ]
-        fresh += [
-            NewDelivery(
-                event_id=one.event_id,
-                event_type=one.type,
-                channel=Channel.WEBHOOK,
-                target=each.id,
-                purpose="event",
-                payload=source_body(one, public_url=public_url),
-                correlation_id=one.correlation_id,
-                withheld=each.withheld,
-            )
-            for each in endpoints
-            if is_wanted(one.type, each.events)
-        ]
+        fresh += posts(
+            endpoints,
+            event_id=one.event_id,
+            event_type=one.type,
+            body=source_body(one, public_url=public_url),
+            correlation_id=one.correlation_id,
+        )
     await store.add_deliveries(tx, fresh, now=now)
     fault_point("notify.source_told")
     return len(fresh)

@@ -7,7 +7,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.notify import store
-from services.notify.domain.alerts import is_wanted
 from services.notify.domain.deliveries import Channel
 from services.notify.domain.themes import (
     THEME_MAIL_KINDS,
@@ -17,6 +16,7 @@ from services.notify.domain.themes import (
     theme_document,
 )
 from services.notify.handlers.addressing import mailbox_of
+from services.notify.handlers.posting import posts
 from services.notify.store import NewDelivery
 from shared.db.transaction import Reading, Transaction
 from shared.events.loop import OwnerRef
@@ -49,20 +49,13 @@ async def tell_of_themes(
             )
             for target, to in (await _recipients(tx, told)).items()
         ]
-        fresh += [
-            NewDelivery(
-                event_id=one.event_id,
-                event_type=one.type,
-                channel=Channel.WEBHOOK,
-                target=each.id,
-                purpose="event",
-                payload=theme_body(one, public_url=public_url),
-                correlation_id=one.correlation_id,
-                withheld=each.withheld,
-            )
-            for each in endpoints
-            if is_wanted(one.type, each.events)
-        ]
+        fresh += posts(
+            endpoints,
+            event_id=one.event_id,
+            event_type=one.type,
+            body=theme_body(one, public_url=public_url),
+            correlation_id=one.correlation_id,
+        )
     await store.add_deliveries(tx, fresh, now=now)
     fault_point("notify.theme_told")
     return len(fresh)
