@@ -6,20 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.loop.pages.shapes import Mark, Words
+from services.loop.pages.themes.page import Said
 from services.loop.themes.domain.discoveries import Discovery
 from services.loop.themes.handlers.discoveries import Nights, OtherWatch
 from shared.stats.intervals import Estimate
 from shared.web.forms import Form, Option
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """A comment that shows what a group is about."""
-
-    mark: Mark
-    words: Words = field(repr=False)
-    answered_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.loop.pages.discoveries.page import Decided, DiscoveriesPage, Group, Said
+from services.loop.pages.discoveries.page import Decided, DiscoveriesPage, Group
 from services.loop.pages.journey.shared import department_options, refused
-from services.loop.pages.shapes import mark_of, words_of
 from services.loop.pages.site import done_of, pages
-from services.loop.pages.themes.voices import without_customer
+from services.loop.pages.themes.voices import said
 from services.loop.resources import Loop
 from services.loop.themes.domain.discoveries import Discovery
 from services.loop.themes.handlers import current_taxonomy
@@ -178,19 +177,12 @@ def _group(one: Discovery, voices: Sequence[Voice], form: Form | None) -> Group:
         found=one,
         unhappy=share(hits=one.low, n=one.rated),
         keywords=[word for words in one.keywords.values() for word in words][:_WORDS],
-        said=[_said(voice) for voice in voices if voice.person is not None],
+        said=[
+            said(voice.response, voice.person) for voice in voices if voice.person is not None
+        ],
         form=form
         if form is not None and form.name == one.id
         else Form(name=one.id, values={"name": one.label}),
-    )
-
-
-def _said(voice: Voice) -> Said:
-    response = voice.response
-    return Said(
-        mark=mark_of(response.metric, response.score),
-        words=without_customer(words_of(voice.person, response.language), voice.person),
-        answered_at=response.answered_at,
     )
 
 

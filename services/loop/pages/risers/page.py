@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from services.loop.pages.shapes import Mark, Words
+from services.loop.pages.themes.page import Said
 from services.loop.themes.domain.outer_items import OuterItem
 from services.loop.themes.domain.risers import Verdict
 from shared.web.forms import Form, Option
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """A comment that shows what a theme is about."""
-
-    mark: Mark
-    words: Words = field(repr=False)
-    answered_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

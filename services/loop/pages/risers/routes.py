@@ -12,10 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from services.loop.pages.journey.shared import owner_options, owner_ref, refused
 from services.loop.pages.labels import options
-from services.loop.pages.risers.page import Line, Proposal, RisersPage, Said
-from services.loop.pages.shapes import mark_of, words_of
+from services.loop.pages.risers.page import Line, Proposal, RisersPage
 from services.loop.pages.site import done_of, pages
-from services.loop.pages.themes.voices import without_customer
+from services.loop.pages.themes.page import Said
+from services.loop.pages.themes.voices import said
 from services.loop.resources import Loop
 from services.loop.responses.handlers import open_persons
 from services.loop.responses.store import find_all
@@ -257,13 +257,7 @@ class _Shelf:
         answers = await find_all(self._view, item.evidence.response_ids)
         persons = await open_persons(self._view, self._loop.person_keys, list(answers.values()))
         return [
-            Said(
-                mark=mark_of(answer.metric, answer.score),
-                words=without_customer(
-                    words_of(persons.get(answer.id), answer.language), persons.get(answer.id)
-                ),
-                answered_at=answer.answered_at,
-            )
+            said(answer, persons.get(answer.id))
             for response_id in item.evidence.response_ids
             if (answer := answers.get(response_id)) is not None
         ]

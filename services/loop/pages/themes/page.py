@@ -70,6 +70,15 @@ class Choices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Said:
+    """A comment that shows what something is about, without who wrote it."""
+
+    mark: Mark
+    words: Words = field(repr=False)
+    answered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Voice:
     """One customer's words, and why they stand here."""
 

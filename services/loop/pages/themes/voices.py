@@ -10,7 +10,7 @@ from typing import Final
 from services.loop.journey import store as journey
 from services.loop.pages.labels import STATES
 from services.loop.pages.shapes import Words, mark_of, words_of
-from services.loop.pages.themes.page import Voice, Voices
+from services.loop.pages.themes.page import Said, Voice, Voices
 from services.loop.responses.domain import Personal, Response
 from services.loop.responses.handlers import open_persons
 from services.loop.responses.store import find_all, with_comment
@@ -141,6 +141,15 @@ def _voice(
         by=mention.by if mention else None,
         task=f"/tasks/{task.id}" if task else None,
         state=STATES[task.state] if task else None,
+    )
+
+
+def said(answer: Response, person: Personal | None) -> Said:
+    """Return a comment as it is shown beside figures; None is an erased person."""
+    return Said(
+        mark=mark_of(answer.metric, answer.score),
+        words=without_customer(words_of(person, answer.language), person),
+        answered_at=answer.answered_at,
     )
 
 
