@@ -21,6 +21,7 @@ from shared.db.engine import Engines
 from shared.identity.principal import Scope
 from shared.sealing import Keyring
 from shared.web.auth import PROVEN_ROUTES
+from shared.web.limits import BODY_LIMIT, BODY_LIMITS
 from shared.web.paging import encode_cursor
 from tests.fakes import ManualClock
 from tests.whole_house import ApiRoute, WholeHouse, api_routes, open_house
@@ -220,9 +221,8 @@ async def test_a_body_of_another_type_or_size_is_refused_everywhere(
             route.method, path, content=gzip.compress(good), headers=packed
         )
         refused(answer, {415}, (route.name, "gzip"))
-        answer = await client.request(
-            route.method, path, content=b'{"a":"' + b"x" * 256_000 + b'"}', headers=JSON
-        )
+        large = b'{"a":"' + b"x" * BODY_LIMITS.get(route.path, BODY_LIMIT) + b'"}'
+        answer = await client.request(route.method, path, content=large, headers=JSON)
         refused(answer, {413}, (route.name, "too large"))
 
     assert await rows(house) == before
