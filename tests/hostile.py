@@ -105,7 +105,7 @@ _OUR_TAGS: Final = frozenset(
     html head meta title link script body a header nav main footer section div span p h1 h2 h3
     ul ol li dl dt dd form label input select option optgroup textarea button fieldset legend
     details summary table caption thead tbody tr th td strong b small bdi time mark sup br
-    blockquote pre code iframe svg path rect datalist noscript style
+    blockquote pre code iframe svg path rect polyline datalist noscript style
     """.split()  # noqa: SIM905 - a list of forty strings is read by nobody
 )
 _ADDRESSES: Final = ("href", "src", "action", "formaction", "data", "poster")
