@@ -23,7 +23,7 @@ from tests.journeys.installation import Installation
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A disk with room for a small SQLite database."""
-    with _disk(megabytes=24) as folder:
+    with _disk(megabytes=48) as folder:
         yield folder
 
 

@@ -145,8 +145,15 @@ class Child:
             self._process.wait(10)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open, nobody answers."""
+        """SIGSTOP: connections stay open, nobody answers, from the return on."""
         self.send(signal.SIGSTOP)
+        # Its threads stop one after the other; one of them might still answer.
+        stat = Path(f"/proc/{self.pid}/stat")
+        wait_until(
+            lambda: stat.read_text().rpartition(")")[2].split()[0] in "TZ",
+            what=f"the standstill of {self.name}",
+            every=0.001,
+        )
 
     def resume(self) -> None:
         """SIGCONT."""

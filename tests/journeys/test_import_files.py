@@ -318,7 +318,7 @@ def test_whoever_presses_control_c_is_told_how_to_go_on(folder: Path) -> None:
     _, said = child.communicate(timeout=60)
     _, outcome, _ = run_import(folder, str(path))
 
-    assert child.returncode == 130
+    assert child.returncode == 130, said
     assert "the same command again" in said
     assert outcome["accepted"] == 3_960
     assert outcome["before the interruption"]["accepted"] >= 990
